@@ -1,0 +1,1 @@
+//! sekisho-module-scope
