@@ -1,1 +1,29 @@
-//! sekisho-domain
+//! The words that everybody at the checkpoint shares: who may do what, in which
+//! units it is counted, what a refusal is called, what the record says and what
+//! the policy file means.
+//!
+//! No IO, no clock, no randomness: whatever depends on them arrives as an argument.
+
+pub mod budget;
+pub mod denial;
+pub mod directory;
+pub mod ids;
+pub mod policy;
+pub mod price;
+pub mod provider;
+pub mod record;
+pub mod scope;
+pub mod units;
+pub mod usage;
+
+pub use budget::{Budget, Meter, WindowUnit};
+pub use denial::{Denial, DenialCode, Stage};
+pub use directory::{ApiKey, IssuerKey, User};
+pub use ids::{ApiId, BudgetId, DepartmentId, KeyId, RecordId, UserId};
+pub use policy::{AuditMode, Policy, Problem};
+pub use price::{Price, PriceBook};
+pub use provider::{Modality, Provider};
+pub use record::{AuditRecord, Outcome, RecordKind};
+pub use scope::{ScopeSet, ScopeTree};
+pub use units::{Micros, Tokens, UnixMillis};
+pub use usage::{Usage, UsageSource};

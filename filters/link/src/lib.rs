@@ -1,1 +1,23 @@
-//! sekisho-link
+//! The Link protocol: the messages of `proto/link.proto` and the worker's side of the
+//! batching. Pure: whoever owns the stream feeds events in and sends what comes out.
+
+pub mod outbox;
+
+pub use outbox::{Acknowledged, Outbox};
+
+/// Messages, generated from `proto/link.proto`.
+pub mod v1 {
+    #![expect(
+        missing_docs,
+        clippy::all,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        reason = "generated code"
+    )]
+    include!(concat!(env!("OUT_DIR"), "/sekisho.link.v1.rs"));
+}
+
+/// Full name of the gRPC service.
+pub const SERVICE: &str = "sekisho.link.v1.Link";
+/// Its one method.
+pub const METHOD: &str = "Open";

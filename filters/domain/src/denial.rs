@@ -1,0 +1,238 @@
+//! Refusals. Codes are public interface: stable, `snake_case`, listed in `docs/denials.md`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::UnixMillis;
+
+/// Which decision refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Reading the request.
+    Request,
+    /// Who is calling and may they.
+    Scope,
+    /// Does the budget allow it.
+    Quota,
+    /// Where to.
+    Upstream,
+    /// Is it on record.
+    Audit,
+}
+
+impl Stage {
+    /// The name in records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Scope => "scope",
+            Self::Quota => "quota",
+            Self::Upstream => "upstream",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+macro_rules! denials {
+    ($($code:ident $text:literal $status:literal $stage:ident $meaning:literal $remedy:literal;)*) => {
+        /// Why a request was refused.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum DenialCode {
+            $(#[doc = $meaning] #[serde(rename = $text)] $code,)*
+        }
+
+        impl DenialCode {
+            /// Every code, in the order of `docs/denials.md`.
+            pub const EVERY: &[Self] = &[$(Self::$code),*];
+
+            /// The public code.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$code => $text,)* }
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$code => $status,)* }
+            }
+
+            /// The decision that gives it.
+            #[must_use]
+            pub const fn stage(self) -> Stage {
+                match self { $(Self::$code => Stage::$stage,)* }
+            }
+
+            /// What it means, one sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$code => $meaning,)* }
+            }
+
+            /// What the caller or administrator can do, one sentence.
+            #[must_use]
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$code => $remedy,)* }
+            }
+        }
+    };
+}
+
+denials! {
+    UnknownEndpoint "unknown_endpoint" 404 Request
+        "No API of the policy has this method and path."
+        "Check the path, or add the operation to an API of the policy.";
+    AmbiguousPath "ambiguous_path" 400 Request
+        "The path has an encoded slash, backslash, NUL, double encoding or parameter where none may be."
+        "Send the path in its plain form.";
+    InvalidBody "invalid_body" 400 Request
+        "The body is not one well-formed JSON object."
+        "Send a JSON object.";
+    DuplicateMember "duplicate_member" 400 Request
+        "The body names a member twice that the gateway decides by."
+        "Name each member once.";
+    BodyTooLarge "body_too_large" 413 Request
+        "The body is larger than `limits.request_body_bytes`."
+        "Send less, or raise the limit in the policy.";
+    MissingCredential "missing_credential" 401 Scope
+        "The request carries neither a bearer token nor a subscription key."
+        "Send `Authorization: Bearer <token>` or a subscription key.";
+    MalformedCredential "malformed_credential" 401 Scope
+        "The credential is not a signed token or a key of this gateway."
+        "Get an access token for this gateway's audience.";
+    UnknownIssuer "unknown_issuer" 401 Scope
+        "The token's issuer and tenant are not trusted here."
+        "Sign in to the company's tenant.";
+    UnknownSigningKey "unknown_signing_key" 401 Scope
+        "The token names a signing key that its issuer does not publish."
+        "Get a new token; right after a key rotation, retry in a moment.";
+    BadSignature "bad_signature" 401 Scope
+        "The token's signature is wrong, or its algorithm is not allowed."
+        "Get a new token.";
+    WrongAudience "wrong_audience" 401 Scope
+        "The token was issued for another API."
+        "Request a token for this gateway's audience.";
+    ExpiredToken "expired_token" 401 Scope
+        "The token's time is over, or it has no end."
+        "Refresh the token.";
+    TokenNotYetValid "token_not_yet_valid" 401 Scope
+        "The token's time has not begun."
+        "Check the clocks.";
+    UnknownKey "unknown_key" 401 Scope
+        "No such subscription key."
+        "Check the key, or have one issued.";
+    RevokedKey "revoked_key" 401 Scope
+        "The subscription key was revoked."
+        "Have a new key issued.";
+    ExpiredKey "expired_key" 401 Scope
+        "The subscription key's time is over."
+        "Have a new key issued.";
+    UnknownUser "unknown_user" 403 Scope
+        "The directory has no such person."
+        "Have the account registered.";
+    InactiveUser "inactive_user" 403 Scope
+        "The person's account is disabled."
+        "Ask an administrator to enable it.";
+    NoDepartment "no_department" 403 Scope
+        "The caller belongs to no department that the policy knows."
+        "Have a department assigned.";
+    MissingScope "missing_scope" 403 Scope
+        "The caller does not hold the scope that this API needs."
+        "Request the scope; the message names it.";
+    NotEntitled "not_entitled" 403 Scope
+        "The caller's department is not entitled to this API."
+        "Ask for the department's entitlement.";
+    NoPermit "no_permit" 403 Scope
+        "No scope decision stands before this filter."
+        "Load the scope filter before the others.";
+    BudgetExhausted "budget_exhausted" 429 Quota
+        "A budget of the department is used up or cannot hold the worst case of this call."
+        "Wait until the window ends, ask for less output, or have the budget raised.";
+    UnboundedCost "unbounded_cost" 400 Quota
+        "The worst case of this call cannot be bounded, or exceeds what the model may produce."
+        "Lower the output limit of the call; an administrator sets `max_output_tokens` and a price.";
+    UnknownModel "unknown_model" 404 Upstream
+        "The API does not offer this model."
+        "Use a model that the policy lists.";
+    NoUpstream "no_upstream" 503 Upstream
+        "No upstream can take this call now."
+        "Retry later.";
+    RecordUnavailable "record_unavailable" 503 Audit
+        "The call could not be put on durable record in time."
+        "Retry after the time given; administrators check the sidecar.";
+    PolicyUnavailable "policy_unavailable" 503 Audit
+        "The gateway has no policy yet."
+        "Retry after the time given; administrators check the sidecar.";
+}
+
+/// A refusal: the code, and what this caller may be told beyond it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// Why.
+    pub code: DenialCode,
+    /// One sentence for the caller. Never holds what the token or body said.
+    pub message: String,
+    /// When a retry makes sense, milliseconds from now.
+    pub retry_after_millis: Option<u64>,
+}
+
+impl Denial {
+    /// A refusal that says what its code means.
+    #[must_use]
+    pub fn new(code: DenialCode) -> Self {
+        Self {
+            code,
+            message: code.meaning().to_owned(),
+            retry_after_millis: None,
+        }
+    }
+
+    /// A refusal with a sentence of its own.
+    #[must_use]
+    pub fn with(code: DenialCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            retry_after_millis: None,
+        }
+    }
+
+    /// Says when a retry makes sense.
+    #[must_use]
+    pub fn retry_after(mut self, millis: u64) -> Self {
+        self.retry_after_millis = Some(millis);
+        self
+    }
+
+    /// Says that a retry makes sense at `at`.
+    #[must_use]
+    pub fn retry_at(self, at: UnixMillis, now: UnixMillis) -> Self {
+        self.retry_after(at.since(now))
+    }
+}
+
+impl From<DenialCode> for Denial {
+    fn from(code: DenialCode) -> Self {
+        Self::new(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_snake_case() {
+        let mut seen = std::collections::HashSet::new();
+        for code in DenialCode::EVERY {
+            assert!(seen.insert(code.as_str()), "{code:?}");
+            assert!(
+                code.as_str()
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'_')
+            );
+            assert!((400..=599).contains(&code.status()));
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The policy: what `sekisho.yaml` means once it has been checked.
+//!
+//! [`raw`] mirrors the file, [`Policy::parse`] turns it into this form or returns every
+//! problem at once, each with its path. A policy that parses is sound: no dangling
+//! name, no duplicate, no zero where zero means nothing, no overflow.
+
+mod check;
+pub mod raw;
+mod repair;
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::price::PriceBook;
+use crate::scope::ScopeId;
+use crate::{ApiId, Budget, DepartmentId, Provider, ScopeSet, ScopeTree};
+
+/// One thing wrong with a policy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where: `budgets[2].limit`.
+    pub path: String,
+    /// What, and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+/// Whether a call waits for its record to be durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditMode {
+    /// Upstream only after the admit is durable; the answer ends only after the completion is.
+    #[default]
+    Strict,
+    /// Recorded, but nobody waits.
+    Relaxed,
+}
+
+/// Who needs to be in the directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DirectoryMode {
+    /// Every person; unknown ones are refused.
+    #[default]
+    Required,
+    /// Nobody: tokens alone decide, departments come from a claim.
+    None,
+}
+
+/// A checked policy.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Name of the company.
+    pub organisation: String,
+    /// IANA time zone of windows and days.
+    pub time_zone: String,
+    /// ISO 4217 code of every amount.
+    pub currency: String,
+    /// Whether people need a directory entry.
+    pub directory: DirectoryMode,
+    /// Trusted token issuers.
+    pub issuers: Vec<Issuer>,
+    /// The scope tree.
+    pub scopes: ScopeTree,
+    /// Where calls go, by name.
+    pub upstreams: HashMap<String, Upstream>,
+    /// What can be called.
+    pub apis: Vec<Api>,
+    /// Who pays.
+    pub departments: HashMap<DepartmentId, Department>,
+    /// Limits.
+    pub budgets: Vec<Budget>,
+    /// Prices.
+    pub prices: PriceBook,
+    /// Largest request body, bytes.
+    pub request_body_bytes: u64,
+    /// How long a request waits for the sidecar before it is refused, milliseconds.
+    pub ack_timeout_millis: u64,
+}
+
+/// A trusted issuer of tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    /// The `iss` claim, exactly.
+    pub issuer: String,
+    /// The `tid` claim, lower case.
+    pub tenant: String,
+    /// Accepted `aud` values.
+    pub audiences: Vec<String>,
+    /// Where the sidecar fetches signing keys.
+    pub jwks_uri: Option<String>,
+    /// Signing keys given in the policy itself.
+    pub keys: Vec<crate::IssuerKey>,
+    /// The claim that names the department, where tokens have one.
+    pub department_claim: Option<String>,
+}
+
+/// Where calls go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its name; also the name of its Envoy cluster.
+    pub name: String,
+    /// The wire it speaks.
+    pub provider: Provider,
+    /// `http://host:port` or `https://host[:port]`, without path.
+    pub url: String,
+    /// How Envoy proves who we are to it.
+    pub credential: Credential,
+}
+
+/// A credential that Envoy adds; the secret itself is in an SDS file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// None needed.
+    None,
+    /// A header whose value comes from a secret.
+    Header {
+        /// The header's name.
+        name: String,
+        /// What stands before the secret (`Bearer `), or nothing.
+        prefix: String,
+        /// Where the sidecar finds the secret: environment variable.
+        secret_env: String,
+    },
+    /// AWS Signature Version 4 with the proxy's own AWS credentials.
+    AwsSigV4 {
+        /// The region in the signature.
+        region: String,
+    },
+}
+
+/// Something that can be called.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Its name.
+    pub id: ApiId,
+    /// The wire that clients speak to it.
+    pub provider: Provider,
+    /// Operation names of the provider's catalogue.
+    pub operations: Vec<String>,
+    /// Needed to call it, unless the model says otherwise.
+    pub scope: ScopeId,
+    /// Whether calls wait for their records.
+    pub audit: AuditMode,
+    /// What it offers, by the name that clients use.
+    pub models: HashMap<String, Model>,
+}
+
+/// A model that an API offers.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The name that clients use.
+    pub name: String,
+    /// Needed to call it.
+    pub scope: ScopeId,
+    /// Where it runs.
+    pub upstream: String,
+    /// What the upstream calls it, where that differs.
+    pub upstream_model: Option<String>,
+    /// The most output tokens that one answer can have.
+    pub max_output_tokens: u64,
+    /// The name under which it is priced.
+    pub price: String,
+}
+
+/// Who pays.
+#[derive(Clone, Debug)]
+pub struct Department {
+    /// Its code.
+    pub id: DepartmentId,
+    /// Its name, as people and files write it.
+    pub name: String,
+    /// What its people may use at most.
+    pub entitlements: ScopeSet,
+}
+
+impl Policy {
+    /// Reads a policy from the parsed file.
+    ///
+    /// # Errors
+    /// Every [`Problem`], sorted by path.
+    pub fn parse(file: serde_json::Value) -> Result<Self, Vec<Problem>> {
+        let (raw, mut problems) = repair::read(file);
+        let policy = raw.map(|raw| check::check(raw, &mut problems));
+        problems.sort();
+        problems.dedup();
+        match policy {
+            Some(policy) if problems.is_empty() => Ok(policy),
+            _ => Err(problems),
+        }
+    }
+
+    /// The department of this code or display name.
+    #[must_use]
+    pub fn department(&self, code_or_name: &str) -> Option<&Department> {
+        self.departments
+            .get(code_or_name)
+            .or_else(|| self.departments.values().find(|d| d.name == code_or_name))
+    }
+
+    /// The issuer with this `iss`.
+    #[must_use]
+    pub fn issuer(&self, iss: &str) -> Option<&Issuer> {
+        self.issuers.iter().find(|issuer| issuer.issuer == iss)
+    }
+
+    /// The budgets that bind a department.
+    pub fn budgets_of<'a>(
+        &'a self,
+        department: &'a DepartmentId,
+    ) -> impl Iterator<Item = &'a Budget> {
+        self.budgets
+            .iter()
+            .filter(move |budget| budget.department == *department)
+    }
+}

@@ -1,0 +1,634 @@
+//! From the file's members to a sound [`Policy`]; every problem is noted on the way.
+
+use std::collections::{HashMap, HashSet};
+
+use super::raw::{
+    Amount, RawApi, RawBudget, RawCredential, RawDepartment, RawIssuer, RawModel, RawPolicy,
+    RawPrice, RawUpstream,
+};
+use super::repair::Defined;
+use super::{Api, Credential, Department, Issuer, Model, Policy, Problem, Upstream};
+use crate::price::{Price, PriceBook};
+use crate::scope::ScopeId;
+use crate::{ApiId, Budget, BudgetId, DepartmentId, IssuerKey, Meter, Micros, ScopeSet, ScopeTree};
+
+/// Most bytes that a name may have.
+const MAX_NAME: usize = 64;
+
+/// What every check needs: the names in force and the list of problems.
+struct Check<'p> {
+    problems: &'p mut Vec<Problem>,
+    defined: Defined,
+    scopes: ScopeTree,
+}
+
+pub(super) fn check(read: (RawPolicy, Defined), problems: &mut Vec<Problem>) -> Policy {
+    let (raw, defined) = read;
+    let pairs: Vec<_> = raw.scopes.clone().into_iter().collect();
+    let scopes = ScopeTree::new(&pairs).unwrap_or_else(|errors| {
+        for error in errors {
+            problems.push(Problem {
+                path: "scopes".into(),
+                message: error.to_string(),
+            });
+        }
+        ScopeTree::default()
+    });
+    let mut check = Check {
+        problems,
+        defined,
+        scopes,
+    };
+    check.head(&raw);
+    let issuers = check.issuers(raw.issuers);
+    let upstreams = check.upstreams(raw.upstreams);
+    let priced: HashSet<String> = raw.prices.iter().map(|p| p.model.clone()).collect();
+    let prices = check.prices(&raw.prices);
+    let apis = check.apis(raw.apis, raw.audit.mode, &priced);
+    let departments = check.departments(raw.departments);
+    let budgets = check.budgets(&raw.budgets);
+    check.some(
+        "limits.request_body_bytes",
+        raw.limits.request_body_bytes,
+        64 * 1024 * 1024,
+    );
+    check.some(
+        "limits.ack_timeout_millis",
+        raw.limits.ack_timeout_millis,
+        60_000,
+    );
+    let scopes = check.scopes;
+    Policy {
+        organisation: raw.organisation,
+        time_zone: raw.time_zone,
+        currency: raw.currency,
+        directory: raw.directory,
+        issuers,
+        scopes,
+        upstreams,
+        apis,
+        departments,
+        budgets,
+        prices,
+        request_body_bytes: raw.limits.request_body_bytes,
+        ack_timeout_millis: raw.limits.ack_timeout_millis,
+    }
+}
+
+impl Check<'_> {
+    fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.problems.push(Problem {
+            path: path.into(),
+            message: message.into(),
+        });
+    }
+
+    fn some(&mut self, path: &str, value: u64, most: u64) {
+        if value == 0 || value > most {
+            self.problem(path, format!("must be from 1 to {most}, not {value}"));
+        }
+    }
+
+    fn head(&mut self, raw: &RawPolicy) {
+        if raw.version != 1 {
+            self.problem(
+                "version",
+                format!("this release reads version 1, not {}", raw.version),
+            );
+        }
+        if raw.currency.len() != 3 || !raw.currency.bytes().all(|b| b.is_ascii_uppercase()) {
+            self.problem("currency", "must be an ISO 4217 code such as `JPY`");
+        }
+        let zone = raw.time_zone.as_str();
+        if zone != "UTC" && !zone.contains('/') {
+            self.problem("time_zone", "must be an IANA name such as `Asia/Tokyo`");
+        }
+        for scope in raw.scopes.keys() {
+            self.name(&format!("scopes.{scope}"), scope);
+        }
+    }
+
+    /// Names become cluster names, metric names and URL segments.
+    fn name(&mut self, path: &str, name: &str) {
+        let sound = (1..=MAX_NAME).contains(&name.len())
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'));
+        if !sound {
+            self.problem(
+                path,
+                "must be 1 to 64 ASCII letters, digits, `-`, `_`, `.` or `:`",
+            );
+        }
+    }
+
+    fn unique(&mut self, seen: &mut HashSet<String>, path: &str, name: &str) {
+        if !seen.insert(name.to_owned()) {
+            self.problem(path, format!("`{name}` is defined twice"));
+        }
+    }
+
+    /// The scope of this name. An unknown one is a problem and yields one that nobody holds by name.
+    fn scope(&mut self, path: &str, name: &str) -> Option<ScopeId> {
+        let id = self.scopes.id(name);
+        if id.is_none() && !self.defined.scopes.contains(name) {
+            self.problem(path, format!("`{name}` is not under `scopes`"));
+        }
+        id
+    }
+
+    fn issuers(&mut self, raw: Vec<RawIssuer>) -> Vec<Issuer> {
+        let mut seen = HashSet::new();
+        let mut issuers = Vec::new();
+        if raw.is_empty() {
+            self.problem(
+                "issuers",
+                "at least one issuer is needed, or nobody can call",
+            );
+        }
+        for (at, issuer) in raw.into_iter().enumerate() {
+            let path = format!("issuers[{at}]");
+            self.unique(&mut seen, &format!("{path}.issuer"), &issuer.issuer);
+            if !is_url(&issuer.issuer) {
+                self.problem(
+                    format!("{path}.issuer"),
+                    "must be the URL of the `iss` claim",
+                );
+            }
+            if issuer.tenant.is_empty() {
+                self.problem(
+                    format!("{path}.tenant"),
+                    "must be the directory (tenant) id",
+                );
+            }
+            if issuer.audiences.is_empty() || issuer.audiences.iter().any(String::is_empty) {
+                self.problem(
+                    format!("{path}.audiences"),
+                    "must name at least one `aud` claim",
+                );
+            }
+            if issuer.jwks_uri.is_none() && issuer.jwks.is_none() {
+                self.problem(
+                    path.as_str(),
+                    "needs `jwks_uri`, or `jwks` for use without a sidecar",
+                );
+            }
+            if issuer.jwks_uri.as_deref().is_some_and(|uri| !is_url(uri)) {
+                self.problem(format!("{path}.jwks_uri"), "must be an http or https URL");
+            }
+            let mut keys = Vec::new();
+            for (k, key) in issuer.jwks.iter().flat_map(|jwks| &jwks.keys).enumerate() {
+                match (key.kty.as_str(), decode(&key.n), decode(&key.e)) {
+                    ("RSA", Some(n), Some(e)) => keys.push(IssuerKey {
+                        issuer: issuer.issuer.clone(),
+                        kid: key.kid.clone(),
+                        n,
+                        e,
+                    }),
+                    _ => self.problem(
+                        format!("{path}.jwks.keys[{k}]"),
+                        "must be an RSA key with `n` and `e` in base64url",
+                    ),
+                }
+            }
+            issuers.push(Issuer {
+                issuer: issuer.issuer,
+                tenant: issuer.tenant.to_ascii_lowercase(),
+                audiences: issuer.audiences,
+                jwks_uri: issuer.jwks_uri,
+                keys,
+                department_claim: issuer.department_claim,
+            });
+        }
+        issuers
+    }
+
+    fn upstreams(&mut self, raw: Vec<RawUpstream>) -> HashMap<String, Upstream> {
+        let mut seen = HashSet::new();
+        let mut upstreams = HashMap::new();
+        for (at, upstream) in raw.into_iter().enumerate() {
+            let path = format!("upstreams[{at}]");
+            self.name(&format!("{path}.name"), &upstream.name);
+            self.unique(&mut seen, &format!("{path}.name"), &upstream.name);
+            if !is_origin(&upstream.url) {
+                self.problem(
+                    format!("{path}.url"),
+                    "must be `http://host:port` or `https://host[:port]`, without path",
+                );
+            }
+            let credential = self.credential(&path, upstream.credential);
+            upstreams.insert(
+                upstream.name.clone(),
+                Upstream {
+                    name: upstream.name,
+                    provider: upstream.provider,
+                    url: upstream.url,
+                    credential,
+                },
+            );
+        }
+        upstreams
+    }
+
+    fn credential(&mut self, path: &str, raw: Option<RawCredential>) -> Credential {
+        match raw {
+            None => Credential::None,
+            Some(RawCredential {
+                header: Some(header),
+                aws: None,
+            }) => {
+                let name = header.name.to_ascii_lowercase();
+                if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                {
+                    self.problem(
+                        format!("{path}.credential.header.name"),
+                        "must be a header name",
+                    );
+                }
+                Credential::Header {
+                    name,
+                    prefix: header.prefix,
+                    secret_env: header.secret_env,
+                }
+            }
+            Some(RawCredential {
+                header: None,
+                aws: Some(aws),
+            }) => {
+                self.name(&format!("{path}.credential.aws.region"), &aws.region);
+                Credential::AwsSigV4 { region: aws.region }
+            }
+            Some(_) => {
+                self.problem(
+                    format!("{path}.credential"),
+                    "needs exactly one of `header` and `aws`",
+                );
+                Credential::None
+            }
+        }
+    }
+
+    fn apis(
+        &mut self,
+        raw: Vec<RawApi>,
+        mode: super::AuditMode,
+        priced: &HashSet<String>,
+    ) -> Vec<Api> {
+        let mut seen = HashSet::new();
+        let mut apis = Vec::new();
+        for (at, api) in raw.into_iter().enumerate() {
+            let path = format!("apis[{at}]");
+            self.name(&format!("{path}.name"), &api.name);
+            self.unique(&mut seen, &format!("{path}.name"), &api.name);
+            if api.operations.is_empty() {
+                self.problem(
+                    format!("{path}.operations"),
+                    "must name at least one operation",
+                );
+            }
+            if api.models.is_empty() {
+                self.problem(format!("{path}.models"), "must name at least one model");
+            }
+            let scope = self.scope(&format!("{path}.scope"), &api.scope);
+            let mut models = HashMap::new();
+            for (m, model) in api.models.into_iter().enumerate() {
+                let path = format!("{path}.models[{m}]");
+                if models.contains_key(&model.name) {
+                    self.problem(
+                        format!("{path}.name"),
+                        format!("`{}` is defined twice", model.name),
+                    );
+                }
+                if let Some(model) = self.model(&path, model, scope, priced) {
+                    models.insert(model.name.clone(), model);
+                }
+            }
+            if let Some(scope) = scope {
+                apis.push(Api {
+                    id: ApiId(api.name),
+                    provider: api.provider,
+                    operations: api.operations,
+                    scope,
+                    audit: api.audit.unwrap_or(mode),
+                    models,
+                });
+            }
+        }
+        apis
+    }
+
+    fn model(
+        &mut self,
+        path: &str,
+        raw: RawModel,
+        api_scope: Option<ScopeId>,
+        priced: &HashSet<String>,
+    ) -> Option<Model> {
+        if raw.name.is_empty() || raw.name.len() > 256 {
+            self.problem(format!("{path}.name"), "must be 1 to 256 bytes");
+        }
+        let scope = match &raw.scope {
+            Some(name) => self.scope(&format!("{path}.scope"), name),
+            None => api_scope,
+        };
+        if !self.defined.upstreams.contains(&raw.upstream) {
+            self.problem(
+                format!("{path}.upstream"),
+                format!("`{}` is not under `upstreams`", raw.upstream),
+            );
+        }
+        self.some(
+            &format!("{path}.max_output_tokens"),
+            raw.max_output_tokens,
+            10_000_000,
+        );
+        let price = raw.price.clone().unwrap_or_else(|| raw.name.clone());
+        if !priced.contains(&price) {
+            let text = format!("`{price}` is not under `prices`; a free model has a price of 0");
+            self.problem(format!("{path}.price"), text);
+        }
+        Some(Model {
+            name: raw.name,
+            scope: scope?,
+            upstream: raw.upstream,
+            upstream_model: raw.upstream_model,
+            max_output_tokens: raw.max_output_tokens,
+            price,
+        })
+    }
+
+    fn departments(&mut self, raw: Vec<RawDepartment>) -> HashMap<DepartmentId, Department> {
+        let mut seen = HashSet::new();
+        let mut names = HashSet::new();
+        let mut departments = HashMap::new();
+        for (at, department) in raw.into_iter().enumerate() {
+            let path = format!("departments[{at}]");
+            self.name(&format!("{path}.id"), &department.id);
+            self.unique(&mut seen, &format!("{path}.id"), &department.id);
+            self.unique(&mut names, &format!("{path}.name"), &department.name);
+            let entitlements = match department.entitlements {
+                None => ScopeSet::ALL,
+                Some(list) => {
+                    for (e, scope) in list.iter().enumerate() {
+                        self.scope(&format!("{path}.entitlements[{e}]"), scope);
+                    }
+                    self.scopes.granted_by_all(list.iter().map(String::as_str))
+                }
+            };
+            let id = DepartmentId(department.id);
+            departments.insert(
+                id.clone(),
+                Department {
+                    id,
+                    name: department.name,
+                    entitlements,
+                },
+            );
+        }
+        departments
+    }
+
+    fn budgets(&mut self, raw: &[RawBudget]) -> Vec<Budget> {
+        let mut seen = HashSet::new();
+        let mut budgets = Vec::new();
+        for (at, budget) in raw.iter().enumerate() {
+            let path = format!("budgets[{at}]");
+            self.name(&format!("{path}.id"), &budget.id);
+            self.unique(&mut seen, &format!("{path}.id"), &budget.id);
+            if !self.defined.departments.contains(&budget.department) {
+                let text = format!("`{}` is not under `departments`", budget.department);
+                self.problem(format!("{path}.department"), text);
+            }
+            let limit = match (budget.meter, &budget.limit) {
+                (Meter::Cost, amount) => self.amount(&format!("{path}.limit"), amount).0,
+                (_, Amount::Whole(limit)) => *limit,
+                (_, Amount::Decimal(_)) => {
+                    self.problem(format!("{path}.limit"), "must be a whole number");
+                    0
+                }
+            };
+            budgets.push(Budget {
+                id: BudgetId(budget.id.clone()),
+                department: DepartmentId(budget.department.clone()),
+                meter: budget.meter,
+                window: budget.window,
+                limit,
+            });
+        }
+        budgets
+    }
+
+    fn prices(&mut self, raw: &[RawPrice]) -> PriceBook {
+        let mut seen = HashSet::new();
+        let mut entries = Vec::new();
+        for (at, price) in raw.iter().enumerate() {
+            let path = format!("prices[{at}]");
+            self.unique(
+                &mut seen,
+                &path,
+                &format!("{} from {}", price.model, price.from),
+            );
+            let Some(effective) = day_start(&price.from) else {
+                self.problem(format!("{path}.from"), "must be a day as `YYYY-MM-DD`");
+                continue;
+            };
+            let effective = price.from_unix_millis.map_or(effective, crate::UnixMillis);
+            let input = self.amount(
+                &format!("{path}.input_per_million"),
+                &price.input_per_million,
+            );
+            let output = self.amount(
+                &format!("{path}.output_per_million"),
+                &price.output_per_million,
+            );
+            let per_request = match &price.per_request {
+                None => Micros(0),
+                Some(amount) => self.amount(&format!("{path}.per_request"), amount),
+            };
+            entries.push((
+                price.model.clone(),
+                Price {
+                    from: price.from.clone(),
+                    effective,
+                    input_per_million: input,
+                    output_per_million: output,
+                    per_request,
+                },
+            ));
+        }
+        PriceBook::new(entries)
+    }
+
+    fn amount(&mut self, path: &str, amount: &Amount) -> Micros {
+        let parsed = match amount {
+            Amount::Whole(whole) => Micros::parse(&whole.to_string()),
+            Amount::Decimal(text) => Micros::parse(text),
+        };
+        parsed.unwrap_or_else(|error| {
+            self.problem(path, error.to_string());
+            Micros(0)
+        })
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    text.strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+        .is_some_and(|rest| {
+            !rest.is_empty() && !rest.starts_with('/') && rest.bytes().all(|b| b.is_ascii_graphic())
+        })
+}
+
+fn is_origin(text: &str) -> bool {
+    is_url(text)
+        && text
+            .split("://")
+            .nth(1)
+            .is_some_and(|rest| !rest.contains(['/', '?', '#', '@']))
+}
+
+/// Start of the day in UTC.
+fn day_start(day: &str) -> Option<crate::UnixMillis> {
+    let mut parts = day.split('-');
+    let (year, month, date) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() || (year.len(), month.len(), date.len()) != (4, 2, 2) {
+        return None;
+    }
+    let digits = |text: &str| {
+        text.bytes()
+            .all(|b| b.is_ascii_digit())
+            .then(|| text.parse::<i64>())
+    };
+    let (year, month, date) = (
+        digits(year)?.ok()?,
+        digits(month)?.ok()?,
+        digits(date)?.ok()?,
+    );
+    let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let last = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => return None,
+    };
+    if year < 1970 || !(1..=last).contains(&date) {
+        return None;
+    }
+    // Days from civil (Howard Hinnant, "chrono-compatible low-level date algorithms").
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y / 400;
+    let of_era = y - era * 400;
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + date - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    u64::try_from(days)
+        .ok()
+        .map(|days| crate::UnixMillis(days * 86_400_000))
+}
+
+/// base64url without padding (RFC 7515, section 2).
+fn decode(text: &str) -> Option<Vec<u8>> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(text)
+        .ok()
+        .filter(|bytes| !bytes.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn sound() -> serde_json::Value {
+        json!({
+            "version": 1, "organisation": "Example", "time_zone": "Asia/Tokyo", "currency": "JPY",
+            "scopes": {"all_apis": null, "text_apis": "all_apis"},
+            "issuers": [{"issuer": "https://login.example/t/v2.0", "tenant": "T", "audiences": ["api://x"],
+                         "jwks_uri": "https://login.example/keys"}],
+            "upstreams": [{"name": "azure", "provider": "azure_openai", "url": "https://a.example",
+                           "credential": {"header": {"name": "api-key", "secret_env": "AZURE_KEY"}}}],
+            "apis": [{"name": "azure", "provider": "azure_openai", "operations": ["chat_completions"],
+                      "scope": "text_apis", "models": [{"name": "gpt-4o", "upstream": "azure"}]}],
+            "departments": [{"id": "sales", "name": "営業部", "entitlements": ["text_apis"]}],
+            "budgets": [{"id": "b", "department": "sales", "meter": "cost", "window": "month", "limit": "50000"}],
+            "prices": [{"model": "gpt-4o", "from": "2024-10-01", "input_per_million": 375, "output_per_million": "1500.5"}],
+        })
+    }
+
+    #[test]
+    fn a_sound_file_becomes_a_policy() {
+        let policy = Policy::parse(sound()).unwrap();
+        assert_eq!(policy.budgets[0].limit, 50_000_000_000);
+        assert_eq!(policy.issuers[0].tenant, "t");
+        assert_eq!(
+            policy.department("営業部").unwrap().id,
+            DepartmentId::from("sales")
+        );
+        assert!(
+            policy
+                .prices
+                .price("gpt-4o", crate::UnixMillis(1_727_740_800_000))
+                .is_some()
+        );
+        assert!(
+            policy
+                .prices
+                .price("gpt-4o", crate::UnixMillis(1_727_740_799_999))
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_reported_with_its_path() {
+        let mut file = sound();
+        file["colour"] = json!("red");
+        file["apis"][0]["scope"] = json!("txt_apis");
+        file["apis"][0]["models"][0]["upstream"] = json!("azur");
+        file["budgets"][0]["limit"] = json!(-5);
+        file["prices"][0]["from"] = json!("2024-02-30");
+        file["upstreams"][0]["url"] = json!("https://a.example/path");
+        file["issuers"][0]["audiences"] = json!([]);
+        let problems = Policy::parse(file).unwrap_err();
+        let paths: Vec<&str> = problems.iter().map(|p| p.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            [
+                "apis[0].models[0].upstream",
+                "apis[0].scope",
+                "budgets[0].limit",
+                "colour",
+                "issuers[0].audiences",
+                "prices[0].from",
+                "upstreams[0].url",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_broken_definition_is_not_reported_at_its_uses() {
+        let mut file = sound();
+        file["departments"][0]["name"] = json!(7);
+        let problems = Policy::parse(file).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+    }
+
+    #[test]
+    fn days_count_from_1970() {
+        assert_eq!(day_start("1970-01-01"), Some(crate::UnixMillis(0)));
+        assert_eq!(
+            day_start("2000-03-01"),
+            Some(crate::UnixMillis(951_868_800_000))
+        );
+        for bad in [
+            "2023-02-29",
+            "2023-1-01",
+            "2023-13-01",
+            "1969-12-31",
+            "x",
+            "+023-01-01",
+        ] {
+            assert_eq!(day_start(bad), None, "{bad}");
+        }
+    }
+}

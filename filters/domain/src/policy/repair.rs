@@ -1,0 +1,209 @@
+//! Reading a file that may be wrong in many places: each misfit is noted, taken out,
+//! and reading goes on, so that one run shows them all.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use serde_json::{Value, json};
+use serde_path_to_error::Segment;
+
+use super::Problem;
+use super::raw::RawPolicy;
+
+/// Rounds of mending after which the rest is left unread.
+const MOST_PROBLEMS: usize = 100;
+
+/// Names that the file defines, whether or not their definitions are sound, so that one
+/// broken definition is not reported again at each of its uses.
+#[derive(Debug, Default)]
+pub(super) struct Defined {
+    pub(super) scopes: HashSet<String>,
+    pub(super) upstreams: HashSet<String>,
+    pub(super) departments: HashSet<String>,
+}
+
+impl Defined {
+    fn of(file: &Value) -> Self {
+        let list = |section: &str, member: &str| -> HashSet<String> {
+            let items = file.get(section).and_then(Value::as_array);
+            let names = items
+                .into_iter()
+                .flatten()
+                .filter_map(|item| item.get(member)?.as_str());
+            names.map(str::to_owned).collect()
+        };
+        let scopes = file.get("scopes").and_then(Value::as_object);
+        Self {
+            scopes: scopes.into_iter().flat_map(|s| s.keys().cloned()).collect(),
+            upstreams: list("upstreams", "name"),
+            departments: list("departments", "id"),
+        }
+    }
+}
+
+/// Reads the file as far as it can be read; no policy if it is not even an object.
+pub(super) fn read(mut file: Value) -> (Option<(RawPolicy, Defined)>, Vec<Problem>) {
+    let defined = Defined::of(&file);
+    let mut problems = Vec::new();
+    let mut removed = Removed::default();
+    for _ in 0..MOST_PROBLEMS {
+        let error = match serde_path_to_error::deserialize::<_, RawPolicy>(&file) {
+            Ok(raw) => return (Some((raw, defined)), problems),
+            Err(error) => error,
+        };
+        let message = error.inner().to_string();
+        let mut path: Vec<Segment> = error.path().iter().cloned().collect();
+        let missing = quoted_after(&message, "missing field").map(str::to_owned);
+        if let Some(name) = quoted_after(&message, "unknown field") {
+            // The path ends at the object or at the member itself.
+            if !matches!(path.last(), Some(Segment::Map { key }) if key == name) {
+                path.push(Segment::Map {
+                    key: name.to_owned(),
+                });
+            }
+        }
+        let place = removed.show(&path);
+        // A member that is missing only because it was just taken out is no news.
+        if !missing
+            .as_ref()
+            .is_some_and(|name| removed.members.contains(&join(&place, name)))
+        {
+            let path = if place.is_empty() {
+                "(file)".to_owned()
+            } else {
+                place.clone()
+            };
+            problems.push(Problem { path, message });
+        }
+        let mended = match (&missing, path.is_empty()) {
+            (Some(name), true) => fill_in(&mut file, name),
+            (_, true) => false,
+            (_, false) => removed.take_out(&mut file, &path, place),
+        };
+        if !mended {
+            return (None, problems);
+        }
+    }
+    (None, problems)
+}
+
+fn quoted_after<'a>(message: &'a str, phrase: &str) -> Option<&'a str> {
+    message.strip_prefix(phrase)?.split('`').nth(1)
+}
+
+fn join(place: &str, name: &str) -> String {
+    if place.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{place}.{name}")
+    }
+}
+
+/// Gives a required section its empty form, so that the other sections can be read.
+fn fill_in(file: &mut Value, section: &str) -> bool {
+    let empty = match section {
+        "version" => json!(1),
+        "organisation" | "time_zone" | "currency" => json!(""),
+        "scopes" => json!({}),
+        _ => json!([]),
+    };
+    file.as_object_mut()
+        .is_some_and(|members| members.insert(section.to_owned(), empty).is_none())
+}
+
+/// What was taken out so far.
+#[derive(Debug, Default)]
+struct Removed {
+    members: HashSet<String>,
+    /// For each list, the places (as the file counts them) that are gone.
+    items: BTreeMap<String, BTreeSet<usize>>,
+}
+
+impl Removed {
+    /// The path as the file counts it, whatever was taken out before.
+    fn show(&self, path: &[Segment]) -> String {
+        let mut text = String::new();
+        for segment in path {
+            match segment {
+                Segment::Seq { index } => {
+                    let index = self.original(&text, *index);
+                    text.push_str(&format!("[{index}]"));
+                }
+                Segment::Map { key } => text = join(&text, key),
+                Segment::Enum { variant } => text = join(&text, variant),
+                Segment::Unknown => text.push('?'),
+            }
+        }
+        text
+    }
+
+    fn original(&self, list: &str, index: usize) -> usize {
+        let mut at = index;
+        for gone in self.items.get(list).into_iter().flatten() {
+            if *gone <= at {
+                at += 1;
+            }
+        }
+        at
+    }
+
+    fn take_out(&mut self, file: &mut Value, path: &[Segment], place: String) -> bool {
+        let Some((last, above)) = path.split_last() else {
+            return false;
+        };
+        let mut at = file;
+        for segment in above {
+            let next = match segment {
+                Segment::Seq { index } => at.get_mut(*index),
+                Segment::Map { key } => at.get_mut(key.as_str()),
+                Segment::Enum { .. } | Segment::Unknown => None,
+            };
+            match next {
+                Some(value) => at = value,
+                None => return false,
+            }
+        }
+        match (last, at) {
+            (Segment::Map { key }, Value::Object(members)) => {
+                self.members.insert(place);
+                members.remove(key.as_str()).is_some()
+            }
+            (Segment::Seq { index }, Value::Array(items)) if *index < items.len() => {
+                let list = self.show(above);
+                let original = self.original(&list, *index);
+                items.remove(*index);
+                self.items.entry(list).or_default().insert(original)
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_true_after_an_item_was_taken_out() {
+        let (_, problems) = read(json!({
+            "version": 1, "organisation": "x", "time_zone": "Asia/Tokyo", "currency": "JPY",
+            "scopes": {}, "issuers": [], "apis": [],
+            "departments": [{"id": 1, "name": "a"}, {"id": "b", "nam": "b"}, {"id": "c", "name": "c", "x": 1}],
+        }));
+        let paths: Vec<&str> = problems.iter().map(|p| p.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            [
+                "departments[0].id",
+                "departments[1].nam",
+                "departments[1]",
+                "departments[2].x"
+            ]
+        );
+    }
+
+    #[test]
+    fn missing_sections_are_each_named() {
+        let (_, problems) = read(json!({"version": 1}));
+        assert_eq!(problems.len(), 6, "{problems:?}");
+    }
+}

@@ -1,0 +1,49 @@
+//! Provider families and modalities.
+
+use serde::{Deserialize, Serialize};
+
+/// A provider's wire: paths, error bodies, where usage is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    /// OpenAI and whoever speaks its wire.
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// Azure OpenAI: deployments in the path, `api-version` in the query.
+    #[serde(rename = "azure_openai")]
+    AzureOpenAi,
+    /// Anthropic's Messages API.
+    Anthropic,
+    /// AWS Bedrock Runtime.
+    Bedrock,
+    /// Google Gemini (Generative Language API).
+    Gemini,
+}
+
+impl Provider {
+    /// The name in the policy file and in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::AzureOpenAi => "azure_openai",
+            Self::Anthropic => "anthropic",
+            Self::Bedrock => "bedrock",
+            Self::Gemini => "gemini",
+        }
+    }
+}
+
+/// What an operation handles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Modality {
+    /// Text in, text out (and embeddings).
+    Text,
+    /// Speech in or out.
+    Audio,
+    /// Pictures out.
+    Image,
+    /// Moving pictures in or out.
+    Video,
+}

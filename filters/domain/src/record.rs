@@ -1,0 +1,184 @@
+//! The audit record, as it is stored: one JSON object, whose bytes are a leaf of the
+//! log's tree.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Denial, DenialCode, Micros, RecordId, Stage, UnixMillis, Usage, UsageSource};
+
+/// The version of this schema, in every record.
+pub const SCHEMA: &str = "sekisho.audit.v1";
+
+/// Which moment of a call a record tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordKind {
+    /// The call was admitted and may go upstream.
+    Admit,
+    /// The call has ended.
+    Complete,
+    /// The call was refused.
+    Refuse,
+}
+
+/// How an admitted call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The provider's answer was passed on whole.
+    Answered,
+    /// The client or the provider broke off.
+    Aborted,
+    /// Nobody knows: the gateway fell silent. Charged at its worst case.
+    Unknown,
+}
+
+/// One record. Absent members are unknown or do not apply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRecord<'a> {
+    /// Always [`SCHEMA`].
+    #[serde(borrow)]
+    pub schema: Cow<'a, str>,
+    /// Which moment.
+    pub kind: RecordKind,
+    /// The call.
+    pub record_id: RecordId,
+    /// When this moment was, by the gateway's clock.
+    pub at: UnixMillis,
+    /// Who called.
+    #[serde(default, skip_serializing_if = "Caller::is_unknown")]
+    pub caller: Caller<'a>,
+    /// What was called.
+    #[serde(default)]
+    pub call: Call<'a>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denial: Option<DenialCode>,
+    /// Which decision refused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// HTTP status of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// What it used; in an admit, the worst case that was reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Where `usage` comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage_source: Option<UsageSource>,
+    /// What it cost; in an admit, at worst.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_micros: Option<Micros>,
+    /// The price that was applied: first day of its validity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_from: Option<Cow<'a, str>>,
+    /// Size of the request's body as the client sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_bytes: Option<u64>,
+    /// Size of the answer's body as the provider sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_bytes: Option<u64>,
+    /// Milliseconds from arrival to this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_millis: Option<u64>,
+}
+
+/// Who called.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller<'a> {
+    /// Directory tenant of the token.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Cow<'a, str>>,
+    /// Object id of the person or application.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_id: Option<Cow<'a, str>>,
+    /// The company's id of the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Cow<'a, str>>,
+    /// Who pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department: Option<Cow<'a, str>>,
+    /// The client application of the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<Cow<'a, str>>,
+    /// The subscription key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Cow<'a, str>>,
+    /// Source address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Cow<'a, str>>,
+}
+
+impl Caller<'_> {
+    fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What was called.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call<'a> {
+    /// HTTP method.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Cow<'a, str>>,
+    /// Path without its query (a query may carry secrets), at most 512 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Cow<'a, str>>,
+    /// API of the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<Cow<'a, str>>,
+    /// Operation of the provider's catalogue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Cow<'a, str>>,
+    /// Model that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Cow<'a, str>>,
+    /// Upstream that was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Cow<'a, str>>,
+    /// Whether the answer was asked for as a stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<bool>,
+    /// Envoy's `x-request-id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<Cow<'a, str>>,
+}
+
+impl<'a> AuditRecord<'a> {
+    /// A record that says nothing yet but which call and when.
+    #[must_use]
+    pub fn new(kind: RecordKind, record_id: RecordId, at: UnixMillis) -> Self {
+        Self {
+            schema: Cow::Borrowed(SCHEMA),
+            kind,
+            record_id,
+            at,
+            caller: Caller::default(),
+            call: Call::default(),
+            denial: None,
+            stage: None,
+            status: None,
+            outcome: None,
+            usage: None,
+            usage_source: None,
+            cost_micros: None,
+            price_from: None,
+            request_bytes: None,
+            response_bytes: None,
+            duration_millis: None,
+        }
+    }
+
+    /// Notes why and by whom the call was refused.
+    #[must_use]
+    pub fn refused(mut self, denial: &Denial) -> Self {
+        self.denial = Some(denial.code);
+        self.stage = Some(denial.code.stage());
+        self.status = Some(denial.code.status());
+        self
+    }
+}
