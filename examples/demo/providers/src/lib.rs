@@ -1,1 +1,0 @@
-//! sekisho-demo-providers
