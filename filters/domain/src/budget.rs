@@ -6,6 +6,7 @@ use crate::{BudgetId, DepartmentId, Micros, Usage};
 
 /// What a budget counts. Amounts of a budget are plain numbers in its meter's unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Meter {
     /// Admitted calls.
@@ -40,6 +41,7 @@ impl Meter {
 
 /// The calendar unit after which a budget starts anew, in the company's time zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WindowUnit {
     /// Calendar minutes.

@@ -34,6 +34,7 @@ impl fmt::Display for Problem {
 
 /// Whether a call waits for its record to be durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AuditMode {
     /// Upstream only after the admit is durable; the answer ends only after the completion is.
@@ -45,6 +46,7 @@ pub enum AuditMode {
 
 /// Who needs to be in the directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DirectoryMode {
     /// Every person; unknown ones are refused.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A provider's wire: paths, error bodies, where usage is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Provider {
     /// OpenAI and whoever speaks its wire.
