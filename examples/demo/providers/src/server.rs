@@ -1,6 +1,8 @@
 //! Listens as the providers, and answers.
 
 mod delivery;
+#[cfg(test)]
+mod tests;
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};

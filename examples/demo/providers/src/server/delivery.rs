@@ -16,6 +16,9 @@ use serde::Serialize;
 use crate::answer::{Answer, Payload};
 use crate::served::OpenCall;
 
+/// Long enough for the pieces before a cut to leave.
+const FLUSH: Duration = Duration::from_millis(20);
+
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 pub(super) type Response = hyper::Response<Body>;
 
@@ -63,6 +66,8 @@ type Piece = Result<Frame<Bytes>, io::Error>;
 async fn next(sending: Option<Sending>) -> Option<(Piece, Option<Sending>)> {
     let mut sending = sending?;
     if sending.cut_after.is_some_and(|limit| sending.sent >= limit) {
+        // hyper drops what it has not written yet: let it write what was sent so far.
+        tokio::time::sleep(FLUSH).await;
         // Without an end the peer sees a broken answer.
         return Some((Err(io::Error::other("cut on demand")), None));
     }
