@@ -1,1 +1,170 @@
-//! sekisho-audit
+//! The decision what the record says.
+//!
+//! Three moments of a call are recorded: that it was admitted, that it ended, or that it
+//! was refused. No record holds a token, a key, a query string, a prompt or an answer.
+
+mod passage;
+
+pub use passage::Passage;
+
+use std::borrow::Cow;
+
+use sekisho_domain::record::{Call, Caller};
+use sekisho_domain::{
+    AuditRecord, Denial, Micros, Outcome, RecordKind, UnixMillis, Usage, UsageSource,
+};
+
+/// Most bytes of a path that a record keeps.
+const MAX_PATH: usize = 512;
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// How.
+    pub outcome: Outcome,
+    /// HTTP status that the provider gave, if it answered.
+    pub status: Option<u16>,
+    /// What is charged.
+    pub usage: Usage,
+    /// Where `usage` comes from.
+    pub source: UsageSource,
+    /// What it costs.
+    pub cost: Micros,
+    /// Size of the answer's body.
+    pub response_bytes: u64,
+}
+
+/// The record of a call that may go upstream: with it the worst case that was reserved.
+#[must_use]
+pub fn admit(passage: &Passage, now: UnixMillis) -> Vec<u8> {
+    let mut record = about(RecordKind::Admit, passage, now);
+    record.usage = Some(passage.worst);
+    record.usage_source = Some(UsageSource::Estimated);
+    record.cost_micros = Some(passage.worst_cost);
+    encode(&record)
+}
+
+/// The record of a call that has ended.
+#[must_use]
+pub fn complete(passage: &Passage, ending: &Ending, now: UnixMillis) -> Vec<u8> {
+    let mut record = about(RecordKind::Complete, passage, now);
+    record.outcome = Some(ending.outcome);
+    record.status = ending.status;
+    record.usage = Some(ending.usage);
+    record.usage_source = Some(ending.source);
+    record.cost_micros = Some(ending.cost);
+    record.response_bytes = Some(ending.response_bytes);
+    encode(&record)
+}
+
+/// The record of an admitted call that was refused after all, before it went upstream.
+#[must_use]
+pub fn withdraw(passage: &Passage, denial: &Denial, now: UnixMillis) -> Vec<u8> {
+    let mut record = about(RecordKind::Complete, passage, now).refused(denial);
+    record.outcome = Some(Outcome::Aborted);
+    record.usage = Some(Usage::default());
+    record.usage_source = Some(UsageSource::Reported);
+    record.cost_micros = Some(Micros(0));
+    encode(&record)
+}
+
+/// The record of a call that was refused.
+#[must_use]
+pub fn refuse(passage: &Passage, denial: &Denial, now: UnixMillis) -> Vec<u8> {
+    encode(&about(RecordKind::Refuse, passage, now).refused(denial))
+}
+
+fn about(kind: RecordKind, passage: &Passage, now: UnixMillis) -> AuditRecord<'_> {
+    AuditRecord {
+        caller: Caller {
+            tenant: given(&passage.tenant),
+            object_id: given(&passage.object_id),
+            user: given(&passage.user),
+            department: given(&passage.department),
+            application: given(&passage.application),
+            key: given(&passage.key),
+            address: given(&passage.address),
+        },
+        call: Call {
+            method: given(&passage.method),
+            path: given(clip(&passage.path)),
+            api: given(&passage.api),
+            operation: given(&passage.operation),
+            model: given(&passage.model),
+            upstream: given(&passage.upstream),
+            stream: (!passage.operation.is_empty()).then_some(passage.stream),
+            request_id: given(&passage.request_id),
+        },
+        price_from: given(&passage.price_from),
+        request_bytes: Some(passage.request_bytes),
+        duration_millis: Some(now.since(passage.received)),
+        ..AuditRecord::new(kind, passage.record_id, now)
+    }
+}
+
+/// Cuts at a character's border.
+fn clip(path: &str) -> &str {
+    let mut end = path.len().min(MAX_PATH);
+    while !path.is_char_boundary(end) {
+        end -= 1;
+    }
+    path.get(..end).unwrap_or_default()
+}
+
+fn given(text: &str) -> Option<Cow<'_, str>> {
+    (!text.is_empty()).then_some(Cow::Borrowed(text))
+}
+
+fn encode(record: &AuditRecord<'_>) -> Vec<u8> {
+    // Strings, numbers and units only: encoding cannot fail.
+    serde_json::to_vec(record).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sekisho_domain::{DenialCode, RecordId};
+
+    fn passage() -> Passage {
+        Passage {
+            record_id: RecordId([1; 16]),
+            received: UnixMillis(1_000),
+            method: "POST".into(),
+            path: "/v1/messages".into(),
+            department: "sales".into(),
+            ..Passage::default()
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_why_and_by_which_decision() {
+        let bytes = refuse(
+            &passage(),
+            &DenialCode::MissingScope.into(),
+            UnixMillis(1_004),
+        );
+        let record: AuditRecord<'_> = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(record.denial, Some(DenialCode::MissingScope));
+        assert_eq!(record.status, Some(403));
+        assert_eq!(record.duration_millis, Some(4));
+        assert_eq!(record.caller.department.as_deref(), Some("sales"));
+        assert_eq!(record.usage, None);
+    }
+
+    #[test]
+    fn absent_members_are_absent() {
+        let bytes = refuse(
+            &passage(),
+            &DenialCode::UnknownEndpoint.into(),
+            UnixMillis(1_004),
+        );
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(!text.contains("null") && !text.contains("\"\""), "{text}");
+    }
+
+    #[test]
+    fn a_long_path_is_cut_at_a_characters_border() {
+        let long = format!("{}{}", "a".repeat(MAX_PATH - 1), "関");
+        assert_eq!(clip(&long).len(), MAX_PATH - 1);
+    }
+}

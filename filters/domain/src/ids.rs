@@ -63,7 +63,7 @@ name!(
 
 /// The id of one call's audit record: a UUID version 7 (RFC 9562, section 5.7), so
 /// that ids sort by time of arrival.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordId(pub [u8; 16]);
 
 impl RecordId {

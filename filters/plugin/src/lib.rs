@@ -1,1 +1,36 @@
-//! sekisho-plugin
+//! The shell around the decisions: gathers what they need from the proxy, asks them, and
+//! acts on what they say. The only crate that speaks proxy-wasm.
+//!
+//! The four stages are four explicit lines in [`pipeline`]; which of them a module runs is
+//! given by its [`Stages`]. Nothing here decides who may do what.
+
+mod call;
+mod config;
+mod filter;
+mod handover;
+mod host;
+mod link;
+mod pipeline;
+mod reply;
+mod request;
+mod response;
+mod root;
+mod rs256;
+mod stages;
+mod waiting;
+mod worker;
+
+pub use stages::Stages;
+
+/// Registers the plugin with the proxy. A module calls this once, from its start function.
+pub fn start(stages: Stages) {
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+    STAGES.with(|cell| cell.set(stages));
+    proxy_wasm::set_root_context(|context_id| {
+        Box::new(root::Root::new(context_id, STAGES.with(std::cell::Cell::get)))
+    });
+}
+
+std::thread_local! {
+    static STAGES: std::cell::Cell<Stages> = const { std::cell::Cell::new(Stages::NONE) };
+}

@@ -1,1 +1,5 @@
-//! sekisho-module-quota
+//! `quota.wasm`: packaging only.
+
+proxy_wasm::main! {{
+    sekisho_plugin::start(sekisho_plugin::Stages::QUOTA);
+}}

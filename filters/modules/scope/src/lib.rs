@@ -1,1 +1,5 @@
-//! sekisho-module-scope
+//! `scope.wasm`: packaging only.
+
+proxy_wasm::main! {{
+    sekisho_plugin::start(sekisho_plugin::Stages::SCOPE);
+}}

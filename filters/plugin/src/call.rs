@@ -1,0 +1,52 @@
+//! One call on its way through this module.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use sekisho_audit::Passage;
+use sekisho_domain::{Price, Provider};
+use sekisho_providers::Operation;
+use sekisho_quota::{Demand, Reservation};
+use sekisho_scope::Principal;
+
+/// Where a call is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Its request is being read.
+    #[default]
+    Reading,
+    /// It waits for the sidecar; its request is held.
+    Held,
+    /// It goes upstream.
+    Admitted,
+    /// Its answer has ended, but for the last byte, which waits for the record.
+    Ending,
+    /// Nothing more is to be done.
+    Done,
+}
+
+/// What this module knows of a call.
+#[derive(Debug, Default)]
+pub(crate) struct Call {
+    pub(crate) phase: Phase,
+    pub(crate) passage: Passage,
+    /// Path and query as they came.
+    pub(crate) raw_path: Vec<u8>,
+    /// Headers that must not reach a provider.
+    pub(crate) unwanted: Vec<&'static str>,
+    /// Who calls, where this module has found out.
+    pub(crate) principal: Option<Rc<Principal>>,
+    /// Place in the policy's list of APIs.
+    pub(crate) api: usize,
+    pub(crate) provider: Option<Provider>,
+    pub(crate) operation: Option<&'static Operation>,
+    pub(crate) strict: bool,
+    pub(crate) demands: Vec<Demand>,
+    pub(crate) reservations: Vec<Reservation>,
+    pub(crate) price: Option<Price>,
+    /// An admit record has been handed to the outbox.
+    pub(crate) admitted: bool,
+}
+
+/// A call that its filter and the link share: whichever hears first moves it on.
+pub(crate) type SharedCall = Rc<RefCell<Call>>;

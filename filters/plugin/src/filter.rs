@@ -1,0 +1,65 @@
+//! The HTTP context: one stream's callbacks.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use crate::call::SharedCall;
+use crate::request::RequestReader;
+use crate::response::ResponseReader;
+use crate::worker::Worker;
+
+/// One stream.
+pub(crate) struct Filter {
+    pub(crate) context: u32,
+    pub(crate) worker: Rc<RefCell<Worker>>,
+    pub(crate) call: SharedCall,
+    pub(crate) request: RequestReader,
+    pub(crate) response: ResponseReader,
+}
+
+impl Filter {
+    pub(crate) fn new(context: u32, worker: Rc<RefCell<Worker>>) -> Self {
+        Self {
+            context,
+            worker,
+            call: SharedCall::default(),
+            request: RequestReader::default(),
+            response: ResponseReader::default(),
+        }
+    }
+}
+
+impl Context for Filter {}
+
+impl HttpContext for Filter {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.request_headers(end_of_stream)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.request_body(size, end_of_stream)
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.request_trailers()
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.response_headers(end_of_stream)
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.response_body(size, end_of_stream)
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        self.response_trailers()
+    }
+
+    fn on_log(&mut self) {
+        self.ended();
+    }
+}

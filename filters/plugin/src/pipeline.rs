@@ -1,0 +1,299 @@
+//! The four decisions, in order, on what was gathered.
+
+use std::rc::Rc;
+
+use sekisho_domain::{Denial, DenialCode, Meter, UnixMillis};
+use sekisho_link::v1;
+use sekisho_quota::{Reservation, Standing};
+
+use crate::call::{Call, Phase, SharedCall};
+use crate::handover::{Handover, Used};
+use crate::host;
+use crate::waiting::Held;
+use crate::worker::{Compiled, Worker};
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// It goes on.
+    Go,
+    /// It waits for the sidecar.
+    Wait,
+    /// It is refused.
+    Refuse(Denial),
+}
+
+impl From<Denial> for Next {
+    fn from(denial: Denial) -> Self {
+        Self::Refuse(denial)
+    }
+}
+
+/// Takes this module's decisions on a request that has been read. Header changes are
+/// made here, while the headers are still held back.
+pub(crate) fn decide(
+    worker: &mut Worker,
+    call: &SharedCall,
+    body: usize,
+    context: u32,
+    now: UnixMillis,
+) -> Next {
+    let Some(compiled) = worker.compiled.clone() else {
+        return Denial::new(DenialCode::PolicyUnavailable).retry_after(1_000).into();
+    };
+    let looked = look(worker, &compiled, &mut call.borrow_mut(), body);
+    match looked {
+        Ok(()) => reserve(worker, call, context, now),
+        Err(denial) => denial.into(),
+    }
+}
+
+/// The decisions that need nobody else.
+fn look(
+    worker: &Worker,
+    compiled: &Compiled,
+    call: &mut Call,
+    body: usize,
+) -> Result<(), Denial> {
+    let stages = worker.stages;
+    if stages.scope {
+        scope(worker, compiled, call)?;
+    }
+    if stages.quota {
+        quota(compiled, call)?;
+    }
+    if stages.upstream {
+        upstream(compiled, call, body)?;
+    }
+    Ok(())
+}
+
+/// May the caller call this? Who it is was established when the headers came.
+fn scope(worker: &Worker, compiled: &Compiled, call: &mut Call) -> Result<(), Denial> {
+    let Some(api) = compiled.policy.apis.get(call.api) else {
+        return Err(DenialCode::UnknownEndpoint.into());
+    };
+    let Some(principal) = call.principal.clone() else {
+        return Err(DenialCode::MissingCredential.into());
+    };
+    let model = sekisho_upstream::offered(api, &call.passage.model)?;
+    sekisho_scope::authorise(&principal, &compiled.policy, model.scope)?;
+    call.strict = worker.is_strict(call.api);
+    Ok(())
+}
+
+/// What can it use at most, and which budgets must hold that?
+fn quota(compiled: &Compiled, call: &mut Call) -> Result<(), Denial> {
+    let policy = &compiled.policy;
+    let Some(api) = policy.apis.get(call.api) else {
+        return Err(DenialCode::UnknownEndpoint.into());
+    };
+    let model = sekisho_upstream::offered(api, &call.passage.model)?;
+    let worst = sekisho_quota::worst_case(
+        policy,
+        model,
+        call.passage.request_bytes,
+        call.passage.asked_output,
+        call.passage.choices,
+        call.operation.is_some_and(|operation| operation.generates),
+        call.passage.received,
+    )?;
+    let department = call.passage.department.as_str().into();
+    call.demands = sekisho_quota::demands(policy, &department, &worst);
+    call.passage.worst = worst.usage;
+    call.passage.worst_cost = worst.cost;
+    call.passage.price_from.clone_from(&worst.price.from);
+    call.price = Some(worst.price);
+    Ok(())
+}
+
+/// Where does it go, and under which names?
+fn upstream(compiled: &Compiled, call: &mut Call, body: usize) -> Result<(), Denial> {
+    let policy = &compiled.policy;
+    let Some(api) = policy.apis.get(call.api) else {
+        return Err(DenialCode::UnknownEndpoint.into());
+    };
+    let model = sekisho_upstream::offered(api, &call.passage.model)?;
+    let to = sekisho_upstream::select(policy, model)?;
+    if let Some(name) = to.rename {
+        rename(call, name, body)?;
+    }
+    for header in &call.unwanted {
+        host::set_request_header(header, None);
+    }
+    host::set_request_header(
+        sekisho_upstream::CLUSTER_HEADER,
+        Some(to.upstream.name.as_bytes()),
+    );
+    call.passage.upstream.clone_from(&to.upstream.name);
+    Ok(())
+}
+
+/// Writes the upstream's name of the model where the client wrote its own.
+fn rename(call: &Call, name: &str, body: usize) -> Result<(), Denial> {
+    if let Some((start, end)) = call.passage.model_span {
+        let span = usize::try_from(start).unwrap_or(usize::MAX)..usize::try_from(end).unwrap_or(0);
+        let old = host::request_body(0, body);
+        let new = sekisho_upstream::body_with_model(&old, span, name)
+            .ok_or(DenialCode::InvalidBody)?;
+        // Envoy would pass the old length on with the new body: a second request smuggled in.
+        host::set_request_header("content-length", Some(new.len().to_string().as_bytes()));
+        if !host::replace_request_body(body, &new) {
+            return Err(DenialCode::NoUpstream.into());
+        }
+        return Ok(());
+    }
+    let operation = call.operation.ok_or(DenialCode::UnknownEndpoint)?;
+    let path = sekisho_providers::path_with_model(operation, &call.raw_path, name)
+        .ok_or(DenialCode::NoUpstream)?;
+    host::set_request_header(":path", Some(&path));
+    Ok(())
+}
+
+/// Sets the worst case aside, or asks the sidecar for what is missing.
+pub(crate) fn reserve(
+    worker: &mut Worker,
+    call: &SharedCall,
+    context: u32,
+    now: UnixMillis,
+) -> Next {
+    let reserved = {
+        let call = &mut call.borrow_mut();
+        let demands = std::mem::take(&mut call.demands);
+        let reserved = worker.accounts.reserve(&demands, now);
+        match reserved {
+            Ok(mut reservations) => {
+                call.reservations.append(&mut reservations);
+                Ok(())
+            }
+            Err(shortfall) => {
+                call.demands = demands;
+                call.phase = Phase::Held;
+                Err(shortfall)
+            }
+        }
+    };
+    let Err(shortfall) = reserved else { return admit(worker, call, context, now) };
+    worker.last_lease_request += 1;
+    let id = worker.last_lease_request;
+    let demands = shortfall.0.into_iter().map(|short| v1::Demand {
+        budget: short.budget.0,
+        amount: short.amount,
+    });
+    worker.outbox.request_leases(v1::LeaseRequest { id, demands: demands.collect() });
+    worker.waiting.leases.insert(id, Held { context, call: Rc::clone(call), since: now });
+    worker.flush(context, now, false);
+    Next::Wait
+}
+
+/// Puts the call on record; strict calls wait until that is durable.
+fn admit(worker: &mut Worker, call: &SharedCall, context: u32, now: UnixMillis) -> Next {
+    let stages = worker.stages;
+    let mut shared = call.borrow_mut();
+    if stages.audit {
+        let record = sekisho_audit::admit(&shared.passage, now);
+        let reservations = shared.reservations.iter().map(|held| on_wire(held, 0)).collect();
+        let record_id = shared.passage.record_id;
+        worker.record(v1::entry::Kind::Admit, &record_id, record, reservations);
+        shared.admitted = true;
+        if shared.strict {
+            shared.phase = Phase::Held;
+            let held = Held { context, call: Rc::clone(call), since: now };
+            worker.waiting.admits.insert(record_id, held);
+        }
+        worker.flush(context, now, false);
+        if shared.strict {
+            return Next::Wait;
+        }
+    }
+    shared.phase = Phase::Admitted;
+    if stages.is_part() {
+        let handover = Handover {
+            passage: shared.passage.clone(),
+            reservations: shared.reservations.clone(),
+        };
+        handover.write();
+    }
+    Next::Go
+}
+
+/// Notes a refusal: gives back what was set aside and puts it on record. The answer itself
+/// is the caller's to send.
+pub(crate) fn refuse(worker: &mut Worker, call: &mut Call, denial: &Denial, now: UnixMillis) {
+    for held in &call.reservations {
+        worker.accounts.settle(held, 0);
+    }
+    if worker.stages.is_part() {
+        Used(None).write();
+    }
+    let record_id = call.passage.record_id;
+    if call.admitted {
+        let record = sekisho_audit::withdraw(&call.passage, denial, now);
+        let unused = call.reservations.iter().map(|held| on_wire(held, 0)).collect();
+        worker.record(v1::entry::Kind::Complete, &record_id, record, unused);
+    } else {
+        let record = sekisho_audit::refuse(&call.passage, denial, now);
+        worker.record(v1::entry::Kind::Refuse, &record_id, record, Vec::new());
+    }
+    call.reservations.clear();
+    call.phase = Phase::Done;
+}
+
+/// The refusal for a budget that cannot give what a call needs.
+pub(crate) fn exhausted(exhausted: &v1::Exhausted, now: UnixMillis) -> Denial {
+    let text = format!(
+        "budget `{}` has {} of {} left, less than this call can use",
+        exhausted.budget, exhausted.remaining, exhausted.limit
+    );
+    Denial::with(DenialCode::BudgetExhausted, text).retry_at(UnixMillis(exhausted.window_end), now)
+}
+
+/// Where the caller's budgets stand, as headers.
+pub(crate) fn standing(worker: &Worker, call: &Call, now: UnixMillis) -> Vec<(String, String)> {
+    let Some(compiled) = &worker.compiled else { return Vec::new() };
+    let department = call.passage.department.as_str().into();
+    let mut headers = Vec::new();
+    for budget in compiled.policy.budgets_of(&department) {
+        if let Some(standing) = worker.accounts.standing(&budget.id, now) {
+            limit_headers(&mut headers, budget.meter, standing, now);
+        }
+    }
+    headers
+}
+
+/// A budget as `x-ratelimit-*` headers, in OpenAI's convention. Of several budgets with the
+/// same meter the one with the least left is shown.
+pub(crate) fn limit_headers(
+    headers: &mut Vec<(String, String)>,
+    meter: Meter,
+    standing: Standing,
+    now: UnixMillis,
+) {
+    let unit = match meter {
+        Meter::Requests => "requests",
+        Meter::Tokens => "tokens",
+        Meter::Cost => return,
+    };
+    let remaining = format!("x-ratelimit-remaining-{unit}");
+    let shown = headers.iter().find(|(name, _)| *name == remaining).map(|(_, value)| value.parse());
+    match shown {
+        Some(Ok(least)) if standing.remaining >= least => return,
+        Some(_) => headers.retain(|(name, _)| !name.ends_with(unit)),
+        None => {}
+    }
+    let seconds = standing.window_end.since(now).div_ceil(1000);
+    headers.push((format!("x-ratelimit-limit-{unit}"), standing.limit.to_string()));
+    headers.push((remaining, standing.remaining.to_string()));
+    headers.push((format!("x-ratelimit-reset-{unit}"), format!("{seconds}s")));
+}
+
+/// A reservation as the sidecar reads it.
+pub(crate) fn on_wire(held: &Reservation, used: u64) -> v1::Reservation {
+    v1::Reservation {
+        holder: prost::bytes::Bytes::copy_from_slice(&held.holder),
+        budget: held.budget.0.clone(),
+        window_start: held.window_start.0,
+        reserved: held.amount,
+        used,
+    }
+}

@@ -1,0 +1,282 @@
+//! A request's way in: what is gathered for the decisions.
+
+use std::rc::Rc;
+
+use proxy_wasm::types::{Action, Bytes};
+use sekisho_domain::{Denial, DenialCode, RecordId};
+use sekisho_providers::{RequestBody, RequestScan, operations};
+
+use crate::call::Phase;
+use crate::filter::Filter;
+use crate::handover::Handover;
+use crate::pipeline::{self, Next};
+use crate::worker::Compiled;
+use crate::{host, link, reply};
+
+/// Most of a body that is in the VM at a time.
+const PIECE: usize = 64 * 1024;
+
+/// Usage is read from the answer's bytes as they pass: compressed answers are not asked for.
+const UNWANTED: &[&str] = &["accept-encoding"];
+
+/// Reads a request.
+#[derive(Default)]
+pub(crate) struct RequestReader {
+    scan: Option<RequestScan>,
+    /// The decisions need the body: its headers are held back until it is whole.
+    wants_body: bool,
+    /// Bytes of the body that were scanned.
+    seen: usize,
+    /// Bytes of the body that the proxy holds.
+    body_size: usize,
+}
+
+impl Filter {
+    pub(crate) fn request_headers(&mut self, end_of_stream: bool) -> Action {
+        let now = host::now();
+        let headers = host::request_headers();
+        self.note(&headers, now);
+        match self.gather(&headers, now) {
+            Err(denial) => self.refuse(&denial),
+            Ok(()) if self.request.wants_body && !end_of_stream => Action::Pause,
+            Ok(()) => self.decide(0),
+        }
+    }
+
+    pub(crate) fn request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        let phase = self.call.borrow().phase;
+        match phase {
+            Phase::Held => return Action::Pause,
+            Phase::Reading => {}
+            Phase::Admitted | Phase::Ending | Phase::Done => return Action::Continue,
+        }
+        self.request.body_size = size;
+        if let Err(code) = self.scan_to(size) {
+            return self.refuse(&code.into());
+        }
+        if end_of_stream { self.decide(size) } else { Action::Pause }
+    }
+
+    pub(crate) fn request_trailers(&mut self) -> Action {
+        let phase = self.call.borrow().phase;
+        match phase {
+            Phase::Held => Action::Pause,
+            // HTTP/2 trailers end the body too, and no body callback says so.
+            Phase::Reading => self.decide(self.request.body_size),
+            Phase::Admitted | Phase::Ending | Phase::Done => Action::Continue,
+        }
+    }
+
+    /// What every record says, whatever becomes of the call.
+    fn note(&mut self, headers: &[(String, Bytes)], now: sekisho_domain::UnixMillis) {
+        let mut call = self.call.borrow_mut();
+        let unwanted = &mut call.unwanted;
+        for (name, _) in headers {
+            if let Some(header) = UNWANTED.iter().find(|unwanted| *unwanted == name)
+                .or_else(|| sekisho_scope::CREDENTIAL_HEADERS.iter().find(|header| *header == name))
+            {
+                unwanted.push(header);
+            }
+        }
+        let passage = &mut call.passage;
+        passage.received = now;
+        passage.record_id = RecordId::v7(now, host::random());
+        passage.choices = 1;
+        for (name, value) in headers {
+            let value = || String::from_utf8_lossy(value);
+            match name.as_str() {
+                ":method" => passage.method = value().into_owned(),
+                ":path" => {
+                    let path = value();
+                    let path = path.split(['?', '#']).next().unwrap_or_default();
+                    path.clone_into(&mut passage.path);
+                }
+                "x-request-id" => passage.request_id = value().into_owned(),
+                // The proxy appends the address it trusts; what stands before is the client's word.
+                "x-forwarded-for" => {
+                    let list = value();
+                    let last = list.rsplit(',').next().unwrap_or_default().trim();
+                    last.clone_into(&mut passage.address);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Finds out what is called and by whom.
+    fn gather(
+        &mut self,
+        headers: &[(String, Bytes)],
+        now: sekisho_domain::UnixMillis,
+    ) -> Result<(), Denial> {
+        let (compiled, stages) = {
+            let worker = self.worker.borrow();
+            (worker.compiled.clone(), worker.stages)
+        };
+        let compiled = compiled
+            .ok_or_else(|| Denial::new(DenialCode::PolicyUnavailable).retry_after(1_000))?;
+        if !stages.scope && self.take_over(&compiled) {
+            return self.heard(now);
+        }
+        for (name, _) in headers {
+            if name.starts_with(sekisho_upstream::INTERNAL_PREFIX) {
+                host::set_request_header(name, None);
+            }
+        }
+        self.find_endpoint(&compiled, headers)?;
+        if stages.scope {
+            self.authenticate(headers, now)?;
+        } else if stages.quota || stages.audit {
+            return Err(DenialCode::NoPermit.into());
+        }
+        self.heard(now)
+    }
+
+    fn heard(&self, now: sekisho_domain::UnixMillis) -> Result<(), Denial> {
+        if self.worker.borrow().hears(now) { Ok(()) } else { Err(link::unavailable()) }
+    }
+
+    /// Goes on from where the module before this one has left the call.
+    fn take_over(&mut self, compiled: &Compiled) -> bool {
+        let Some(handover) = Handover::read() else { return false };
+        let apis = &compiled.policy.apis;
+        let Some((at, api)) =
+            apis.iter().enumerate().find(|(_, api)| api.id.as_str() == handover.passage.api)
+        else {
+            return false;
+        };
+        let mut call = self.call.borrow_mut();
+        let name = handover.passage.operation.as_str();
+        call.operation = operations(api.provider).iter().find(|o| o.name == name);
+        call.provider = Some(api.provider);
+        call.api = at;
+        call.strict = self.worker.borrow().is_strict(at);
+        call.price = compiled.price_at(at, &handover.passage);
+        self.request.wants_body = self.worker.borrow().stages.upstream
+            && handover.passage.model_span.is_some()
+            && compiled.renames(at, &handover.passage.model);
+        call.passage = handover.passage;
+        call.reservations = handover.reservations;
+        true
+    }
+
+    fn find_endpoint(
+        &mut self,
+        compiled: &Compiled,
+        headers: &[(String, Bytes)],
+    ) -> Result<(), Denial> {
+        let header = |name: &str| {
+            headers.iter().find(|(given, _)| given == name).map_or(&[][..], |(_, value)| value)
+        };
+        let path = header(":path");
+        let found = compiled.catalogue.find(header(":method"), path)?;
+        let api = compiled.policy.apis.get(found.api).ok_or(DenialCode::UnknownEndpoint)?;
+        let mut call = self.call.borrow_mut();
+        call.raw_path = path.to_vec();
+        call.api = found.api;
+        call.provider = Some(api.provider);
+        call.operation = Some(found.operation);
+        call.passage.api.clone_from(&api.id.0);
+        found.operation.name.clone_into(&mut call.passage.operation);
+        call.passage.stream = found.path_streams;
+        call.passage.model = found.path_model.unwrap_or_default();
+        let length: Option<u64> =
+            std::str::from_utf8(header("content-length")).ok().and_then(|text| text.parse().ok());
+        match found.operation.request {
+            RequestBody::Json => {
+                self.request.wants_body = true;
+                self.request.scan = Some(RequestScan::new(found.operation));
+            }
+            // Passes as it comes, so its size must be known before.
+            RequestBody::Opaque if length.is_none() => {
+                let text = "a body of this kind needs a `content-length`";
+                return Err(Denial::with(DenialCode::UnboundedCost, text));
+            }
+            RequestBody::Opaque => call.passage.request_bytes = length.unwrap_or_default(),
+        }
+        Ok(())
+    }
+
+    fn authenticate(
+        &self,
+        headers: &[(String, Bytes)],
+        now: sekisho_domain::UnixMillis,
+    ) -> Result<(), Denial> {
+        let pairs = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
+        let credential = sekisho_scope::find_credential(pairs)?;
+        let mut worker = self.worker.borrow_mut();
+        let authenticator = worker.authenticator.as_mut().ok_or(DenialCode::PolicyUnavailable)?;
+        let principal = authenticator.authenticate(&credential, &crate::rs256::HostRs256, now)?;
+        let mut call = self.call.borrow_mut();
+        let passage = &mut call.passage;
+        passage.tenant.clone_from(&principal.tenant);
+        passage.object_id.clone_from(&principal.object_id);
+        let text = |name: Option<&str>| name.unwrap_or_default().to_owned();
+        passage.user = text(principal.user.as_ref().map(|id| id.as_str()));
+        passage.department = text(principal.department.as_ref().map(|id| id.as_str()));
+        passage.application = text(principal.application.as_deref());
+        passage.key = text(principal.key.as_ref().map(|id| id.as_str()));
+        call.principal = Some(Rc::clone(&principal));
+        Ok(())
+    }
+
+    /// Scans what has come of the body since the last time.
+    fn scan_to(&mut self, size: usize) -> Result<(), DenialCode> {
+        let limit = self.worker.borrow().compiled.as_ref().map(|c| c.policy.request_body_bytes);
+        if limit.is_some_and(|limit| size as u64 > limit) {
+            return Err(DenialCode::BodyTooLarge);
+        }
+        let Some(scan) = &mut self.request.scan else { return Ok(()) };
+        while self.request.seen < size {
+            let piece = host::request_body(self.request.seen, PIECE.min(size - self.request.seen));
+            if piece.is_empty() {
+                return Err(DenialCode::InvalidBody);
+            }
+            self.request.seen += piece.len();
+            scan.push(&piece)?;
+        }
+        Ok(())
+    }
+
+    /// The request has been read: asks the decisions and does what they say.
+    fn decide(&mut self, body: usize) -> Action {
+        let now = host::now();
+        if let Some(scan) = self.request.scan.take() {
+            match scan.finish() {
+                Err(code) => return self.refuse(&code.into()),
+                Ok(facts) => {
+                    let passage = &mut self.call.borrow_mut().passage;
+                    if let Some(model) = facts.model.filter(|_| passage.model.is_empty()) {
+                        passage.model = model;
+                        passage.model_span = facts.model_span.map(|span| (span.start, span.end));
+                    }
+                    passage.stream |= facts.stream;
+                    passage.asked_output = facts.max_output_tokens;
+                    passage.choices = facts.choices;
+                    passage.request_bytes = facts.bytes;
+                }
+            }
+        }
+        let next = {
+            let mut worker = self.worker.borrow_mut();
+            pipeline::decide(&mut worker, &self.call, body, self.context, now)
+        };
+        match next {
+            Next::Go => Action::Continue,
+            Next::Wait => Action::Pause,
+            Next::Refuse(denial) => self.refuse(&denial),
+        }
+    }
+
+    /// Answers with a refusal and puts it on record.
+    pub(crate) fn refuse(&mut self, denial: &Denial) -> Action {
+        let now = host::now();
+        let mut worker = self.worker.borrow_mut();
+        let mut call = self.call.borrow_mut();
+        pipeline::refuse(&mut worker, &mut call, denial, now);
+        worker.flush(self.context, now, false);
+        let more = pipeline::standing(&worker, &call, now);
+        reply::send(denial, call.provider, &call.passage.record_id, &more);
+        Action::Pause
+    }
+}

@@ -1,0 +1,192 @@
+//! An answer's way back: what it used is read as it passes, and its end is put on record.
+
+use proxy_wasm::types::Action;
+use sekisho_domain::{Denial, DenialCode, Micros, Outcome, Usage, UsageSource};
+use sekisho_link::v1;
+use sekisho_providers::UsageMeter;
+
+use crate::call::{Call, Phase};
+use crate::filter::Filter;
+use crate::handover::Used;
+use crate::waiting::Held;
+use crate::{host, pipeline, reply};
+
+/// Reads an answer.
+#[derive(Default)]
+pub(crate) struct ResponseReader {
+    meter: Option<UsageMeter>,
+    status: Option<u16>,
+    bytes: u64,
+    ended: bool,
+}
+
+impl Filter {
+    pub(crate) fn response_headers(&mut self, end_of_stream: bool) -> Action {
+        if !self.is_upstreams() {
+            return Action::Continue;
+        }
+        let stages = self.worker.borrow().stages;
+        if stages.quota {
+            self.show_budgets();
+        }
+        if !stages.audit {
+            return Action::Continue;
+        }
+        let status = host::response_header(":status");
+        self.response.status = status
+            .and_then(|status| std::str::from_utf8(&status).ok().and_then(|text| text.parse().ok()));
+        let record_id = self.call.borrow().passage.record_id;
+        host::set_response_header(reply::RECORD_HEADER, record_id.to_string().as_bytes());
+        if self.response.status.is_some_and(|status| status < 400) {
+            let content_type = host::response_header("content-type").unwrap_or_default();
+            let operation = self.call.borrow().operation;
+            self.response.meter = operation.map(|op| UsageMeter::new(op, &content_type));
+        }
+        if end_of_stream { self.finish(Outcome::Answered) } else { Action::Continue }
+    }
+
+    pub(crate) fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if !self.is_upstreams() || !self.worker.borrow().stages.audit {
+            // While the end is held, later callbacks of the same stream are held with it.
+            let ending = self.call.borrow().phase == Phase::Ending;
+            return if ending { Action::Pause } else { Action::Continue };
+        }
+        self.response.bytes += size as u64;
+        if let Some(meter) = &mut self.response.meter
+            && size > 0
+        {
+            meter.push(&host::response_body(0, size));
+        }
+        if end_of_stream { self.finish(Outcome::Answered) } else { Action::Continue }
+    }
+
+    pub(crate) fn response_trailers(&mut self) -> Action {
+        if self.is_upstreams() && self.worker.borrow().stages.audit {
+            return self.finish(Outcome::Answered);
+        }
+        if self.call.borrow().phase == Phase::Ending { Action::Pause } else { Action::Continue }
+    }
+
+    /// The stream is over, one way or another.
+    pub(crate) fn ended(&mut self) {
+        let stages = self.worker.borrow().stages;
+        if stages.quota && !stages.audit {
+            self.settle_by_word();
+        }
+        let (record_id, phase) = {
+            let call = self.call.borrow();
+            (call.passage.record_id, call.phase)
+        };
+        if stages.audit {
+            match phase {
+                Phase::Admitted if !self.response.ended => {
+                    self.finish(Outcome::Aborted);
+                }
+                Phase::Held => self.withdraw(),
+                _ => {}
+            }
+        }
+        self.worker.borrow_mut().waiting.forget(&record_id, self.context);
+        self.call.borrow_mut().phase = Phase::Done;
+    }
+
+    /// Whether the answer at hand is the upstream's, not a refusal of ours.
+    fn is_upstreams(&self) -> bool {
+        self.call.borrow().phase == Phase::Admitted && !self.response.ended
+    }
+
+    /// Settles and records; strict answers wait with their last byte.
+    fn finish(&mut self, outcome: Outcome) -> Action {
+        self.response.ended = true;
+        let now = host::now();
+        let mut worker = self.worker.borrow_mut();
+        let mut call = self.call.borrow_mut();
+        let (usage, source, cost) = self.response.charge(&call, outcome);
+        let ending = sekisho_audit::Ending {
+            outcome,
+            status: self.response.status,
+            usage,
+            source,
+            cost,
+            response_bytes: self.response.bytes,
+        };
+        let mut settled = Vec::with_capacity(call.reservations.len());
+        for held in &call.reservations {
+            let used = held.used(&usage, cost);
+            worker.accounts.settle(held, used);
+            settled.push(pipeline::on_wire(held, used));
+        }
+        if worker.stages.is_part() {
+            Used(Some((usage, cost))).write();
+        }
+        let record_id = call.passage.record_id;
+        let record = sekisho_audit::complete(&call.passage, &ending, now);
+        worker.record(v1::entry::Kind::Complete, &record_id, record, settled);
+        let hold = call.strict && outcome == Outcome::Answered;
+        call.phase = if hold { Phase::Ending } else { Phase::Done };
+        if hold {
+            let held = Held { context: self.context, call: self.call.clone(), since: now };
+            worker.waiting.completions.insert(record_id, held);
+        }
+        worker.flush(self.context, now, false);
+        if hold { Action::Pause } else { Action::Continue }
+    }
+
+    /// The client left while its request was held: it never goes upstream.
+    fn withdraw(&self) {
+        let now = host::now();
+        let mut worker = self.worker.borrow_mut();
+        let mut call = self.call.borrow_mut();
+        let denial = Denial::with(
+            DenialCode::RecordUnavailable,
+            "the client left before the call was on record",
+        );
+        pipeline::refuse(&mut worker, &mut call, &denial, now);
+        worker.flush(self.context, now, false);
+    }
+
+    /// Settles by what the audit module of the chain says; silence means the worst case.
+    fn settle_by_word(&self) {
+        let mut worker = self.worker.borrow_mut();
+        let mut call = self.call.borrow_mut();
+        let word = Used::read();
+        for held in std::mem::take(&mut call.reservations) {
+            match word {
+                Some(Used(Some((usage, cost)))) => {
+                    let used = held.used(&usage, cost);
+                    worker.accounts.settle(&held, used);
+                }
+                Some(Used(None)) => worker.accounts.settle(&held, 0),
+                None => {}
+            }
+        }
+    }
+
+    /// Tells the client where its budgets stand.
+    fn show_budgets(&self) {
+        let worker = self.worker.borrow();
+        let call = self.call.borrow();
+        for (name, value) in pipeline::standing(&worker, &call, host::now()) {
+            host::set_response_header(&name, value.as_bytes());
+        }
+    }
+}
+
+impl ResponseReader {
+    /// What is charged: nothing for a provider's error, what the provider reported for a
+    /// whole answer, else the worst case. A stream that was cut may have reported a part.
+    fn charge(&self, call: &Call, outcome: Outcome) -> (Usage, UsageSource, Micros) {
+        let failed = self.status.is_some_and(|status| status >= 400);
+        let (usage, source) = match self.meter.as_ref().and_then(UsageMeter::usage) {
+            _ if failed => (Usage::default(), UsageSource::Reported),
+            Some(usage) if outcome == Outcome::Answered => (usage, UsageSource::Reported),
+            _ => (call.passage.worst, UsageSource::Estimated),
+        };
+        let cost = match &call.price {
+            _ if failed => Micros(0),
+            Some(price) => price.cost(&usage),
+            None => call.passage.worst_cost,
+        };
+        (usage, source, cost)
+    }
+}

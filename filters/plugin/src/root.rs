@@ -1,0 +1,139 @@
+//! The root context: configuration, the clock's ticks, and the stream to the sidecar.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{BufferType, ContextType};
+use sekisho_domain::UnixMillis;
+use sekisho_link::{METHOD, Outbox, SERVICE};
+
+use crate::config::Config;
+use crate::filter::Filter;
+use crate::worker::{Compiled, Worker};
+use crate::{Stages, host, link};
+
+/// Between ticks. Late acknowledgements are noticed within one of them.
+const TICK: Duration = Duration::from_millis(50);
+/// Between heartbeats, which keep leases alive while nothing happens.
+const HEARTBEAT_MILLIS: u64 = 1_000;
+/// Between tries to reach a sidecar that is gone.
+const REOPEN_MILLIS: u64 = 200;
+/// Between looks for leases that nobody uses.
+const IDLE_LOOK_MILLIS: u64 = 1_000;
+
+pub(crate) struct Root {
+    id: u32,
+    worker: Rc<RefCell<Worker>>,
+    cluster: Option<String>,
+    opened: UnixMillis,
+    looked: UnixMillis,
+}
+
+impl Root {
+    pub(crate) fn new(id: u32, stages: Stages) -> Self {
+        Self {
+            id,
+            worker: Rc::new(RefCell::new(Worker::new(id, stages))),
+            cluster: None,
+            opened: UnixMillis::default(),
+            looked: UnixMillis::default(),
+        }
+    }
+
+    fn configure(&mut self) -> Result<(), String> {
+        let bytes = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX)
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        let mut worker = self.worker.borrow_mut();
+        let stages = worker.stages;
+        match Config::parse(&bytes, stages)? {
+            Config::Link { cluster } => {
+                worker.outbox = Outbox::new(host::random(), &stages.names());
+                self.cluster = Some(cluster);
+                hostcalls::set_tick_period(TICK).map_err(|_| "no ticks".to_owned())
+            }
+            Config::Inline(policy) => {
+                worker.alone = true;
+                worker.adopt(Compiled::new(*policy)?);
+                Ok(())
+            }
+        }
+    }
+
+    fn open(&mut self, now: UnixMillis) {
+        let Some(cluster) = &self.cluster else { return };
+        if now.since(self.opened) < REOPEN_MILLIS {
+            return;
+        }
+        self.opened = now;
+        match hostcalls::open_grpc_stream(cluster, SERVICE, METHOD, Vec::new()) {
+            Ok(token) => {
+                let mut worker = self.worker.borrow_mut();
+                let holder = host::random();
+                worker.stream = Some(token);
+                worker.outbox.connected(holder);
+                worker.accounts.restart(holder);
+                worker.flush(self.id, now, true);
+            }
+            Err(status) => log::warn!("cluster `{cluster}` takes no stream: {status:?}"),
+        }
+    }
+}
+
+impl Context for Root {
+    fn on_grpc_stream_message(&mut self, token: u32, size: usize) {
+        if self.worker.borrow().stream != Some(token) {
+            return;
+        }
+        let message = hostcalls::get_buffer(BufferType::GrpcReceiveBuffer, 0, size);
+        let bytes = message.ok().flatten().unwrap_or_default();
+        link::received(&self.worker, &bytes, host::now());
+    }
+
+    fn on_grpc_stream_close(&mut self, token: u32, status: u32) {
+        if self.worker.borrow().stream != Some(token) {
+            return;
+        }
+        log::warn!("the stream to the sidecar has ended with status {status}");
+        link::lost(&self.worker, host::now());
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let configured = self.configure();
+        if let Err(problems) = &configured {
+            for problem in problems.lines() {
+                log::error!("{problem}");
+            }
+        }
+        configured.is_ok()
+    }
+
+    fn on_tick(&mut self) {
+        let now = host::now();
+        if self.worker.borrow().stream.is_none() {
+            self.open(now);
+        }
+        link::expire(&self.worker, now);
+        let mut worker = self.worker.borrow_mut();
+        if now.since(self.looked) >= IDLE_LOOK_MILLIS {
+            self.looked = now;
+            link::return_idle(&mut worker, now);
+        }
+        let heartbeat = now.since(worker.outbox.durable_at()) >= HEARTBEAT_MILLIS;
+        worker.flush(self.id, now, heartbeat);
+    }
+
+    fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Filter::new(context_id, Rc::clone(&self.worker))))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}

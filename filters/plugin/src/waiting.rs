@@ -1,0 +1,67 @@
+//! Calls that wait for the sidecar.
+
+use std::collections::HashMap;
+
+use sekisho_domain::{RecordId, UnixMillis};
+
+use crate::call::SharedCall;
+
+/// A call that waits.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// The stream's context.
+    pub(crate) context: u32,
+    pub(crate) call: SharedCall,
+    pub(crate) since: UnixMillis,
+}
+
+/// Who waits for what.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    /// For leases, by the request's id.
+    pub(crate) leases: HashMap<u64, Held>,
+    /// For the admit to be durable.
+    pub(crate) admits: HashMap<RecordId, Held>,
+    /// For the completion to be durable.
+    pub(crate) completions: HashMap<RecordId, Held>,
+}
+
+impl Waiting {
+    /// Takes out every request that still is before its upstream.
+    pub(crate) fn take_requests(&mut self) -> Vec<Held> {
+        let admits = self.admits.drain().map(|(_, held)| held);
+        admits.chain(self.leases.drain().map(|(_, held)| held)).collect()
+    }
+
+    /// Takes out the requests that have waited for `millis`.
+    pub(crate) fn take_late_requests(&mut self, now: UnixMillis, millis: u64) -> Vec<Held> {
+        let mut late = take_late(&mut self.admits, now, millis);
+        late.extend(take_late(&mut self.leases, now, millis));
+        late
+    }
+
+    /// Takes out the answers that have waited for `millis`.
+    pub(crate) fn take_late_answers(&mut self, now: UnixMillis, millis: u64) -> Vec<Held> {
+        take_late(&mut self.completions, now, millis)
+    }
+
+    /// Forgets a stream that is gone.
+    pub(crate) fn forget(&mut self, record_id: &RecordId, context: u32) {
+        self.admits.remove(record_id);
+        self.completions.remove(record_id);
+        self.leases.retain(|_, held| held.context != context);
+    }
+}
+
+fn take_late<K: Copy + Eq + std::hash::Hash>(
+    map: &mut HashMap<K, Held>,
+    now: UnixMillis,
+    millis: u64,
+) -> Vec<Held> {
+    let late: Vec<K> = map
+        .iter()
+        .filter(|(_, held)| now.since(held.since) >= millis)
+        .map(|(key, _)| *key)
+        .collect();
+    late.iter().filter_map(|key| map.remove(key)).collect()
+}

@@ -1,0 +1,155 @@
+//! What one worker's VM knows: the policy, who is who, its leases, and what it still has
+//! to tell the sidecar.
+
+use std::rc::Rc;
+
+use sekisho_audit::Passage;
+use sekisho_domain::policy::{AuditMode, Model};
+use sekisho_domain::{Policy, Price, UnixMillis};
+use sekisho_link::{Outbox, v1};
+use sekisho_providers::Catalogue;
+use sekisho_quota::Accounts;
+use sekisho_scope::Authenticator;
+
+use crate::waiting::Waiting;
+use crate::{Stages, host};
+
+/// A policy made ready for decisions.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) policy: Policy,
+    pub(crate) catalogue: Catalogue,
+}
+
+impl Compiled {
+    /// Prepares a policy; on failure every problem, a line each.
+    pub(crate) fn new(policy: Policy) -> Result<Self, String> {
+        match Catalogue::new(&policy) {
+            Ok(catalogue) => Ok(Self { policy, catalogue }),
+            Err(problems) => {
+                let lines = problems.iter().map(|problem| format!("policy.{problem}"));
+                Err(lines.collect::<Vec<_>>().join("\n"))
+            }
+        }
+    }
+}
+
+impl Compiled {
+    /// The model of an API that a call names.
+    pub(crate) fn model(&self, api: usize, name: &str) -> Option<&Model> {
+        self.policy.apis.get(api)?.models.get(name)
+    }
+
+    /// The price that applied when the call arrived.
+    pub(crate) fn price_at(&self, api: usize, passage: &Passage) -> Option<Price> {
+        let model = self.model(api, &passage.model)?;
+        self.policy.prices.price(&model.price, passage.received).cloned()
+    }
+
+    /// Whether the upstream calls the model by another name.
+    pub(crate) fn renames(&self, api: usize, model: &str) -> bool {
+        self.model(api, model).is_some_and(|model| model.upstream_model.is_some())
+    }
+}
+
+/// State of one VM.
+pub(crate) struct Worker {
+    /// The root context: streams to the sidecar belong to it.
+    pub(crate) root: u32,
+    pub(crate) stages: Stages,
+    /// Whether this module works from its configuration alone.
+    pub(crate) alone: bool,
+    pub(crate) compiled: Option<Rc<Compiled>>,
+    pub(crate) authenticator: Option<Authenticator>,
+    pub(crate) snapshot_version: u64,
+    pub(crate) accounts: Accounts,
+    pub(crate) outbox: Outbox,
+    pub(crate) waiting: Waiting,
+    pub(crate) last_lease_request: u64,
+    /// The open stream's token.
+    pub(crate) stream: Option<u32>,
+    /// How long leases live after the last acknowledged batch was sent.
+    pub(crate) lease_ttl_millis: u64,
+}
+
+impl Worker {
+    pub(crate) fn new(root: u32, stages: Stages) -> Self {
+        Self {
+            root,
+            stages,
+            alone: false,
+            compiled: None,
+            authenticator: None,
+            snapshot_version: 0,
+            accounts: Accounts::default(),
+            outbox: Outbox::default(),
+            waiting: Waiting::default(),
+            last_lease_request: 0,
+            stream: None,
+            lease_ttl_millis: 0,
+        }
+    }
+
+    /// Puts a policy into force.
+    pub(crate) fn adopt(&mut self, compiled: Compiled) {
+        self.authenticator = Some(Authenticator::new(&compiled.policy));
+        self.compiled = Some(Rc::new(compiled));
+    }
+
+    /// Whether the sidecar hears us: only then may calls pass, and leases be spent.
+    pub(crate) fn hears(&self, now: UnixMillis) -> bool {
+        self.alone
+            || (self.outbox.is_connected()
+                && self.lease_ttl_millis > 0
+                && now.since(self.outbox.durable_at()) < self.lease_ttl_millis / 2)
+    }
+
+    /// Adds a record to what the sidecar is told.
+    pub(crate) fn record(
+        &mut self,
+        kind: v1::entry::Kind,
+        record_id: &sekisho_domain::RecordId,
+        record: Vec<u8>,
+        reservations: Vec<v1::Reservation>,
+    ) {
+        if self.alone {
+            return;
+        }
+        self.outbox.record(v1::Entry {
+            kind: kind.into(),
+            record_id: prost::bytes::Bytes::copy_from_slice(&record_id.0),
+            record: record.into(),
+            reservations,
+        });
+    }
+
+    /// Sends the next batch, if it is time. `context`: in whose name the proxy is running.
+    pub(crate) fn flush(&mut self, context: u32, now: UnixMillis, heartbeat: bool) {
+        let Some(stream) = self.stream else { return };
+        let version = self.snapshot_version;
+        let Some(batch) = self.outbox.next_batch(now, heartbeat, version) else { return };
+        let send = || {
+            proxy_wasm::hostcalls::send_grpc_stream_message(stream, Some(&batch), false).is_ok()
+        };
+        let sent = if context == self.root {
+            Some(send())
+        } else {
+            host::in_context(self.root, context, send)
+        };
+        if sent != Some(true) {
+            // The proxy will report the stream's end; the batch is still in the outbox.
+            log::warn!("a batch could not be sent to the sidecar");
+        }
+    }
+
+    /// Whether calls to this API wait for their records.
+    pub(crate) fn is_strict(&self, api: usize) -> bool {
+        let mode = self.compiled.as_ref().and_then(|c| c.policy.apis.get(api)).map(|api| api.audit);
+        mode != Some(AuditMode::Relaxed)
+    }
+
+    /// How long a request may wait for the sidecar.
+    pub(crate) fn ack_timeout_millis(&self) -> u64 {
+        self.compiled.as_ref().map_or(200, |compiled| compiled.policy.ack_timeout_millis)
+    }
+}
