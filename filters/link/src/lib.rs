@@ -10,8 +10,6 @@ pub mod v1 {
     #![expect(
         missing_docs,
         clippy::all,
-        clippy::allow_attributes,
-        clippy::allow_attributes_without_reason,
         reason = "generated code"
     )]
     include!(concat!(env!("OUT_DIR"), "/sekisho.link.v1.rs"));

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use sekisho_audit::Passage;
 use sekisho_domain::{Price, Provider};
@@ -35,7 +36,7 @@ pub(crate) struct Call {
     /// Headers that must not reach a provider.
     pub(crate) unwanted: Vec<&'static str>,
     /// Who calls, where this module has found out.
-    pub(crate) principal: Option<Rc<Principal>>,
+    pub(crate) principal: Option<Arc<Principal>>,
     /// Place in the policy's list of APIs.
     pub(crate) api: usize,
     pub(crate) provider: Option<Provider>,

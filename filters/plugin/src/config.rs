@@ -61,8 +61,13 @@ mod tests {
         let ok = Config::parse(br#"{"link": {"cluster": "sekisho_sidecar"}}"#, Stages::ALL);
         assert!(matches!(ok, Ok(Config::Link { .. })));
         for bad in [
-            "", "{}", "[]", r#"{"link": {"cluster": ""}}"#, r#"{"link": {"cluster": "a", "x": 1}}"#,
-            r#"{"policy": {}}"#, r#"{"link": {"cluster": "a"}, "policy": {}}"#,
+            "",
+            "{}",
+            "[]",
+            r#"{"link": {"cluster": ""}}"#,
+            r#"{"link": {"cluster": "a", "x": 1}}"#,
+            r#"{"policy": {}}"#,
+            r#"{"link": {"cluster": "a"}, "policy": {}}"#,
         ] {
             assert!(Config::parse(bad.as_bytes(), Stages::ALL).is_err(), "{bad}");
         }
@@ -71,6 +76,9 @@ mod tests {
     #[test]
     fn a_bad_inline_policy_is_refused_with_its_paths() {
         let error = Config::parse(br#"{"policy": {"version": 2}}"#, Stages::SCOPE).unwrap_err();
-        assert!(error.contains("policy.version") && error.lines().count() > 3, "{error}");
+        assert!(
+            error.contains("policy.version") && error.lines().count() > 3,
+            "{error}"
+        );
     }
 }

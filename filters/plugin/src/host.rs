@@ -11,7 +11,9 @@ use sekisho_domain::UnixMillis;
 /// The proxy's clock.
 pub(crate) fn now() -> UnixMillis {
     let time = hostcalls::get_current_time().unwrap_or(std::time::UNIX_EPOCH);
-    let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = time
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
@@ -32,7 +34,9 @@ pub(crate) fn request_headers() -> Vec<(String, Bytes)> {
 
 /// One header of the response.
 pub(crate) fn response_header(name: &str) -> Option<Bytes> {
-    hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name).ok().flatten()
+    hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name)
+        .ok()
+        .flatten()
 }
 
 /// Sets or removes every copy of a request header.
@@ -64,7 +68,10 @@ fn body(which: BufferType, start: usize, size: usize) -> Bytes {
     if size == 0 {
         return Bytes::new();
     }
-    hostcalls::get_buffer(which, start, size).ok().flatten().unwrap_or_default()
+    hostcalls::get_buffer(which, start, size)
+        .ok()
+        .flatten()
+        .unwrap_or_default()
 }
 
 /// Replaces the request's whole body of `size` bytes.

@@ -27,7 +27,10 @@ pub fn start(stages: Stages) {
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
     STAGES.with(|cell| cell.set(stages));
     proxy_wasm::set_root_context(|context_id| {
-        Box::new(root::Root::new(context_id, STAGES.with(std::cell::Cell::get)))
+        Box::new(root::Root::new(
+            context_id,
+            STAGES.with(std::cell::Cell::get),
+        ))
     });
 }
 

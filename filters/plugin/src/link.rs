@@ -4,9 +4,7 @@ use std::cell::RefCell;
 
 use prost::Message as _;
 use proxy_wasm::hostcalls;
-use sekisho_domain::{
-    ApiKey, Denial, DenialCode, IssuerKey, Policy, RecordKind, UnixMillis, User,
-};
+use sekisho_domain::{ApiKey, Denial, DenialCode, IssuerKey, Policy, RecordKind, UnixMillis, User};
 use sekisho_link::v1;
 use sekisho_quota::{Grant, Standing};
 
@@ -62,7 +60,10 @@ pub(crate) fn expire(worker: &RefCell<Worker>, now: UnixMillis) {
         let mut worker = worker.borrow_mut();
         let patience = worker.ack_timeout_millis();
         let requests = worker.waiting.take_late_requests(now, patience);
-        (requests, worker.waiting.take_late_answers(now, ANSWER_WAIT_MILLIS))
+        (
+            requests,
+            worker.waiting.take_late_answers(now, ANSWER_WAIT_MILLIS),
+        )
     };
     for held in requests {
         refuse(worker, &held, &unavailable(), now);
@@ -141,7 +142,12 @@ fn refuse_with(
 ) {
     let root = worker.borrow().root;
     host::in_context(held.context, root, || {
-        pipeline::refuse(&mut worker.borrow_mut(), &mut held.call.borrow_mut(), denial, now);
+        pipeline::refuse(
+            &mut worker.borrow_mut(),
+            &mut held.call.borrow_mut(),
+            denial,
+            now,
+        );
         let call = held.call.borrow();
         reply::send(denial, call.provider, &call.passage.record_id, headers);
     });
@@ -154,8 +160,14 @@ fn exhausted_headers(
     now: UnixMillis,
 ) -> Vec<(String, String)> {
     let worker = worker.borrow();
-    let budgets = worker.compiled.as_ref().map(|compiled| compiled.policy.budgets.as_slice());
-    let budget = budgets.into_iter().flatten().find(|b| b.id.as_str() == exhausted.budget);
+    let budgets = worker
+        .compiled
+        .as_ref()
+        .map(|compiled| compiled.policy.budgets.as_slice());
+    let budget = budgets
+        .into_iter()
+        .flatten()
+        .find(|b| b.id.as_str() == exhausted.budget);
     let mut headers = Vec::new();
     if let Some(budget) = budget {
         let standing = Standing {
@@ -179,7 +191,13 @@ fn lease_answer(worker: &RefCell<Worker>, answer: &v1::LeaseAnswer, now: UnixMil
     let Some(held) = held else { return };
     if let Some(exhausted) = &answer.exhausted {
         let headers = exhausted_headers(worker, exhausted, now);
-        refuse_with(worker, &held, &pipeline::exhausted(exhausted, now), &headers, now);
+        refuse_with(
+            worker,
+            &held,
+            &pipeline::exhausted(exhausted, now),
+            &headers,
+            now,
+        );
         return;
     }
     let root = worker.borrow().root;
@@ -217,7 +235,8 @@ fn adopt(worker: &mut Worker, snapshot: &v1::Snapshot) {
             }
         }
     }
-    let (Some(compiled), Some(authenticator)) = (&worker.compiled, &mut worker.authenticator) else {
+    let (Some(compiled), Some(authenticator)) = (&worker.compiled, &mut worker.authenticator)
+    else {
         return;
     };
     if snapshot.full {
@@ -244,7 +263,10 @@ fn adopt(worker: &mut Worker, snapshot: &v1::Snapshot) {
             id: key.id.as_str().into(),
             hash,
             department: key.department.as_str().into(),
-            scopes: compiled.policy.scopes.granted_by_all(key.scopes.iter().map(String::as_str)),
+            scopes: compiled
+                .policy
+                .scopes
+                .granted_by_all(key.scopes.iter().map(String::as_str)),
             expires: (key.expires > 0).then_some(UnixMillis(key.expires)),
             revoked: key.revoked,
         });
@@ -264,7 +286,11 @@ fn adopt(worker: &mut Worker, snapshot: &v1::Snapshot) {
 fn policy(json: &[u8]) -> Result<Compiled, String> {
     let value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
     let policy = Policy::parse(value).map_err(|problems| {
-        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        problems
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ")
     })?;
     Compiled::new(policy)
 }

@@ -39,7 +39,9 @@ pub(crate) fn decide(
     now: UnixMillis,
 ) -> Next {
     let Some(compiled) = worker.compiled.clone() else {
-        return Denial::new(DenialCode::PolicyUnavailable).retry_after(1_000).into();
+        return Denial::new(DenialCode::PolicyUnavailable)
+            .retry_after(1_000)
+            .into();
     };
     let looked = look(worker, &compiled, &mut call.borrow_mut(), body);
     match looked {
@@ -49,12 +51,7 @@ pub(crate) fn decide(
 }
 
 /// The decisions that need nobody else.
-fn look(
-    worker: &Worker,
-    compiled: &Compiled,
-    call: &mut Call,
-    body: usize,
-) -> Result<(), Denial> {
+fn look(worker: &Worker, compiled: &Compiled, call: &mut Call, body: usize) -> Result<(), Denial> {
     let stages = worker.stages;
     if stages.scope {
         scope(worker, compiled, call)?;
@@ -134,8 +131,8 @@ fn rename(call: &Call, name: &str, body: usize) -> Result<(), Denial> {
     if let Some((start, end)) = call.passage.model_span {
         let span = usize::try_from(start).unwrap_or(usize::MAX)..usize::try_from(end).unwrap_or(0);
         let old = host::request_body(0, body);
-        let new = sekisho_upstream::body_with_model(&old, span, name)
-            .ok_or(DenialCode::InvalidBody)?;
+        let new =
+            sekisho_upstream::body_with_model(&old, span, name).ok_or(DenialCode::InvalidBody)?;
         // Envoy would pass the old length on with the new body: a second request smuggled in.
         host::set_request_header("content-length", Some(new.len().to_string().as_bytes()));
         if !host::replace_request_body(body, &new) {
@@ -173,15 +170,27 @@ pub(crate) fn reserve(
             }
         }
     };
-    let Err(shortfall) = reserved else { return admit(worker, call, context, now) };
+    let Err(shortfall) = reserved else {
+        return admit(worker, call, context, now);
+    };
     worker.last_lease_request += 1;
     let id = worker.last_lease_request;
     let demands = shortfall.0.into_iter().map(|short| v1::Demand {
         budget: short.budget.0,
         amount: short.amount,
     });
-    worker.outbox.request_leases(v1::LeaseRequest { id, demands: demands.collect() });
-    worker.waiting.leases.insert(id, Held { context, call: Rc::clone(call), since: now });
+    worker.outbox.request_leases(v1::LeaseRequest {
+        id,
+        demands: demands.collect(),
+    });
+    worker.waiting.leases.insert(
+        id,
+        Held {
+            context,
+            call: Rc::clone(call),
+            since: now,
+        },
+    );
     worker.flush(context, now, false);
     Next::Wait
 }
@@ -192,13 +201,21 @@ fn admit(worker: &mut Worker, call: &SharedCall, context: u32, now: UnixMillis) 
     let mut shared = call.borrow_mut();
     if stages.audit {
         let record = sekisho_audit::admit(&shared.passage, now);
-        let reservations = shared.reservations.iter().map(|held| on_wire(held, 0)).collect();
+        let reservations = shared
+            .reservations
+            .iter()
+            .map(|held| on_wire(held, 0))
+            .collect();
         let record_id = shared.passage.record_id;
         worker.record(v1::entry::Kind::Admit, &record_id, record, reservations);
         shared.admitted = true;
         if shared.strict {
             shared.phase = Phase::Held;
-            let held = Held { context, call: Rc::clone(call), since: now };
+            let held = Held {
+                context,
+                call: Rc::clone(call),
+                since: now,
+            };
             worker.waiting.admits.insert(record_id, held);
         }
         worker.flush(context, now, false);
@@ -229,7 +246,11 @@ pub(crate) fn refuse(worker: &mut Worker, call: &mut Call, denial: &Denial, now:
     let record_id = call.passage.record_id;
     if call.admitted {
         let record = sekisho_audit::withdraw(&call.passage, denial, now);
-        let unused = call.reservations.iter().map(|held| on_wire(held, 0)).collect();
+        let unused = call
+            .reservations
+            .iter()
+            .map(|held| on_wire(held, 0))
+            .collect();
         worker.record(v1::entry::Kind::Complete, &record_id, record, unused);
     } else {
         let record = sekisho_audit::refuse(&call.passage, denial, now);
@@ -250,7 +271,9 @@ pub(crate) fn exhausted(exhausted: &v1::Exhausted, now: UnixMillis) -> Denial {
 
 /// Where the caller's budgets stand, as headers.
 pub(crate) fn standing(worker: &Worker, call: &Call, now: UnixMillis) -> Vec<(String, String)> {
-    let Some(compiled) = &worker.compiled else { return Vec::new() };
+    let Some(compiled) = &worker.compiled else {
+        return Vec::new();
+    };
     let department = call.passage.department.as_str().into();
     let mut headers = Vec::new();
     for budget in compiled.policy.budgets_of(&department) {
@@ -275,14 +298,20 @@ pub(crate) fn limit_headers(
         Meter::Cost => return,
     };
     let remaining = format!("x-ratelimit-remaining-{unit}");
-    let shown = headers.iter().find(|(name, _)| *name == remaining).map(|(_, value)| value.parse());
+    let shown = headers
+        .iter()
+        .find(|(name, _)| *name == remaining)
+        .map(|(_, value)| value.parse());
     match shown {
         Some(Ok(least)) if standing.remaining >= least => return,
         Some(_) => headers.retain(|(name, _)| !name.ends_with(unit)),
         None => {}
     }
     let seconds = standing.window_end.since(now).div_ceil(1000);
-    headers.push((format!("x-ratelimit-limit-{unit}"), standing.limit.to_string()));
+    headers.push((
+        format!("x-ratelimit-limit-{unit}"),
+        standing.limit.to_string(),
+    ));
     headers.push((remaining, standing.remaining.to_string()));
     headers.push((format!("x-ratelimit-reset-{unit}"), format!("{seconds}s")));
 }

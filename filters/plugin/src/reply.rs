@@ -22,9 +22,19 @@ pub(crate) fn send(
         (DENIAL_HEADER, denial.code.as_str()),
         (RECORD_HEADER, &record),
     ];
-    headers.extend(error.headers.iter().map(|(name, value)| (*name, value.as_ref())));
-    headers.extend(more.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    let retry_after = denial.retry_after_millis.map(|millis| millis.div_ceil(1000).max(1).to_string());
+    headers.extend(
+        error
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_ref())),
+    );
+    headers.extend(
+        more.iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
+    let retry_after = denial
+        .retry_after_millis
+        .map(|millis| millis.div_ceil(1000).max(1).to_string());
     if let Some(seconds) = &retry_after {
         headers.push(("retry-after", seconds));
     }

@@ -1,6 +1,6 @@
 //! A request's way in: what is gathered for the decisions.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use proxy_wasm::types::{Action, Bytes};
 use sekisho_domain::{Denial, DenialCode, RecordId};
@@ -54,7 +54,11 @@ impl Filter {
         if let Err(code) = self.scan_to(size) {
             return self.refuse(&code.into());
         }
-        if end_of_stream { self.decide(size) } else { Action::Pause }
+        if end_of_stream {
+            self.decide(size)
+        } else {
+            Action::Pause
+        }
     }
 
     pub(crate) fn request_trailers(&mut self) -> Action {
@@ -72,8 +76,14 @@ impl Filter {
         let mut call = self.call.borrow_mut();
         let unwanted = &mut call.unwanted;
         for (name, _) in headers {
-            if let Some(header) = UNWANTED.iter().find(|unwanted| *unwanted == name)
-                .or_else(|| sekisho_scope::CREDENTIAL_HEADERS.iter().find(|header| *header == name))
+            if let Some(header) = UNWANTED
+                .iter()
+                .find(|unwanted| *unwanted == name)
+                .or_else(|| {
+                    sekisho_scope::CREDENTIAL_HEADERS
+                        .iter()
+                        .find(|header| *header == name)
+                })
             {
                 unwanted.push(header);
             }
@@ -133,15 +143,23 @@ impl Filter {
     }
 
     fn heard(&self, now: sekisho_domain::UnixMillis) -> Result<(), Denial> {
-        if self.worker.borrow().hears(now) { Ok(()) } else { Err(link::unavailable()) }
+        if self.worker.borrow().hears(now) {
+            Ok(())
+        } else {
+            Err(link::unavailable())
+        }
     }
 
     /// Goes on from where the module before this one has left the call.
     fn take_over(&mut self, compiled: &Compiled) -> bool {
-        let Some(handover) = Handover::read() else { return false };
+        let Some(handover) = Handover::read() else {
+            return false;
+        };
         let apis = &compiled.policy.apis;
-        let Some((at, api)) =
-            apis.iter().enumerate().find(|(_, api)| api.id.as_str() == handover.passage.api)
+        let Some((at, api)) = apis
+            .iter()
+            .enumerate()
+            .find(|(_, api)| api.id.as_str() == handover.passage.api)
         else {
             return false;
         };
@@ -166,11 +184,18 @@ impl Filter {
         headers: &[(String, Bytes)],
     ) -> Result<(), Denial> {
         let header = |name: &str| {
-            headers.iter().find(|(given, _)| given == name).map_or(&[][..], |(_, value)| value)
+            headers
+                .iter()
+                .find(|(given, _)| given == name)
+                .map_or(&[][..], |(_, value)| value)
         };
         let path = header(":path");
         let found = compiled.catalogue.find(header(":method"), path)?;
-        let api = compiled.policy.apis.get(found.api).ok_or(DenialCode::UnknownEndpoint)?;
+        let api = compiled
+            .policy
+            .apis
+            .get(found.api)
+            .ok_or(DenialCode::UnknownEndpoint)?;
         let mut call = self.call.borrow_mut();
         call.raw_path = path.to_vec();
         call.api = found.api;
@@ -180,8 +205,9 @@ impl Filter {
         found.operation.name.clone_into(&mut call.passage.operation);
         call.passage.stream = found.path_streams;
         call.passage.model = found.path_model.unwrap_or_default();
-        let length: Option<u64> =
-            std::str::from_utf8(header("content-length")).ok().and_then(|text| text.parse().ok());
+        let length: Option<u64> = std::str::from_utf8(header("content-length"))
+            .ok()
+            .and_then(|text| text.parse().ok());
         match found.operation.request {
             RequestBody::Json => {
                 self.request.wants_body = true;
@@ -202,10 +228,15 @@ impl Filter {
         headers: &[(String, Bytes)],
         now: sekisho_domain::UnixMillis,
     ) -> Result<(), Denial> {
-        let pairs = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
+        let pairs = headers
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_slice()));
         let credential = sekisho_scope::find_credential(pairs)?;
         let mut worker = self.worker.borrow_mut();
-        let authenticator = worker.authenticator.as_mut().ok_or(DenialCode::PolicyUnavailable)?;
+        let authenticator = worker
+            .authenticator
+            .as_mut()
+            .ok_or(DenialCode::PolicyUnavailable)?;
         let principal = authenticator.authenticate(&credential, &crate::rs256::HostRs256, now)?;
         let mut call = self.call.borrow_mut();
         let passage = &mut call.passage;
@@ -216,17 +247,24 @@ impl Filter {
         passage.department = text(principal.department.as_ref().map(|id| id.as_str()));
         passage.application = text(principal.application.as_deref());
         passage.key = text(principal.key.as_ref().map(|id| id.as_str()));
-        call.principal = Some(Rc::clone(&principal));
+        call.principal = Some(Arc::clone(&principal));
         Ok(())
     }
 
     /// Scans what has come of the body since the last time.
     fn scan_to(&mut self, size: usize) -> Result<(), DenialCode> {
-        let limit = self.worker.borrow().compiled.as_ref().map(|c| c.policy.request_body_bytes);
+        let limit = self
+            .worker
+            .borrow()
+            .compiled
+            .as_ref()
+            .map(|c| c.policy.request_body_bytes);
         if limit.is_some_and(|limit| size as u64 > limit) {
             return Err(DenialCode::BodyTooLarge);
         }
-        let Some(scan) = &mut self.request.scan else { return Ok(()) };
+        let Some(scan) = &mut self.request.scan else {
+            return Ok(());
+        };
         while self.request.seen < size {
             let piece = host::request_body(self.request.seen, PIECE.min(size - self.request.seen));
             if piece.is_empty() {

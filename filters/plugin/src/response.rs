@@ -33,8 +33,11 @@ impl Filter {
             return Action::Continue;
         }
         let status = host::response_header(":status");
-        self.response.status = status
-            .and_then(|status| std::str::from_utf8(&status).ok().and_then(|text| text.parse().ok()));
+        self.response.status = status.and_then(|status| {
+            std::str::from_utf8(&status)
+                .ok()
+                .and_then(|text| text.parse().ok())
+        });
         let record_id = self.call.borrow().passage.record_id;
         host::set_response_header(reply::RECORD_HEADER, record_id.to_string().as_bytes());
         if self.response.status.is_some_and(|status| status < 400) {
@@ -42,14 +45,22 @@ impl Filter {
             let operation = self.call.borrow().operation;
             self.response.meter = operation.map(|op| UsageMeter::new(op, &content_type));
         }
-        if end_of_stream { self.finish(Outcome::Answered) } else { Action::Continue }
+        if end_of_stream {
+            self.finish(Outcome::Answered)
+        } else {
+            Action::Continue
+        }
     }
 
     pub(crate) fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if !self.is_upstreams() || !self.worker.borrow().stages.audit {
             // While the end is held, later callbacks of the same stream are held with it.
             let ending = self.call.borrow().phase == Phase::Ending;
-            return if ending { Action::Pause } else { Action::Continue };
+            return if ending {
+                Action::Pause
+            } else {
+                Action::Continue
+            };
         }
         self.response.bytes += size as u64;
         if let Some(meter) = &mut self.response.meter
@@ -57,14 +68,22 @@ impl Filter {
         {
             meter.push(&host::response_body(0, size));
         }
-        if end_of_stream { self.finish(Outcome::Answered) } else { Action::Continue }
+        if end_of_stream {
+            self.finish(Outcome::Answered)
+        } else {
+            Action::Continue
+        }
     }
 
     pub(crate) fn response_trailers(&mut self) -> Action {
         if self.is_upstreams() && self.worker.borrow().stages.audit {
             return self.finish(Outcome::Answered);
         }
-        if self.call.borrow().phase == Phase::Ending { Action::Pause } else { Action::Continue }
+        if self.call.borrow().phase == Phase::Ending {
+            Action::Pause
+        } else {
+            Action::Continue
+        }
     }
 
     /// The stream is over, one way or another.
@@ -86,7 +105,10 @@ impl Filter {
                 _ => {}
             }
         }
-        self.worker.borrow_mut().waiting.forget(&record_id, self.context);
+        self.worker
+            .borrow_mut()
+            .waiting
+            .forget(&record_id, self.context);
         self.call.borrow_mut().phase = Phase::Done;
     }
 
@@ -125,11 +147,19 @@ impl Filter {
         let hold = call.strict && outcome == Outcome::Answered;
         call.phase = if hold { Phase::Ending } else { Phase::Done };
         if hold {
-            let held = Held { context: self.context, call: self.call.clone(), since: now };
+            let held = Held {
+                context: self.context,
+                call: self.call.clone(),
+                since: now,
+            };
             worker.waiting.completions.insert(record_id, held);
         }
         worker.flush(self.context, now, false);
-        if hold { Action::Pause } else { Action::Continue }
+        if hold {
+            Action::Pause
+        } else {
+            Action::Continue
+        }
     }
 
     /// The client left while its request was held: it never goes upstream.

@@ -40,8 +40,11 @@ impl Rs256 for HostRs256 {
             signature: signature.to_vec(),
             text: signed.to_vec(),
         };
-        match hostcalls::call_foreign_function("verify_signature", Some(&arguments.encode_to_vec())) {
-            Ok(Some(bytes)) => Verdict::decode(bytes.as_slice()).is_ok_and(|verdict| verdict.result),
+        match hostcalls::call_foreign_function("verify_signature", Some(&arguments.encode_to_vec()))
+        {
+            Ok(Some(bytes)) => {
+                Verdict::decode(bytes.as_slice()).is_ok_and(|verdict| verdict.result)
+            }
             // An empty answer is the encoding of `result: false`.
             Ok(None) => false,
             Err(_) => PureRust.verify(key, token, signed, signature),

@@ -15,17 +15,39 @@ pub struct Stages {
 
 impl Stages {
     /// None: before a module has said.
-    pub const NONE: Self = Self { scope: false, quota: false, upstream: false, audit: false };
+    pub const NONE: Self = Self {
+        scope: false,
+        quota: false,
+        upstream: false,
+        audit: false,
+    };
     /// All: `gateway.wasm`.
-    pub const ALL: Self = Self { scope: true, quota: true, upstream: true, audit: true };
+    pub const ALL: Self = Self {
+        scope: true,
+        quota: true,
+        upstream: true,
+        audit: true,
+    };
     /// `scope.wasm`.
-    pub const SCOPE: Self = Self { scope: true, ..Self::NONE };
+    pub const SCOPE: Self = Self {
+        scope: true,
+        ..Self::NONE
+    };
     /// `quota.wasm`.
-    pub const QUOTA: Self = Self { quota: true, ..Self::NONE };
+    pub const QUOTA: Self = Self {
+        quota: true,
+        ..Self::NONE
+    };
     /// `upstream.wasm`.
-    pub const UPSTREAM: Self = Self { upstream: true, ..Self::NONE };
+    pub const UPSTREAM: Self = Self {
+        upstream: true,
+        ..Self::NONE
+    };
     /// `audit.wasm`.
-    pub const AUDIT: Self = Self { audit: true, ..Self::NONE };
+    pub const AUDIT: Self = Self {
+        audit: true,
+        ..Self::NONE
+    };
 
     /// Whether other modules of the chain take other decisions.
     pub(crate) fn is_part(self) -> bool {
@@ -38,9 +60,14 @@ impl Stages {
     }
 
     pub(crate) fn names(self) -> Vec<&'static str> {
-        [("scope", self.scope), ("quota", self.quota), ("upstream", self.upstream), ("audit", self.audit)]
-            .into_iter()
-            .filter_map(|(name, on)| on.then_some(name))
-            .collect()
+        [
+            ("scope", self.scope),
+            ("quota", self.quota),
+            ("upstream", self.upstream),
+            ("audit", self.audit),
+        ]
+        .into_iter()
+        .filter_map(|(name, on)| on.then_some(name))
+        .collect()
     }
 }

@@ -30,7 +30,9 @@ impl Waiting {
     /// Takes out every request that still is before its upstream.
     pub(crate) fn take_requests(&mut self) -> Vec<Held> {
         let admits = self.admits.drain().map(|(_, held)| held);
-        admits.chain(self.leases.drain().map(|(_, held)| held)).collect()
+        admits
+            .chain(self.leases.drain().map(|(_, held)| held))
+            .collect()
     }
 
     /// Takes out the requests that have waited for `millis`.

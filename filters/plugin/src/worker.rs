@@ -43,12 +43,16 @@ impl Compiled {
     /// The price that applied when the call arrived.
     pub(crate) fn price_at(&self, api: usize, passage: &Passage) -> Option<Price> {
         let model = self.model(api, &passage.model)?;
-        self.policy.prices.price(&model.price, passage.received).cloned()
+        self.policy
+            .prices
+            .price(&model.price, passage.received)
+            .cloned()
     }
 
     /// Whether the upstream calls the model by another name.
     pub(crate) fn renames(&self, api: usize, model: &str) -> bool {
-        self.model(api, model).is_some_and(|model| model.upstream_model.is_some())
+        self.model(api, model)
+            .is_some_and(|model| model.upstream_model.is_some())
     }
 }
 
@@ -127,10 +131,11 @@ impl Worker {
     pub(crate) fn flush(&mut self, context: u32, now: UnixMillis, heartbeat: bool) {
         let Some(stream) = self.stream else { return };
         let version = self.snapshot_version;
-        let Some(batch) = self.outbox.next_batch(now, heartbeat, version) else { return };
-        let send = || {
-            proxy_wasm::hostcalls::send_grpc_stream_message(stream, Some(&batch), false).is_ok()
+        let Some(batch) = self.outbox.next_batch(now, heartbeat, version) else {
+            return;
         };
+        let send =
+            || proxy_wasm::hostcalls::send_grpc_stream_message(stream, Some(&batch), false).is_ok();
         let sent = if context == self.root {
             Some(send())
         } else {
@@ -144,12 +149,18 @@ impl Worker {
 
     /// Whether calls to this API wait for their records.
     pub(crate) fn is_strict(&self, api: usize) -> bool {
-        let mode = self.compiled.as_ref().and_then(|c| c.policy.apis.get(api)).map(|api| api.audit);
+        let mode = self
+            .compiled
+            .as_ref()
+            .and_then(|c| c.policy.apis.get(api))
+            .map(|api| api.audit);
         mode != Some(AuditMode::Relaxed)
     }
 
     /// How long a request may wait for the sidecar.
     pub(crate) fn ack_timeout_millis(&self) -> u64 {
-        self.compiled.as_ref().map_or(200, |compiled| compiled.policy.ack_timeout_millis)
+        self.compiled
+            .as_ref()
+            .map_or(200, |compiled| compiled.policy.ack_timeout_millis)
     }
 }
