@@ -55,7 +55,8 @@ step() {
 
 tick() {
     local label=$1 log=$2 started=$SECONDS
-    while sleep 15 && kill -0 $$ 2>/dev/null; do
+    # The sleep may outlive this function: it must not keep a reader of our output waiting.
+    while sleep 15 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
         note "$label: $(duration $((SECONDS - started))) … $(tail -n 1 "$log" | tr -d '\r' | cut -c1-80)"
     done
 }

@@ -16,14 +16,24 @@ as_root() {
 apt_install() {
     have apt-get || die "this machine lacks $*; install them with its package manager, then run scripts/setup again"
     ((EUID == 0)) || sudo -v || die "installing $* needs root; run \`apt-get install $*\` as root, then scripts/setup again"
-    if [[ -z $APT_IS_FRESH ]]; then
-        step "Reading the package lists" as_root apt-get update -q -o DPkg::Lock::Timeout=300 ||
-            warn "the package lists could not be read anew; going on with the old ones"
-        APT_IS_FRESH=yes
-    fi
+    read_package_lists
     step "Installing $*" as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" ||
         die "apt-get could not install $*; run \`apt-get install $*\` as root and read what it says, then scripts/setup again"
+}
+
+read_package_lists() {
+    [[ -z $APT_IS_FRESH ]] || return 0
+    step "Reading the package lists" as_root apt-get update -q -o DPkg::Lock::Timeout=300 ||
+        warn "the package lists could not be read anew; going on with the old ones"
+    APT_IS_FRESH=yes
+}
+
+# apt_offers PACKAGE
+apt_offers() {
+    have apt-get || return 1
+    read_package_lists
+    [[ $(apt-cache policy "$1") == *"Candidate: "[0-9]* ]]
 }
 
 same_content() { cmp -s "$1" "$2"; }
@@ -45,6 +55,8 @@ need_pinned_rust() {
         have rustup || die "cargo is there, but older than $version or without rustfmt and clippy; install rustup (https://rustup.rs), then run scripts/setup again"
         step "Installing Rust $version" rustup toolchain install "$version" --profile minimal --component rustfmt,clippy ||
             die "Rust $version could not be installed; run \`rustup toolchain install $version\` with access to the internet, then scripts/setup again"
+        cargo_is_at_least "$version" ||
+            die "$(command -v cargo) is older than $version and hides rustup's cargo; put rustup's bin folder first in PATH, then run scripts/setup again"
     fi
 }
 
@@ -57,7 +69,7 @@ cargo_is_at_least() {
 have_rust_component() { (cd "$ROOT" && cargo "$1" --version >/dev/null 2>&1); }
 
 install_rustup() {
-    if [[ -n $(apt-cache policy rustup 2>/dev/null) ]]; then
+    if apt_offers rustup; then
         apt_install rustup
         return
     fi
@@ -81,7 +93,7 @@ install_wasm_toolchain() {
             return
         fi
     fi
-    if [[ ${SEKISHO_WASM_TOOLCHAIN:-} != rustup ]] && have apt-get; then
+    if [[ ${SEKISHO_WASM_TOOLCHAIN:-} != rustup ]] && apt_offers rustc-web; then
         note "rustup cannot supply $WASM_TARGET: taking Debian's compiler and building the standard library from its source"
         apt_install rustc-web rust-web-src wasi-libc lld-19
     fi

@@ -6,7 +6,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 CACHE=${SEKISHO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sekisho}
 FILTERS=$ROOT/target/filters
 FILTER_NAMES=(gateway scope quota upstream audit)
-RUN_DIR=$ROOT/.run
+RUN_DIR=${SEKISHO_RUN_DIR:-$ROOT/.run}
 
 TOOLS=$CACHE/tools
 SDKS_VENV=$CACHE/sdks
@@ -20,7 +20,7 @@ PYTHON_MINIMUM=3.11
 
 # Tools of the cache serve where the machine has none of its own; Node goes first, because it is
 # there only when the machine's own is too old.
-PATH=$NODE_DIR/bin:$PATH:$TOOLS/bin:$HOME/.cargo/bin
+PATH=$NODE_DIR/bin:${CARGO_HOME:-$HOME/.cargo}/bin:$PATH:$TOOLS/bin
 export PATH
 
 # envoy_bin -> the Envoy to run: ENVOY_BIN if set, else the cache's; status 1 when it is not there
