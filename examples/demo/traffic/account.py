@@ -66,12 +66,13 @@ _PROVIDER_OF = {
 }
 
 
-class PriceList:
-    """The policy's models and prices, read from sekisho.yaml."""
+class Policy:
+    """The policy's departments, models and prices, read from sekisho.yaml."""
 
     def __init__(self, path: Path) -> None:
         policy = yaml.safe_load(path.read_text(encoding="utf-8"))
         wires = {upstream["name"]: upstream["provider"] for upstream in policy["upstreams"]}
+        self.department_ids = {it["name"]: it["id"] for it in policy["departments"]}
         self._upstream_of: dict[tuple[str, str], Model] = {}
         self._price_of: dict[Model, dict[str, int]] = {}
         for api in policy["apis"]:
@@ -102,7 +103,7 @@ def _price(prices: Iterable[dict[str, Any]], name: str) -> dict[str, int]:
     return {name: int(Decimal(str(latest.get(name) or 0)) * MICRO) for name in members}
 
 
-def served(report: dict[str, Any], prices: PriceList | None) -> dict[Model, Figures]:
+def served(report: dict[str, Any], policy: Policy | None) -> dict[Model, Figures]:
     """The providers' account: complete, successful calls."""
     figures: defaultdict[Model, Figures] = defaultdict(Figures)
     for call in report["calls"]:
@@ -111,8 +112,8 @@ def served(report: dict[str, Any], prices: PriceList | None) -> dict[Model, Figu
         model = (call["provider"], call["model"])
         used = Used(call["input_tokens"], call["output_tokens"])
         figures[model].add(used)
-        if prices:
-            figures[model].cost += prices.cost(model, used)
+        if policy:
+            figures[model].cost += policy.cost(model, used)
     return dict(figures)
 
 
@@ -121,7 +122,7 @@ def _figures(row: dict[str, Any]) -> Figures:
     return Figures(row["requests"], row["input_tokens"], row["output_tokens"], amount)
 
 
-def billed_models(summary: dict[str, Any], prices: PriceList) -> dict[Model, Figures]:
+def billed_models(summary: dict[str, Any], policy: Policy) -> dict[Model, Figures]:
     """The sidecar's account by model."""
     total: defaultdict[Model, Figures] = defaultdict(Figures)
     for department in summary["departments"]:
@@ -129,7 +130,7 @@ def billed_models(summary: dict[str, Any], prices: PriceList) -> dict[Model, Fig
             # Refused calls reached no model.
             if not row.get("model"):
                 continue
-            at, figures = prices.upstream_of(row["api"], row["model"]), _figures(row)
+            at, figures = policy.upstream_of(row["api"], row["model"]), _figures(row)
             sum_of = total[at]
             total[at] = Figures(
                 sum_of.calls + figures.calls,

@@ -362,6 +362,10 @@ AZURE_CHAT = Call("openai (Azure)", "chat", "azure-openai", "gpt-4o", _azure(cha
 AZURE_CHAT_STREAMED = Call(
     "openai (Azure)", "chat, streamed", "azure-openai", "gpt-4o", _azure(chat_streamed, "gpt-4o")
 )
+_SMALL = "text-embedding-3-small"
+EMBEDDINGS = Call(
+    "openai (Azure)", "embeddings", "azure-openai", _SMALL, _azure(embeddings, _SMALL)
+)
 SPEECH = Call("openai (Azure)", "speech", "azure-openai", "tts", _azure(speech, "tts"))
 VIDEO = Call("openai (Azure)", "video job", "azure-openai", "sora", video)
 CONVERSE = Call("boto3", "converse", "bedrock", BEDROCK_MODEL, converse)
@@ -390,6 +394,7 @@ TRAFFIC: tuple[tuple[str, Call], ...] = (
     ("taro", AZURE_CHAT),
     ("taro", AZURE_CHAT_STREAMED),
     ("taro", compatible_chat("gpt-4o")),
+    ("taro", EMBEDDINGS),
     ("taro", CONVERSE),
     ("kenichi", compatible_chat("claude-sonnet")),
     ("kenichi", compatible_chat_streamed("gemini-flash")),
@@ -409,7 +414,6 @@ def extra(sdk: str, operation: str, provider: str, model: str, make: Any) -> Cal
     return Call(sdk, operation, provider, model, make, in_policy=False)
 
 
-_SMALL = "text-embedding-3-small"
 # What the stand-ins speak beyond the demo's policy.
 EXTRAS: tuple[Call, ...] = (
     extra("openai (Azure)", "responses", "azure-openai", "gpt-4o", _azure(responses, "gpt-4o")),

@@ -30,7 +30,7 @@ class Refused:
     retry_after: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.status} {self.exception} ({self.denial})"
+        return f"{self.status} {self.exception} ({self.denial})" if self.status else self.exception
 
 
 def attempt(make: Callable[[], object]) -> Refused | None:
@@ -45,6 +45,8 @@ def attempt(make: Callable[[], object]) -> Refused | None:
     except ClientError as error:
         metadata = error.response["ResponseMetadata"]
         return _refused(error, metadata["HTTPStatusCode"], metadata["HTTPHeaders"])
+    except Exception as error:  # not an exception that an SDK raises for a refusal
+        return Refused(f"{type(error).__name__}: {str(error)[:200]}", 0, None)
     return None
 
 
@@ -66,6 +68,8 @@ class Case:
         """Why the outcome is not as it must be."""
         if outcome is None:
             return "the call was let through"
+        if outcome.status == 0:
+            return outcome.exception
         if outcome.status != self.status:
             return f"status {outcome.status} instead of {self.status}"
         expected = self.exception if isinstance(self.exception, tuple) else (self.exception,)
@@ -113,7 +117,7 @@ def cases(gateway: Gateway, tokens: Tokens) -> list[Case]:
         Case("nobody", "anthropic, garbage as token", by(calls.MESSAGE, "garbage"),
              "AuthenticationError", 401, garbage),
         Case("nobody", "google-genai, garbage as key", by(calls.GENERATE, "garbage"),
-             "ClientError", 401, garbage),
+             "ClientError", 401, ("unknown_key", *garbage)),
         # Bedrock's own model has no exception for 401: boto3 may raise the general one.
         Case("nobody", "boto3, garbage as token", by(calls.CONVERSE, "garbage"),
              ("AccessDeniedException", "ClientError"), 401, garbage),

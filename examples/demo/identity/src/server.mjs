@@ -73,8 +73,9 @@ export function identityServer({ directory, settings, keyStore, store }) {
     if (req.method === 'POST' && req.url.startsWith('/__demo/')) return administer(req.url.slice('/__demo/'.length), res);
     if (!req.url.startsWith(`${prefix}/`)) return send(res, 404, { error: 'no such tenant', tenant: directory.tenant });
     if (req.url.startsWith(`${prefix}/sign-in/`)) return signIn(req, res);
-    // oidc-provider works out its own mount path from `originalUrl`.
-    req.url = req.url.slice(prefix.length).replace(/^\/v2\.0(?=\/\.well-known\/)/, '');
+    // Entra's discovery document is below the issuer (`…/v2.0`), its endpoints are beside it; here
+    // both are answered at either place. oidc-provider finds its mount path by `originalUrl`.
+    req.url = req.url.slice(prefix.length).replace(/^\/v2\.0(?=\/)/, '');
     req.originalUrl = prefix + req.url;
     return callback(req, res);
   }

@@ -12,7 +12,7 @@ export function settings(env = process.env) {
   return {
     port,
     origin: `http://127.0.0.1:${port}`,
-    stateFolder: path.join(env.SEKISHO_RUN_DIR ?? path.join(repository, '.run'), 'identity'),
+    stateFolder: env.SEKISHO_IDENTITY_STATE ?? path.join(repository, '.run', 'identity'),
     // The gateway takes departments from its own directory; set this to see it use a claim.
     departmentClaim: env.SEKISHO_IDENTITY_DEPARTMENT_CLAIM,
   };
