@@ -1,1 +1,29 @@
-//! sekisho-providers
+//! What each provider's API looks like from outside: its endpoints, where a request
+//! names model and limits, where an answer reports usage, what its errors look like.
+//!
+//! One file per provider holds the facts; everything else reads them:
+//! [`Catalogue`] says which API a path belongs to, [`RequestScan`] reads what decisions
+//! need from a request body, [`UsageMeter`] reads usage from an answer, [`error_body`]
+//! words a refusal. Bodies pass by in chunks of any size; none is ever kept, and the
+//! result never depends on where the chunks were cut.
+
+mod anthropic;
+mod azure_openai;
+mod bedrock;
+mod catalogue;
+mod error;
+mod gemini;
+mod json;
+mod openai;
+mod operation;
+mod path;
+mod request;
+mod swar;
+mod usage;
+
+pub use catalogue::{Catalogue, Found};
+pub use error::{ErrorBody, error_body};
+pub use operation::{ModelPlace, Operation, RequestBody, operations};
+pub use path::path_with_model;
+pub use request::{RequestFacts, RequestScan};
+pub use usage::UsageMeter;

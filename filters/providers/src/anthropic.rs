@@ -1,0 +1,100 @@
+//! Anthropic's Messages API.
+//! Source: `docs.anthropic.com/en/api/messages`, `.../messages-streaming`, `.../errors`.
+
+use sekisho_domain::{DenialCode, Modality, Provider};
+
+use crate::json::{Kind, Member};
+use crate::openai::{MODEL, member};
+use crate::operation::{ModelPlace, Operation, RequestBody};
+use crate::request::Field;
+use crate::usage::{Answer, Complete, Figure};
+
+const TEMPLATE: Operation = Operation {
+    name: "",
+    provider: Provider::Anthropic,
+    modality: Modality::Text,
+    method: "POST",
+    template: "",
+    model: ModelPlace::Body,
+    request: RequestBody::Json,
+    generates: true,
+    path_streams: false,
+    free: false,
+    slash_in_model: false,
+    members: &[],
+    answer: &ANSWER,
+};
+
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "messages",
+        template: "/v1/messages",
+        members: MESSAGES,
+        ..TEMPLATE
+    },
+    Operation {
+        name: "count_tokens",
+        template: "/v1/messages/count_tokens",
+        generates: false,
+        free: true,
+        members: MODEL,
+        ..TEMPLATE
+    },
+];
+
+const MESSAGES: &[Member<Field>] = &[
+    member("model", Field::Model, Kind::Text),
+    member("max_tokens", Field::MaxOutput(0), Kind::Count),
+    member("stream", Field::Stream, Kind::Flag),
+];
+
+/// Usage of a whole answer, and of `message_delta`, where it is cumulative.
+/// `input_tokens` counts neither what the cache gave nor what it took.
+pub(crate) const USAGE: &[Member<Figure>] = &[
+    member("input_tokens", Figure::Input, Kind::Count),
+    member(
+        "cache_creation_input_tokens",
+        Figure::CacheWrite,
+        Kind::Count,
+    ),
+    member("cache_read_input_tokens", Figure::CacheRead, Kind::Count),
+    member("output_tokens", Figure::Output, Kind::Count),
+];
+
+/// Usage of `message_start`: the output has only begun.
+pub(crate) const START: &[Member<Figure>] = &[member(
+    "usage",
+    Figure::Within,
+    Kind::Object(&[
+        member("input_tokens", Figure::Input, Kind::Count),
+        member(
+            "cache_creation_input_tokens",
+            Figure::CacheWrite,
+            Kind::Count,
+        ),
+        member("cache_read_input_tokens", Figure::CacheRead, Kind::Count),
+    ]),
+)];
+
+const ANSWER: Answer = Answer {
+    members: &[
+        member("usage", Figure::Within, Kind::Object(USAGE)),
+        member("message", Figure::Within, Kind::Object(START)),
+    ],
+    complete: Complete::Output,
+    only_under_usage: true,
+};
+
+/// The `type` of an error body.
+pub(crate) fn error_type(code: DenialCode) -> &'static str {
+    match code.status() {
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        503 => "overloaded_error",
+        500.. => "api_error",
+        _ => "invalid_request_error",
+    }
+}

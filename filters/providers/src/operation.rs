@@ -1,0 +1,81 @@
+//! One operation of a provider's API, as data.
+
+use sekisho_domain::{Modality, Provider};
+
+use crate::json::Member;
+use crate::request::Field;
+use crate::usage::Answer;
+use crate::{anthropic, azure_openai, bedrock, gemini, openai};
+
+/// Where a request names its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelPlace {
+    /// In the path, at `{model}`.
+    Path,
+    /// In the body's top-level member `model`.
+    Body,
+    /// Nowhere: the operation concerns no single model.
+    Nowhere,
+}
+
+/// What a request's body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestBody {
+    /// One JSON object.
+    Json,
+    /// Anything else, or nothing; only its length is known.
+    Opaque,
+}
+
+/// One operation of a provider's API. Versions of a path are operations of one name.
+pub struct Operation {
+    /// The name in the policy file: `chat_completions`.
+    pub name: &'static str,
+    /// Whose wire it is.
+    pub provider: Provider,
+    /// What it handles.
+    pub modality: Modality,
+    /// HTTP method, exact.
+    pub method: &'static str,
+    /// Path; `{model}` stands for one segment or for its beginning.
+    pub template: &'static str,
+    /// Where the model is named.
+    pub model: ModelPlace,
+    /// What the body is.
+    pub request: RequestBody,
+    /// Whether it generates output tokens, at most as many as the request's limit allows.
+    pub generates: bool,
+    /// Whether the path alone asks for a streamed answer.
+    pub path_streams: bool,
+    /// Whether the provider charges nothing for it.
+    pub free: bool,
+    /// Whether `%2F` may stand in the model's segment (Bedrock ARNs).
+    pub slash_in_model: bool,
+    /// The members of the body that decisions need.
+    pub(crate) members: &'static [Member<Field>],
+    /// Where the answer reports usage.
+    pub(crate) answer: &'static Answer,
+}
+
+impl std::fmt::Debug for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operation")
+            .field("provider", &self.provider)
+            .field("name", &self.name)
+            .field("method", &self.method)
+            .field("template", &self.template)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The operations of a provider.
+#[must_use]
+pub fn operations(provider: Provider) -> &'static [Operation] {
+    match provider {
+        Provider::OpenAi => openai::OPERATIONS,
+        Provider::AzureOpenAi => azure_openai::OPERATIONS,
+        Provider::Anthropic => anthropic::OPERATIONS,
+        Provider::Bedrock => bedrock::OPERATIONS,
+        Provider::Gemini => gemini::OPERATIONS,
+    }
+}

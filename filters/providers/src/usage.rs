@@ -1,0 +1,250 @@
+//! Reads what a call used from its answer as the answer streams by.
+
+mod event_stream;
+mod sse;
+mod wrapped;
+
+use sekisho_domain::{Tokens, Usage};
+
+use crate::Operation;
+use crate::json::{Fault, Member, Scanner, Visit};
+use event_stream::{EventStream, Payload};
+use sse::{Part, Sse};
+use wrapped::Wrapped;
+
+/// What a watched member of an answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Figure {
+    /// Input tokens.
+    Input,
+    /// Input tokens of tool results, counted apart from `Input`.
+    ToolInput,
+    /// The part of `Input` that came from a cache.
+    CachedInput,
+    /// Input tokens that came from a cache, counted apart from `Input`.
+    CacheRead,
+    /// Input tokens that went to a cache, counted apart from `Input`.
+    CacheWrite,
+    /// Output tokens.
+    Output,
+    /// Reasoning tokens, counted apart from `Output`.
+    Thoughts,
+    /// Says that the answer is at its end.
+    End,
+    /// A container of such members.
+    Within,
+}
+
+/// What makes the figures of a stream final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Complete {
+    /// Output tokens come once, at the end.
+    Output,
+    /// [`Figure::End`] comes with them.
+    End,
+}
+
+/// Where answers report usage.
+pub(crate) struct Answer {
+    pub(crate) members: &'static [Member<Figure>],
+    pub(crate) complete: Complete,
+    /// Whether everything watched is under a member whose name begins with `usage`.
+    pub(crate) only_under_usage: bool,
+}
+
+type Figures = Scanner<Figure, false>;
+
+/// Reads usage from an answer as it streams by, whatever the framing: JSON, server-sent
+/// events, AWS event stream. Memory is bounded; the result does not depend on where the
+/// chunks were cut. An answer that breaks its format is read up to there.
+pub struct UsageMeter {
+    answer: &'static Answer,
+    framing: Framing,
+    tally: Tally,
+}
+
+enum Framing {
+    /// Nothing that could report usage.
+    Other,
+    Json(Box<Figures>),
+    Sse(Box<(Sse, Figures)>),
+    EventStream(Box<Framed>),
+}
+
+/// Frames of an AWS event stream; what one says counts once its checksum is right.
+struct Framed {
+    frames: EventStream,
+    scanner: Figures,
+    wrapped: Wrapped,
+    payload: Payload,
+    tally: Tally,
+}
+
+impl UsageMeter {
+    /// A meter for the answer to a request for `operation`, of this `content-type`
+    /// (empty if the answer has none).
+    #[must_use]
+    pub fn new(operation: &'static Operation, content_type: &[u8]) -> Self {
+        let answer = operation.answer;
+        let scanner = || Scanner::new(answer.members);
+        let media = content_type
+            .split(|b| *b == b';')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
+        let is = |name: &[u8]| media.eq_ignore_ascii_case(name);
+        let framing = if is(b"text/event-stream") {
+            Framing::Sse(Box::new((Sse::new(), scanner())))
+        } else if is(b"application/vnd.amazon.eventstream") {
+            Framing::EventStream(Box::new(Framed {
+                frames: EventStream::new(),
+                scanner: scanner(),
+                wrapped: Wrapped::new(),
+                payload: Payload::Other,
+                tally: Tally::default(),
+            }))
+        } else if is(b"application/json") || media.ends_with(b"+json") || media.is_empty() {
+            Framing::Json(Box::new(scanner()))
+        } else {
+            Framing::Other
+        };
+        Self {
+            answer,
+            framing,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Reads the next chunk.
+    pub fn push(&mut self, chunk: &[u8]) {
+        let tally = &mut self.tally;
+        match &mut self.framing {
+            Framing::Other => {}
+            Framing::Json(scanner) => read(scanner, chunk, tally),
+            Framing::Sse(sse) => {
+                let (lines, scanner) = &mut **sse;
+                lines.push(chunk, self.answer.only_under_usage, |part| match part {
+                    Part::Data(data) => read(scanner, data, tally),
+                    Part::End => scanner.reset(),
+                });
+            }
+            Framing::EventStream(framed) => framed.push(chunk, tally),
+        }
+    }
+
+    /// What the provider reported; the latest figures count. None if it reported
+    /// nothing, or if a stream broke off before it reported the whole.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        let streamed = match &self.framing {
+            Framing::Other => return None,
+            Framing::Json(scanner) => scanner.is_array(),
+            Framing::Sse(_) | Framing::EventStream(_) => true,
+        };
+        let complete = match self.answer.complete {
+            Complete::Output => self.tally.has(Figure::Output),
+            Complete::End => self.tally.has(Figure::End),
+        };
+        if streamed && !complete {
+            return None;
+        }
+        self.tally.usage()
+    }
+}
+
+/// Scans on; an answer that is not what it should be is read no further.
+fn read(scanner: &mut Figures, chunk: &[u8], tally: &mut Tally) {
+    let (Ok(()) | Err(Fault::Invalid | Fault::Duplicate)) = scanner.push(chunk, tally);
+}
+
+impl Framed {
+    fn push(&mut self, chunk: &[u8], tally: &mut Tally) {
+        let Self {
+            frames,
+            scanner,
+            wrapped,
+            payload,
+            tally: unproven,
+        } = self;
+        frames.push(chunk, |event| match event {
+            event_stream::Event::Begin(kind) => {
+                *payload = kind;
+                *unproven = *tally;
+                scanner.reset();
+                wrapped.reset();
+            }
+            event_stream::Event::Data(data) => match payload {
+                Payload::Usage => read(scanner, data, unproven),
+                Payload::Wrapped => {
+                    wrapped.push(data, |inner| read(scanner, inner, unproven));
+                }
+                Payload::Other => {}
+            },
+            event_stream::Event::Proven => *tally = *unproven,
+        });
+    }
+}
+
+/// The latest figures.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    seen: u16,
+    input: u64,
+    tool_input: u64,
+    cached_input: u64,
+    cache_read: u64,
+    cache_write: u64,
+    output: u64,
+    thoughts: u64,
+}
+
+impl Tally {
+    fn has(&self, figure: Figure) -> bool {
+        self.seen & (1 << figure as u16) != 0
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        if !self.has(Figure::Input) && !self.has(Figure::Output) {
+            return None;
+        }
+        let sum = |parts: [u64; 4]| Tokens(parts.into_iter().fold(0, u64::saturating_add));
+        let input = sum([
+            self.input,
+            self.tool_input,
+            self.cache_read,
+            self.cache_write,
+        ]);
+        let cached = sum([self.cached_input, self.cache_read, 0, 0]);
+        Some(Usage {
+            input,
+            output: sum([self.output, self.thoughts, 0, 0]),
+            cached_input: cached.min(input),
+        })
+    }
+}
+
+impl Visit for Tally {
+    type Field = Figure;
+
+    fn text_end(&mut self, figure: Figure, _span: std::ops::Range<u64>) {
+        self.seen |= 1 << figure as u16;
+    }
+
+    fn count(&mut self, figure: Figure, value: u64) {
+        let slot = match figure {
+            Figure::Input => &mut self.input,
+            Figure::ToolInput => &mut self.tool_input,
+            Figure::CachedInput => &mut self.cached_input,
+            Figure::CacheRead => &mut self.cache_read,
+            Figure::CacheWrite => &mut self.cache_write,
+            Figure::Output => &mut self.output,
+            Figure::Thoughts => &mut self.thoughts,
+            Figure::End | Figure::Within => return,
+        };
+        *slot = value;
+        self.seen |= 1 << figure as u16;
+    }
+}
+
+#[cfg(test)]
+mod tests;
