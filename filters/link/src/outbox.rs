@@ -62,6 +62,8 @@ impl Outbox {
         self.connected = true;
         self.hello_sent = false;
         self.next_seq = 0;
+        // An open stream proves nothing: only an acknowledgement does.
+        self.durable_at = UnixMillis::default();
     }
 
     /// The stream is gone: what was under way will be sent again, before anything else.
@@ -261,6 +263,16 @@ mod tests {
             (hello.holder[0], hello.gone[0][0], hello.snapshot_version),
             (3, 2, 7)
         );
+    }
+
+    #[test]
+    fn a_new_stream_counts_as_heard_only_after_its_first_acknowledgement() {
+        let mut outbox = open();
+        outbox.next_batch(UnixMillis(10), true, 0);
+        outbox.acknowledged(&ack(1));
+        outbox.disconnected();
+        outbox.connected([3; 16]);
+        assert_eq!(outbox.durable_at(), UnixMillis(0));
     }
 
     #[test]

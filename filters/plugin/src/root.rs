@@ -98,7 +98,11 @@ impl Context for Root {
         if self.worker.borrow().stream != Some(token) {
             return;
         }
-        log::warn!("the stream to the sidecar has ended with status {status}");
+        if self.worker.borrow().outbox.durable_at() > UnixMillis::default() {
+            log::warn!("the stream to the sidecar has ended with status {status}: calls are refused");
+        } else {
+            log::debug!("the sidecar cannot be reached: status {status}");
+        }
         link::lost(&self.worker, host::now());
     }
 }
