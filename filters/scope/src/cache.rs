@@ -17,8 +17,10 @@ pub const MAX_CACHE_BYTES: usize = 8 * 1024 * 1024;
 /// Most verified tokens that are kept.
 pub const MAX_CACHE_ENTRIES: usize = 8192;
 
-/// What an entry takes besides the token and the texts from it.
+/// What an entry takes besides the token and the texts from it: table, facts, principal.
 const ENTRY_BYTES: usize = 768;
+/// What a role takes besides its letters.
+const ROLE_BYTES: usize = 48;
 
 /// What a verified token says.
 #[derive(Debug)]
@@ -54,22 +56,22 @@ struct Generation {
 
 impl Generation {
     /// Whether an entry more would take it over half of what all may take.
-    fn is_full_for(&self, token: &[u8]) -> bool {
-        self.entries.len() >= MAX_CACHE_ENTRIES / 2
-            || self.bytes + cost(token) > MAX_CACHE_BYTES / 2
+    fn is_full_for(&self, bytes: usize) -> bool {
+        self.entries.len() >= MAX_CACHE_ENTRIES / 2 || self.bytes + bytes > MAX_CACHE_BYTES / 2
     }
 
     fn insert(&mut self, token: Box<[u8]>, verified: Verified) {
-        let added = cost(&token);
+        let added = cost(&token, &verified.facts);
+        // What stands under the same token was read from the same token: it costs the same.
         if self.entries.insert(token, verified).is_none() {
             self.bytes += added;
         }
     }
 
     fn remove(&mut self, token: &[u8]) -> Option<(Box<[u8]>, Verified)> {
-        let entry = self.entries.remove_entry(token)?;
-        self.bytes = self.bytes.saturating_sub(cost(token));
-        Some(entry)
+        let (token, verified) = self.entries.remove_entry(token)?;
+        self.bytes = self.bytes.saturating_sub(cost(&token, &verified.facts));
+        Some((token, verified))
     }
 
     fn retain(&mut self, mut keep: impl FnMut(&Facts) -> bool) {
@@ -77,16 +79,22 @@ impl Generation {
         self.entries.retain(|token, verified| {
             let stays = keep(&verified.facts);
             if !stays {
-                *bytes = bytes.saturating_sub(cost(token));
+                *bytes = bytes.saturating_sub(cost(token, &verified.facts));
             }
             stays
         });
     }
 }
 
-/// The texts of principal and facts come from the token, so none is longer than it.
-fn cost(token: &[u8]) -> usize {
-    ENTRY_BYTES + 3 * token.len()
+/// Bytes that an entry takes, the texts twice: in the facts and in the principal.
+fn cost(token: &[u8], facts: &Facts) -> usize {
+    let option = |text: Option<&str>| text.map_or(0, str::len);
+    let texts = facts.tenant.len()
+        + facts.object_id.len()
+        + option(facts.application.as_deref())
+        + option(facts.department.as_ref().map(DepartmentId::as_str));
+    let roles: usize = facts.roles.iter().map(|r| r.len() + ROLE_BYTES).sum();
+    ENTRY_BYTES + token.len() + 2 * (texts + roles)
 }
 
 /// Verified tokens by their exact bytes.
@@ -107,7 +115,8 @@ impl Cache {
     }
 
     pub(crate) fn insert(&mut self, token: Box<[u8]>, verified: Verified, now: UnixMillis) {
-        if self.young.is_full_for(&token) && !self.young.entries.contains_key(&token) {
+        let bytes = cost(&token, &verified.facts);
+        if self.young.is_full_for(bytes) && !self.young.entries.contains_key(&token) {
             self.young.retain(|facts| now < facts.expires);
             // Not worth another look soon if little went.
             if self.young.bytes > MAX_CACHE_BYTES / 4
@@ -132,9 +141,116 @@ impl Cache {
     pub(crate) fn len(&self) -> usize {
         self.young.entries.len() + self.old.entries.len()
     }
+}
 
-    #[cfg(test)]
-    fn bytes(&self) -> usize {
-        self.young.bytes + self.old.bytes
+#[cfg(test)]
+mod tests {
+    use sekisho_domain::IssuerKey;
+
+    use super::*;
+
+    const NOW: UnixMillis = UnixMillis(1_000_000);
+
+    fn facts(expires: UnixMillis, roles: usize) -> Arc<Facts> {
+        let key = IssuerKey {
+            issuer: "https://login.example/".into(),
+            kid: "kid".into(),
+            n: vec![0xff; 256],
+            e: vec![1, 0, 1],
+        };
+        Arc::new(Facts {
+            key: Arc::new(VerifyingKey::new(key).unwrap()),
+            expires,
+            begins: UnixMillis(0),
+            is_application: false,
+            tenant: "tenant".into(),
+            object_id: "object".into(),
+            application: None,
+            department: None,
+            granted: ScopeSet::NONE,
+            roles: vec!["r".into(); roles],
+        })
+    }
+
+    fn verified(facts: &Arc<Facts>) -> Verified {
+        Verified {
+            facts: Arc::clone(facts),
+            user: None,
+            outcome: Err(DenialCode::UnknownUser),
+        }
+    }
+
+    fn token(number: usize, size: usize) -> Box<[u8]> {
+        format!("{number:size$}").into_bytes().into()
+    }
+
+    /// What the entries cost, counted anew.
+    fn bytes(cache: &Cache) -> usize {
+        let every = cache.young.entries.iter().chain(&cache.old.entries);
+        every.map(|(token, v)| cost(token, &v.facts)).sum()
+    }
+
+    #[test]
+    fn entries_and_bytes_are_bounded_and_counted_right() {
+        for (size, roles, count) in [
+            (8, 0, 20_000),
+            (1500, 3, 9000),
+            (8192, 0, 3000),
+            (2000, 90, 1500),
+        ] {
+            let mut cache = Cache::default();
+            let facts = facts(NOW.plus_millis(1), roles);
+            for number in 0..count {
+                cache.insert(token(number, size), verified(&facts), NOW);
+                if number % 3 == 0 {
+                    cache.get(&token(number / 2, size), NOW);
+                }
+                if number % 7 == 0 {
+                    cache.remove(&token(number, size));
+                }
+                assert!(cache.len() <= MAX_CACHE_ENTRIES);
+                assert!(cache.young.bytes + cache.old.bytes <= MAX_CACHE_BYTES);
+            }
+            assert_eq!(cache.young.bytes + cache.old.bytes, bytes(&cache));
+            assert!(cache.len() > 20);
+        }
+    }
+
+    #[test]
+    fn what_is_in_use_stays() {
+        let mut cache = Cache::default();
+        let facts = facts(NOW.plus_millis(1), 0);
+        cache.insert(token(0, 8), verified(&facts), NOW);
+        for number in 1..2 * MAX_CACHE_ENTRIES {
+            cache.insert(token(number, 8), verified(&facts), NOW);
+            if number % 1000 == 0 {
+                assert!(cache.get(&token(0, 8), NOW).is_some());
+            }
+        }
+        assert!(cache.get(&token(1, 8), NOW).is_none());
+    }
+
+    #[test]
+    fn the_same_token_again_takes_no_room() {
+        let mut cache = Cache::default();
+        let facts = facts(NOW.plus_millis(1), 0);
+        for _ in 0..MAX_CACHE_ENTRIES {
+            cache.insert(token(0, 8), verified(&facts), NOW);
+        }
+        assert_eq!((cache.len(), cache.young.bytes), (1, bytes(&cache)));
+    }
+
+    #[test]
+    fn expired_tokens_make_room_before_others_do() {
+        let mut cache = Cache::default();
+        let short = facts(NOW.plus_millis(1), 0);
+        let long = facts(NOW.plus_millis(1000), 0);
+        for number in 0..MAX_CACHE_ENTRIES / 2 {
+            let facts = if number < 100 { &long } else { &short };
+            cache.insert(token(number, 8), verified(facts), NOW);
+        }
+        cache.insert(token(9999, 8), verified(&long), NOW.plus_millis(1));
+        assert_eq!(cache.len(), 101);
+        assert_eq!(cache.young.bytes, bytes(&cache));
     }
 }

@@ -105,7 +105,7 @@ mod tests {
     fn the_form_of_keys_stays_what_issued_keys_have() {
         assert_eq!(
             new_key([0; 32]),
-            "sk-sekisho-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACHANGE"
+            "sk-sekisho-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA2tpQaJ"
         );
     }
 
