@@ -222,6 +222,32 @@ impl From<DenialCode> for Denial {
 mod tests {
     use super::*;
 
+    /// The table of `docs/denials.md`.
+    fn table() -> String {
+        let mut text = String::from(
+            "| code | status | stage | meaning | what to do |\n| --- | --- | --- | --- | --- |\n",
+        );
+        for code in DenialCode::EVERY {
+            let (name, status, stage) = (code.as_str(), code.status(), code.stage().as_str());
+            let (meaning, remedy) = (code.meaning(), code.remedy());
+            text.push_str(&format!("| `{name}` | {status} | {stage} | {meaning} | {remedy} |\n"));
+        }
+        text
+    }
+
+    /// `SEKISHO_UPDATE=1 cargo test -p sekisho-domain` writes the table anew.
+    #[test]
+    fn the_documentation_lists_every_code() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/denials.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (before, _) = text.split_once("| code |").unwrap();
+        let fresh = format!("{before}{}", table());
+        if std::env::var_os("SEKISHO_UPDATE").is_some() {
+            std::fs::write(path, &fresh).unwrap();
+        }
+        assert!(text == fresh, "docs/denials.md is stale: run with SEKISHO_UPDATE=1");
+    }
+
     #[test]
     fn codes_are_unique_and_snake_case() {
         let mut seen = std::collections::HashSet::new();
