@@ -1,0 +1,152 @@
+//! The command line. One subcommand, one file.
+
+mod audit_verify;
+mod check;
+mod openapi;
+mod render_envoy;
+mod schema;
+mod secrets_write;
+mod serve;
+mod users_import;
+
+use std::error::Error;
+use std::fmt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::policy_file::{self, PolicyFile, PolicyFileError, count};
+
+/// The API checkpoint: policy, records, budgets and people behind the Envoy filters.
+#[derive(Debug, Parser)]
+#[command(name = "sekisho", version, max_term_width = 100, subcommand_required = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the sidecar: Link for the filters, REST for people
+    Serve(serve::Arguments),
+    /// Check a policy file and report every problem with its place
+    Check(check::Arguments),
+    /// Print a proxy's configuration made from the policy
+    #[command(subcommand)]
+    Render(Render),
+    /// Put provider credentials where Envoy finds them
+    #[command(subcommand)]
+    Secrets(Secrets),
+    /// Manage the directory of people
+    #[command(subcommand)]
+    Users(Users),
+    /// Examine the audit log
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Print the JSON schema of the policy file
+    Schema,
+    /// Print the OpenAPI description of the REST API
+    Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum Render {
+    /// Print a complete, hardened Envoy bootstrap (Envoy 1.40 or later) as YAML
+    Envoy(render_envoy::Arguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum Secrets {
+    /// Write each upstream's secret from its environment variable to a file that Envoy watches
+    Write(secrets_write::Arguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum Users {
+    /// Import people from a CSV file: all rows or none
+    Import(users_import::Arguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum Audit {
+    /// Recompute the log's hash tree and check every checkpoint against it
+    Verify(audit_verify::Arguments),
+}
+
+/// Reads the command line, obeys it, and says how it went: 0 done, 1 failed (a sentence
+/// on standard error says why), 2 not understood.
+#[must_use]
+pub fn run() -> ExitCode {
+    let done = match CommandLine::parse().command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Render(Render::Envoy(arguments)) => render_envoy::run(&arguments),
+        Command::Secrets(Secrets::Write(arguments)) => secrets_write::run(&arguments),
+        Command::Users(Users::Import(arguments)) => users_import::run(&arguments),
+        Command::Audit(Audit::Verify(arguments)) => audit_verify::run(&arguments),
+        Command::Schema => schema::run(),
+        Command::Openapi => openapi::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(sentence)) => {
+            if !sentence.is_empty() {
+                eprintln!("sekisho: {sentence}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a command failed, in one sentence; empty if everything has been said.
+#[derive(Debug)]
+struct Failure(String);
+
+impl<E: Error> From<E> for Failure {
+    /// The error and its causes, where the error does not name them itself.
+    fn from(error: E) -> Self {
+        let mut sentence = error.to_string();
+        let mut cause = error.source();
+        while let Some(source) = cause {
+            let text = source.to_string();
+            if !sentence.contains(&text) {
+                sentence.push_str(": ");
+                sentence.push_str(&text);
+            }
+            cause = source.source();
+        }
+        Self(sentence)
+    }
+}
+
+impl Failure {
+    fn because(sentence: impl fmt::Display) -> Self {
+        Self(sentence.to_string())
+    }
+}
+
+/// Reads a policy for a command that needs a sound one; its problems go to standard error.
+fn sound_policy(path: &Path) -> Result<PolicyFile, Failure> {
+    policy_file::load(path).map_err(|error| match error {
+        PolicyFileError::Problems { path, problems } => {
+            for problem in &problems {
+                eprintln!("{}: {problem}", path.display());
+            }
+            Failure::because(format_args!(
+                "{} has {}",
+                path.display(),
+                count(problems.len())
+            ))
+        }
+        unreadable @ PolicyFileError::Unreadable { .. } => unreadable.into(),
+    })
+}
+
+/// The runtime on which a command that waits does its waiting.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}

@@ -1,0 +1,7 @@
+//! The command line of Sekisho.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sekisho::cli::run()
+}

@@ -1,0 +1,90 @@
+//! Keeping the filters' view of people and keys up to date, whoever changed the database.
+
+use std::time::Duration;
+
+use jiff::civil::Date;
+
+use crate::clock::Clock;
+use crate::ledger::Calendar;
+use crate::snapshot::SnapshotHub;
+use crate::store::{Store, StoreError, keys, people};
+
+/// How long a change in the database may stay unseen.
+const PERIOD: Duration = Duration::from_millis(250);
+
+/// What has been pushed to the filters.
+#[derive(Clone, Copy, Debug)]
+pub struct Pushed {
+    version: i64,
+    today: Date,
+}
+
+/// Pushes everybody and every key.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn push_all(store: &Store, hub: &SnapshotHub, calendar: &Calendar, clock: &Clock) -> Result<Pushed, StoreError> {
+    let today = calendar.day(clock.now());
+    // Read first: what changes after it is pushed a second time, never missed.
+    let version = people::version(store).await?;
+    let everybody = people::changed_after(store, -1).await?;
+    hub.replace_users(everybody.iter().map(|person| person.to_link(today)).collect());
+    push_keys(store, hub, -1).await?;
+    Ok(Pushed { version, today })
+}
+
+/// Pushes whatever has changed since; on a new day everybody, because first and last days
+/// come and go.
+///
+/// # Errors
+/// [`StoreError`]; `pushed` is as before then.
+pub async fn push_changes(
+    store: &Store,
+    hub: &SnapshotHub,
+    calendar: &Calendar,
+    clock: &Clock,
+    pushed: &mut Pushed,
+) -> Result<(), StoreError> {
+    let today = calendar.day(clock.now());
+    if today != pushed.today {
+        *pushed = push_all(store, hub, calendar, clock).await?;
+        return Ok(());
+    }
+    let version = people::version(store).await?;
+    if version == pushed.version {
+        return Ok(());
+    }
+    let changed = people::changed_after(store, pushed.version).await?;
+    if !changed.is_empty() {
+        hub.upsert_users(changed.iter().map(|person| person.to_link(today)).collect());
+    }
+    push_keys(store, hub, pushed.version).await?;
+    pushed.version = version;
+    Ok(())
+}
+
+/// Looks for changes for ever.
+pub async fn watch(store: Store, hub: SnapshotHub, calendar: Calendar, clock: Clock, mut pushed: Pushed) {
+    let mut failing = false;
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        match push_changes(&store, &hub, &calendar, &clock, &mut pushed).await {
+            Ok(()) => failing = false,
+            Err(error) => {
+                // Once per outage, not four times a second.
+                if !failing {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the directory cannot be read");
+                }
+                failing = true;
+            }
+        }
+    }
+}
+
+async fn push_keys(store: &Store, hub: &SnapshotHub, after: i64) -> Result<(), StoreError> {
+    let changed = keys::changed_after(store, after).await?;
+    if !changed.is_empty() {
+        hub.upsert_keys(changed.iter().map(keys::StoredKey::to_link).collect());
+    }
+    Ok(())
+}

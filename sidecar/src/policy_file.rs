@@ -1,0 +1,257 @@
+//! `sekisho.yaml`: from the file to a checked policy, with every problem named.
+
+use std::path::{Path, PathBuf};
+
+use jiff::civil::Date;
+use sekisho_domain::policy::raw::RawPolicy;
+use sekisho_domain::{Policy, Problem};
+use serde_json::Value;
+
+use crate::ledger::Calendar;
+
+/// A policy as it is served.
+#[derive(Clone, Debug)]
+pub struct PolicyFile {
+    /// What the file means.
+    pub policy: Policy,
+    /// The same as JSON with sorted members and price days resolved to moments: what
+    /// filters get.
+    pub json: Vec<u8>,
+}
+
+/// Why a policy file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyFileError {
+    /// The file itself cannot be read.
+    #[error("`{}` cannot be read: {source}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file can be read, but not obeyed.
+    #[error("`{}` has {}; `sekisho check` lists them", path.display(), count(problems.len()))]
+    Problems {
+        /// Which file.
+        path: PathBuf,
+        /// Everything that is wrong with it.
+        problems: Vec<Problem>,
+    },
+}
+
+/// Reads and checks a policy file.
+///
+/// # Errors
+/// See [`PolicyFileError`].
+pub fn load(path: &Path) -> Result<PolicyFile, PolicyFileError> {
+    let text = std::fs::read_to_string(path).map_err(|source| PolicyFileError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(&text).map_err(|problems| PolicyFileError::Problems {
+        path: path.to_owned(),
+        problems,
+    })
+}
+
+/// Reads and checks the text of a policy file.
+///
+/// # Errors
+/// Every [`Problem`], sorted by path.
+pub fn parse(text: &str) -> Result<PolicyFile, Vec<Problem>> {
+    let mut file = read_yaml(text).map_err(|problem| vec![problem])?;
+    let mut problems = resolve_days(&mut file);
+    match Policy::parse(file.clone()) {
+        Ok(policy) if problems.is_empty() => {
+            problems = catalogue_problems(&policy);
+            if problems.is_empty() {
+                let json = file.to_string().into_bytes();
+                return Ok(PolicyFile { policy, json });
+            }
+        }
+        Ok(_) => {}
+        Err(more) => problems.extend(more),
+    }
+    problems.sort();
+    problems.dedup();
+    Err(problems)
+}
+
+/// The JSON schema of `sekisho.yaml`, for editors.
+#[must_use]
+pub fn schema() -> String {
+    let mut schema = schemars::schema_for!(RawPolicy);
+    schema.insert("title".into(), "sekisho.yaml".into());
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// `1 problem`, `2 problems`.
+#[must_use]
+pub fn count(problems: usize) -> String {
+    match problems {
+        1 => "1 problem".to_owned(),
+        many => format!("{many} problems"),
+    }
+}
+
+fn read_yaml(text: &str) -> Result<Value, Problem> {
+    // Through YAML's own value first: it refuses a member that stands there twice, which
+    // JSON's would silently overwrite.
+    let yaml: serde_yaml_ng::Value = serde_yaml_ng::from_str(text).map_err(|error| {
+        let message = error.to_string();
+        match error.location() {
+            Some(place) => Problem {
+                path: format!("line {}, column {}", place.line(), place.column()),
+                message,
+            },
+            None => at_file(message),
+        }
+    })?;
+    serde_json::to_value(yaml).map_err(|error| at_file(error.to_string()))
+}
+
+fn at_file(message: String) -> Problem {
+    Problem {
+        path: "(file)".into(),
+        message,
+    }
+}
+
+/// Gives every price the moment at which its first day begins in the company's time zone.
+fn resolve_days(file: &mut Value) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let name = file.get("time_zone").and_then(Value::as_str).unwrap_or("UTC");
+    let calendar = match Calendar::new(name) {
+        Ok(calendar) => calendar,
+        Err(unknown) => {
+            return vec![Problem {
+                path: "time_zone".into(),
+                message: unknown.to_string(),
+            }];
+        }
+    };
+    let prices = file.get_mut("prices").and_then(Value::as_array_mut);
+    for (at, price) in prices.into_iter().flatten().enumerate() {
+        let Some(price) = price.as_object_mut() else {
+            continue;
+        };
+        // What is not a day is reported by the policy itself.
+        let day = price.get("from").and_then(Value::as_str);
+        let Some(day) = day.and_then(|day| day.parse::<Date>().ok()) else {
+            continue;
+        };
+        let begins = calendar.start_of(day).0;
+        match price.insert("from_unix_millis".into(), begins.into()) {
+            Some(given) if given != Value::from(begins) => problems.push(Problem {
+                path: format!("prices[{at}].from_unix_millis"),
+                message: "follows from `from` and `time_zone`; leave it out".into(),
+            }),
+            _ => {}
+        }
+    }
+    problems
+}
+
+/// Operations and models that the providers' catalogue does not know.
+fn catalogue_problems(_policy: &Policy) -> Vec<Problem> {
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sekisho_domain::UnixMillis;
+
+    const SOUND: &str = r#"
+version: 1
+organisation: Example
+time_zone: Asia/Tokyo
+currency: JPY
+scopes: {all_apis: , text_apis: all_apis}
+issuers:
+- {issuer: "https://login.example/t/v2.0", tenant: t, audiences: ["api://x"], jwks_uri: "https://login.example/k"}
+upstreams:
+- {name: azure, provider: azure_openai, url: "https://a.example", credential: {header: {name: api-key, secret_env: AZURE_KEY}}}
+apis:
+- name: azure
+  provider: azure_openai
+  operations: [chat_completions]
+  scope: text_apis
+  models: [{name: gpt-4o, upstream: azure}]
+prices:
+- {model: gpt-4o, from: 2024-10-01, input_per_million: 375, output_per_million: "1500.5"}
+"#;
+
+    fn paths(text: &str) -> Vec<String> {
+        let problems = parse(text).unwrap_err();
+        problems.into_iter().map(|problem| problem.path).collect()
+    }
+
+    #[test]
+    fn a_price_begins_at_midnight_in_the_companys_time_zone() {
+        let file = parse(SOUND).unwrap();
+        // 2024-10-01T00:00+09:00
+        let begins = UnixMillis(1_727_708_400_000);
+        assert!(file.policy.prices.price("gpt-4o", begins).is_some());
+        assert!(file.policy.prices.price("gpt-4o", UnixMillis(begins.0 - 1)).is_none());
+    }
+
+    #[test]
+    fn the_json_means_the_same_as_the_file() {
+        let file = parse(SOUND).unwrap();
+        let again = parse(std::str::from_utf8(&file.json).unwrap()).unwrap();
+        assert_eq!(file.json, again.json);
+        assert_eq!(file.policy.upstreams, again.policy.upstreams);
+    }
+
+    #[test]
+    fn an_unknown_time_zone_is_a_problem() {
+        let text = SOUND.replace("Asia/Tokyo", "Asia/Tokio");
+        assert_eq!(paths(&text), ["time_zone"]);
+    }
+
+    #[test]
+    fn a_moment_that_contradicts_its_day_is_a_problem() {
+        let text = SOUND.replace("from: 2024-10-01", "from: 2024-10-01, from_unix_millis: 5");
+        assert_eq!(paths(&text), ["prices[0].from_unix_millis"]);
+    }
+
+    #[test]
+    fn text_that_is_not_yaml_is_reported_with_its_line() {
+        let problems = parse("version: 1\nscopes: [\n").unwrap_err();
+        assert!(problems[0].path.starts_with("line "), "{problems:?}");
+    }
+
+    #[test]
+    fn a_member_that_stands_there_twice_is_reported() {
+        let problems = parse(&format!("{SOUND}\ncurrency: EUR\n")).unwrap_err();
+        assert!(problems[0].message.contains("currency"), "{problems:?}");
+    }
+
+    #[test]
+    fn six_mistakes_are_six_problems() {
+        let text = SOUND
+            .replace("JPY", "yen")
+            .replace("Asia/Tokyo", "Asia/Tokio")
+            .replace("scope: text_apis", "scope: txt_apis")
+            .replace("https://a.example", "https://a.example/path")
+            .replace("2024-10-01", "2024-02-30")
+            .replace("organisation", "organization");
+        let problems = parse(&text).unwrap_err();
+        assert_eq!(problems.len(), 7, "one more for the missing `organisation`: {problems:#?}");
+    }
+
+    #[test]
+    fn the_committed_schema_is_current() {
+        let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/sekisho.schema.json");
+        let committed = std::fs::read_to_string(committed).unwrap_or_default();
+        assert_eq!(
+            committed,
+            schema(),
+            "run `cargo run -p sekisho -- schema > sidecar/sekisho.schema.json`"
+        );
+    }
+}

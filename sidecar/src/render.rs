@@ -1,0 +1,200 @@
+//! A proxy's configuration, made from the policy.
+//!
+//! What a filter cannot do for itself is done here: normalising paths, stripping headers
+//! that a client must not send, limiting sizes, times and connections, and putting
+//! credentials on requests where no filter and no client sees them.
+
+mod clusters;
+mod listener;
+mod operations;
+pub mod secrets;
+mod upstream_url;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use sekisho_domain::Policy;
+use serde_json::json;
+
+/// The sidecar's cluster.
+pub(crate) const SIDECAR: &str = "sekisho_sidecar";
+/// The header by which the upstream filter names a cluster.
+const CLUSTER_HEADER: &str = "x-sekisho-cluster";
+
+/// What the policy does not say: where things are.
+#[derive(Clone, Debug)]
+pub struct Bootstrap {
+    /// Directory of the `.wasm` files.
+    pub filters: PathBuf,
+    /// Which of them are loaded.
+    pub modules: Modules,
+    /// Where clients connect without TLS.
+    pub listen: SocketAddr,
+    /// Where clients connect with TLS.
+    pub tls: Option<Tls>,
+    /// Envoy's admin interface.
+    pub admin: SocketAddr,
+    /// The sidecar's Link.
+    pub link: HostPort,
+    /// Directory of the secret files.
+    pub secrets: PathBuf,
+    /// Certificate authorities for upstreams, PEM.
+    pub ca: PathBuf,
+    /// Where Envoy's own access log goes.
+    pub access_log: AccessLog,
+}
+
+/// One filter that takes every decision, or one for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Modules {
+    /// `gateway.wasm`.
+    Gateway,
+    /// `scope.wasm`, `quota.wasm`, `upstream.wasm`, `audit.wasm`.
+    Separate,
+}
+
+impl Modules {
+    /// Filter names in the order of the chain.
+    const fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Gateway => &["gateway"],
+            Self::Separate => &["scope", "quota", "upstream", "audit"],
+        }
+    }
+}
+
+impl fmt::Display for Modules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gateway => "gateway",
+            Self::Separate => "separate",
+        })
+    }
+}
+
+/// A second listener, with TLS.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Private key, PEM.
+    pub key: PathBuf,
+}
+
+/// Where Envoy's own access log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Nowhere.
+    None,
+    /// Standard output.
+    Stdout,
+    /// A file.
+    File(PathBuf),
+}
+
+impl FromStr for AccessLog {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "none" => Self::None,
+            "stdout" => Self::Stdout,
+            file => Self::File(file.into()),
+        })
+    }
+}
+
+/// A host by name or address, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// Name or address, IPv6 without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// Why a text is no [`HostPort`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be `HOST:PORT`, such as `127.0.0.1:9902`")]
+pub struct NotHostPort;
+
+impl FromStr for HostPort {
+    type Err = NotHostPort;
+
+    fn from_str(text: &str) -> Result<Self, NotHostPort> {
+        let (host, port) = text.rsplit_once(':').ok_or(NotHostPort)?;
+        let port = port.parse().map_err(|_| NotHostPort)?;
+        let host = match host.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').ok_or(NotHostPort)?,
+            None if host.contains(':') => return Err(NotHostPort),
+            None => host,
+        };
+        if host.is_empty() || port == 0 || !host.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(NotHostPort);
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+/// Why no configuration can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The policy accepts URLs that Envoy cannot call.
+    #[error("upstream `{upstream}`: `{url}` has no host and port that Envoy can connect to")]
+    UnusableUrl {
+        /// Its name.
+        upstream: String,
+        /// Its URL.
+        url: String,
+    },
+    /// An upstream has the name of a cluster of ours.
+    #[error("upstream `{SIDECAR}`: the name is taken by the sidecar's own cluster")]
+    ReservedName,
+    /// A value that YAML cannot carry.
+    #[error("the configuration cannot be written as YAML")]
+    Unwritable(#[from] serde_yaml_ng::Error),
+}
+
+/// A complete bootstrap for Envoy 1.40 or later, as YAML.
+///
+/// # Errors
+/// See [`RenderError`].
+pub fn envoy(policy: &Policy, bootstrap: &Bootstrap) -> Result<String, RenderError> {
+    let mut upstreams: Vec<_> = policy.upstreams.values().collect();
+    upstreams.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut clusters = vec![clusters::sidecar(&bootstrap.link)];
+    for upstream in &upstreams {
+        clusters.push(clusters::upstream(upstream, bootstrap)?);
+    }
+    let mut listeners = vec![listener::plain(policy, bootstrap, &upstreams)];
+    if let Some(tls) = &bootstrap.tls {
+        listeners.push(listener::tls(policy, bootstrap, &upstreams, tls));
+    }
+    let document = json!({
+        // Secret discovery wants to know who is asking, even of files.
+        "node": {"id": "sekisho-gateway", "cluster": "sekisho"},
+        "admin": operations::admin(bootstrap.admin),
+        "overload_manager": operations::overload_manager(),
+        "stats_config": operations::stats(),
+        "static_resources": {"listeners": listeners, "clusters": clusters},
+    });
+    let yaml = serde_yaml_ng::to_string(&document)?;
+    Ok(format!(
+        "# Made by `sekisho render envoy` from the policy: change that, not this.\n{yaml}"
+    ))
+}
+
+fn socket_address(address: SocketAddr) -> serde_json::Value {
+    json!({"socket_address": {"address": address.ip().to_string(), "port_value": address.port()}})
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! The way in: what Envoy checks and cleans before the filters, the filters, the routes.
+
+use std::net::SocketAddr;
+
+use sekisho_domain::Policy;
+use sekisho_domain::policy::Upstream;
+use serde_json::{Value, json};
+
+use super::operations::access_log;
+use super::{Bootstrap, CLUSTER_HEADER, SIDECAR, Tls, socket_address};
+
+/// How much of one connection waits in memory before Envoy stops reading from it.
+const CONNECTION_BUFFER: u64 = 1024 * 1024;
+/// A client gets this long to send its headers, and this long for the whole request.
+const HEADERS_TIMEOUT: &str = "10s";
+const REQUEST_TIMEOUT: &str = "60s";
+/// Before a route is chosen, a silent stream gets no longer.
+const IDLE_BEFORE_ROUTE: &str = "60s";
+/// A model may think this long between two pieces of its answer...
+const IDLE_UPSTREAM: &str = "600s";
+/// ...and no call takes longer than this.
+const LONGEST_CALL: &str = "3600s";
+/// Nobody can send this header: early header mutation removes the prefix.
+const NO_CLUSTER_HEADER: &str = "x-sekisho-none";
+
+pub(super) fn plain(policy: &Policy, bootstrap: &Bootstrap, upstreams: &[&Upstream]) -> Value {
+    listener(policy, bootstrap, upstreams, "gateway", bootstrap.listen, None)
+}
+
+pub(super) fn tls(
+    policy: &Policy,
+    bootstrap: &Bootstrap,
+    upstreams: &[&Upstream],
+    tls: &Tls,
+) -> Value {
+    let socket = json!({
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": {
+                "alpn_protocols": ["h2", "http/1.1"],
+                "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+                "tls_certificates": [{
+                    "certificate_chain": {"filename": tls.certificate},
+                    "private_key": {"filename": tls.key},
+                }],
+            },
+        },
+    });
+    listener(policy, bootstrap, upstreams, "gateway_tls", tls.listen, Some(socket))
+}
+
+fn listener(
+    policy: &Policy,
+    bootstrap: &Bootstrap,
+    upstreams: &[&Upstream],
+    name: &str,
+    address: SocketAddr,
+    transport_socket: Option<Value>,
+) -> Value {
+    let mut chain = json!({"filters": [{
+        "name": "envoy.filters.network.http_connection_manager",
+        "typed_config": connection_manager(policy, bootstrap, upstreams),
+    }]});
+    let mut listener_filters = Vec::new();
+    if let (Some(socket), Some(chain)) = (transport_socket, chain.as_object_mut()) {
+        chain.insert("transport_socket".into(), socket);
+        // A peer that never finishes its handshake.
+        chain.insert("transport_socket_connect_timeout".into(), "10s".into());
+        listener_filters.push(json!({
+            "name": "envoy.filters.listener.tls_inspector",
+            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"},
+        }));
+    }
+    json!({
+        "name": name,
+        "address": socket_address(address),
+        "per_connection_buffer_limit_bytes": CONNECTION_BUFFER,
+        "listener_filters": listener_filters,
+        "filter_chains": [chain],
+    })
+}
+
+fn connection_manager(policy: &Policy, bootstrap: &Bootstrap, upstreams: &[&Upstream]) -> Value {
+    let mut http_filters: Vec<Value> = bootstrap
+        .modules
+        .names()
+        .iter()
+        .map(|name| wasm(bootstrap, name))
+        .collect();
+    http_filters.push(json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+            "suppress_envoy_headers": true,
+        },
+    }));
+    json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "sekisho",
+        // The peer's address is the client's; what a client says about itself is not believed.
+        "use_remote_address": true,
+        "internal_address_config": {"cidr_ranges": []},
+        "normalize_path": true,
+        "merge_slashes": true,
+        // boto3 sends the ARN of a model with `%2F`; the filter decides where that may be.
+        "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+        "common_http_protocol_options": {
+            "headers_with_underscores_action": "REJECT_REQUEST",
+            "idle_timeout": "3600s",
+            "max_headers_count": 100,
+        },
+        "http2_protocol_options": {
+            "max_concurrent_streams": 100,
+            "initial_stream_window_size": 256 * 1024,
+            "initial_connection_window_size": 1024 * 1024,
+        },
+        "request_headers_timeout": HEADERS_TIMEOUT,
+        "request_timeout": REQUEST_TIMEOUT,
+        "stream_idle_timeout": IDLE_BEFORE_ROUTE,
+        "generate_request_id": true,
+        "preserve_external_request_id": false,
+        "always_set_request_id_in_response": true,
+        "scheme_header_transformation": {"match_upstream": true},
+        "server_name": "sekisho",
+        "server_header_transformation": "OVERWRITE",
+        "early_header_mutation_extensions": [{
+            "name": "envoy.http.early_header_mutation.header_mutation",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+                "mutations": [
+                    {"remove_on_match": {"key_matcher": {"prefix": "x-sekisho-"}}},
+                    {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-"}}},
+                ],
+            },
+        }],
+        "access_log": access_log(&bootstrap.access_log),
+        "route_config": routes(policy, upstreams),
+        "http_filters": http_filters,
+    })
+}
+
+fn wasm(bootstrap: &Bootstrap, module: &str) -> Value {
+    let name = format!("sekisho_{module}");
+    let configuration = json!({"link": {"cluster": SIDECAR}});
+    json!({
+        "name": name,
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "config": {
+                "name": name,
+                "root_id": name,
+                // A filter that trapped comes back; until then its requests are refused.
+                "failure_policy": "FAIL_RELOAD",
+                // Without it a request whose model stands in its body would hang.
+                "allow_on_headers_stop_iteration": true,
+                "configuration": {
+                    "@type": "type.googleapis.com/google.protobuf.StringValue",
+                    "value": configuration.to_string(),
+                },
+                "vm_config": {
+                    "vm_id": name,
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": {"local": {"filename": bootstrap.filters.join(format!("{module}.wasm"))}},
+                },
+            },
+        },
+    })
+}
+
+/// The filter names the cluster in a header; only clusters of the policy are followed.
+fn routes(policy: &Policy, upstreams: &[&Upstream]) -> Value {
+    let to_remove = [
+        CLUSTER_HEADER,
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-envoy-external-address",
+        "x-envoy-internal",
+    ];
+    let mut routes: Vec<Value> = upstreams
+        .iter()
+        .map(|upstream| {
+            json!({
+                "name": upstream.name,
+                "match": {
+                    "prefix": "/",
+                    "headers": [{"name": CLUSTER_HEADER, "string_match": {"exact": upstream.name}}],
+                },
+                "route": {
+                    "cluster": upstream.name,
+                    "auto_host_rewrite": true,
+                    // The whole of a streamed answer has no time limit of its own.
+                    "timeout": "0s",
+                    "idle_timeout": IDLE_UPSTREAM,
+                    "max_stream_duration": {"max_stream_duration": LONGEST_CALL},
+                },
+                "request_headers_to_remove": to_remove,
+            })
+        })
+        .collect();
+    // Not a `direct_response`: that has no body limit, and it is the route on which a body
+    // waits until the filter has found the model in it.
+    routes.push(json!({
+        "name": "nowhere",
+        "match": {"prefix": "/"},
+        "route": {
+            "cluster_header": NO_CLUSTER_HEADER,
+            "cluster_not_found_response_code": "NOT_FOUND",
+        },
+    }));
+    json!({
+        "name": "sekisho",
+        "internal_only_headers": [CLUSTER_HEADER],
+        "virtual_hosts": [{
+            "name": "sekisho",
+            "domains": ["*"],
+            // How much of a body can wait for a decision.
+            "request_body_buffer_limit": policy.request_body_bytes,
+            "routes": routes,
+        }],
+    })
+}

@@ -1,0 +1,128 @@
+//! Provider credentials as files that Envoy watches (secret discovery service).
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use sekisho_domain::Policy;
+use sekisho_domain::policy::Credential;
+use serde_json::json;
+
+/// How many secrets there are, and how many of them were written now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Secrets of the policy.
+    pub all: usize,
+    /// Those that were not there or different.
+    pub changed: usize,
+}
+
+/// Why secrets cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// Environment variables that the policy names are not set, or empty.
+    #[error("no secret in the environment: {}", .0.join(", "))]
+    Missing(Vec<String>),
+    /// A secret that no HTTP header can carry.
+    #[error("the secret in `{0}` has a line break or control character, which no header can carry")]
+    Unsendable(String),
+    /// The file system says no.
+    #[error("`{}` cannot be written", path.display())]
+    Unwritable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The file of an upstream's secret.
+#[must_use]
+pub fn path(dir: &Path, upstream: &str) -> PathBuf {
+    dir.join(format!("{upstream}.yaml"))
+}
+
+/// Writes each header credential of the policy into its file: readable by its owner
+/// alone, replaced atomically, untouched where nothing changed. Nothing is written
+/// unless every secret is there.
+///
+/// `environment` tells the value of a variable.
+///
+/// # Errors
+/// See [`SecretsError`]; no error tells a secret.
+pub fn write(
+    policy: &Policy,
+    dir: &Path,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Written, SecretsError> {
+    let mut missing = Vec::new();
+    let mut files = Vec::new();
+    for upstream in policy.upstreams.values() {
+        let Credential::Header { secret_env, .. } = &upstream.credential else {
+            continue;
+        };
+        let Some(secret) = environment(secret_env).filter(|secret| !secret.trim().is_empty()) else {
+            missing.push(format!("`{secret_env}` (upstream `{}`)", upstream.name));
+            continue;
+        };
+        let secret = secret.trim();
+        if secret.chars().any(char::is_control) {
+            return Err(SecretsError::Unsendable(secret_env.clone()));
+        }
+        files.push((path(dir, &upstream.name), document(&upstream.name, secret)));
+    }
+    if !missing.is_empty() {
+        missing.sort();
+        return Err(SecretsError::Missing(missing));
+    }
+    let unwritable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| SecretsError::Unwritable { path, source }
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(unwritable(dir))?;
+    let mut written = Written {
+        all: files.len(),
+        changed: 0,
+    };
+    for (path, content) in files {
+        if fs::read(&path).is_ok_and(|present| present == content.as_bytes()) {
+            continue;
+        }
+        replace(&path, content.as_bytes()).map_err(unwritable(&path))?;
+        written.changed += 1;
+    }
+    Ok(written)
+}
+
+/// Envoy reads JSON where it expects YAML: the one contains the other.
+fn document(name: &str, secret: &str) -> String {
+    json!({"resources": [{
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+        "name": name,
+        "generic_secret": {"secret": {"inline_string": secret}},
+    }]})
+    .to_string()
+}
+
+/// Envoy sees the old file or the new one, never a part, and picks the new one up because
+/// it was moved into the directory.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("yaml.new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&new, path)
+}

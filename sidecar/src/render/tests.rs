@@ -1,0 +1,228 @@
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn policy() -> Policy {
+    Policy::parse(json!({
+        "version": 1, "organisation": "x", "time_zone": "Asia/Tokyo", "currency": "JPY",
+        "scopes": {"all": null},
+        "issuers": [{"issuer": "https://i.example", "tenant": "t", "audiences": ["a"],
+                     "jwks_uri": "https://i.example/keys"}],
+        "upstreams": [
+            {"name": "azure", "provider": "azure_openai", "url": "https://a.example",
+             "credential": {"header": {"name": "API-Key", "secret_env": "AZURE_KEY"}}},
+            {"name": "openai", "provider": "openai", "url": "http://127.0.0.1:9100",
+             "credential": {"header": {"name": "authorization", "prefix": "Bearer ", "secret_env": "OPENAI_KEY"}}},
+            {"name": "bedrock", "provider": "bedrock", "url": "https://bedrock.example:8443",
+             "credential": {"aws": {"region": "ap-northeast-1"}}},
+            {"name": "plain", "provider": "openai", "url": "http://[::1]:9100"},
+        ],
+        "apis": [], "limits": {"request_body_bytes": 3_000_000},
+    }))
+    .unwrap()
+}
+
+fn bootstrap() -> Bootstrap {
+    Bootstrap {
+        filters: "/opt/filters".into(),
+        modules: Modules::Gateway,
+        listen: "127.0.0.1:10000".parse().unwrap(),
+        tls: None,
+        admin: "127.0.0.1:9901".parse().unwrap(),
+        link: "127.0.0.1:9902".parse().unwrap(),
+        secrets: "/run/secrets".into(),
+        ca: "/etc/ssl/certs/ca-certificates.crt".into(),
+        access_log: AccessLog::Stdout,
+    }
+}
+
+fn rendered(bootstrap: &Bootstrap) -> Value {
+    serde_yaml_ng::from_str(&envoy(&policy(), bootstrap).unwrap()).unwrap()
+}
+
+fn manager(document: &Value, listener: usize) -> &Value {
+    document
+        .pointer(&format!(
+            "/static_resources/listeners/{listener}/filter_chains/0/filters/0/typed_config"
+        ))
+        .unwrap()
+}
+
+fn cluster<'d>(document: &'d Value, name: &str) -> &'d Value {
+    let clusters = document["static_resources"]["clusters"].as_array().unwrap();
+    clusters.iter().find(|cluster| cluster["name"] == name).unwrap()
+}
+
+fn upstream_filters(cluster: &Value) -> &Vec<Value> {
+    let options = &cluster["typed_extension_protocol_options"];
+    let options = options.as_object().unwrap().values().next().unwrap();
+    options["http_filters"].as_array().unwrap()
+}
+
+#[test]
+fn paths_and_headers_are_cleaned_before_any_filter() {
+    let document = rendered(&bootstrap());
+    let manager = manager(&document, 0);
+    for (setting, value) in [
+        ("normalize_path", json!(true)),
+        ("merge_slashes", json!(true)),
+        ("path_with_escaped_slashes_action", json!("KEEP_UNCHANGED")),
+        ("use_remote_address", json!(true)),
+        ("preserve_external_request_id", json!(false)),
+    ] {
+        assert_eq!(manager[setting], value, "{setting}");
+    }
+    assert_eq!(
+        manager["common_http_protocol_options"]["headers_with_underscores_action"],
+        "REJECT_REQUEST"
+    );
+    let stripped = manager["early_header_mutation_extensions"].to_string();
+    assert!(stripped.contains(r#""prefix":"x-sekisho-""#), "{stripped}");
+}
+
+#[test]
+fn the_gateway_filter_can_wait_for_a_body_and_comes_back_after_a_trap() {
+    let document = rendered(&bootstrap());
+    let filters = manager(&document, 0)["http_filters"].as_array().unwrap();
+    assert_eq!(filters.len(), 2);
+    let config = &filters[0]["typed_config"]["config"];
+    assert_eq!(config["allow_on_headers_stop_iteration"], true);
+    assert_eq!(config["failure_policy"], "FAIL_RELOAD");
+    assert_eq!(config["vm_config"]["code"]["local"]["filename"], "/opt/filters/gateway.wasm");
+    assert_eq!(config["configuration"]["value"], r#"{"link":{"cluster":"sekisho_sidecar"}}"#);
+}
+
+#[test]
+fn separate_modules_stand_in_the_order_of_their_decisions_each_in_its_own_vm() {
+    let separate = Bootstrap { modules: Modules::Separate, ..bootstrap() };
+    let document = rendered(&separate);
+    let filters = manager(&document, 0)["http_filters"].as_array().unwrap();
+    let names: Vec<_> = filters.iter().map(|f| f["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        ["sekisho_scope", "sekisho_quota", "sekisho_upstream", "sekisho_audit", "envoy.filters.http.router"]
+    );
+    let vms: BTreeSet<_> = filters[..4]
+        .iter()
+        .map(|f| f["typed_config"]["config"]["vm_config"]["vm_id"].as_str().unwrap())
+        .collect();
+    assert_eq!(vms.len(), 4);
+}
+
+#[test]
+fn only_clusters_of_the_policy_can_be_chosen_and_the_default_is_404() {
+    let document = rendered(&bootstrap());
+    let host = &manager(&document, 0)["route_config"]["virtual_hosts"][0];
+    assert_eq!(host["request_body_buffer_limit"], 3_000_000);
+    let routes = host["routes"].as_array().unwrap();
+    let (last, chosen) = routes.split_last().unwrap();
+    assert_eq!(last["route"]["cluster_not_found_response_code"], "NOT_FOUND");
+    let clusters: Vec<_> = chosen.iter().map(|r| r["route"]["cluster"].as_str().unwrap()).collect();
+    assert_eq!(clusters, ["azure", "bedrock", "openai", "plain"]);
+    for route in chosen {
+        let matched = &route["match"]["headers"][0];
+        assert_eq!(matched["name"], CLUSTER_HEADER);
+        assert_eq!(matched["string_match"]["exact"], route["route"]["cluster"]);
+        let removed = route["request_headers_to_remove"].as_array().unwrap();
+        assert!(removed.contains(&json!(CLUSTER_HEADER)));
+    }
+}
+
+#[test]
+fn tls_to_an_upstream_checks_its_name() {
+    let document = rendered(&bootstrap());
+    let context = &cluster(&document, "azure")["transport_socket"]["typed_config"];
+    assert_eq!(context["sni"], "a.example");
+    let validation = &context["common_tls_context"]["validation_context"];
+    assert_eq!(
+        validation["match_typed_subject_alt_names"],
+        json!([{"san_type": "DNS", "matcher": {"exact": "a.example"}}])
+    );
+    assert_eq!(validation["trusted_ca"]["filename"], "/etc/ssl/certs/ca-certificates.crt");
+    assert!(cluster(&document, "openai").get("transport_socket").is_none());
+}
+
+#[test]
+fn credentials_are_put_on_by_the_upstreams_own_filters() {
+    let document = rendered(&bootstrap());
+    let filters = upstream_filters(cluster(&document, "openai"));
+    let injector = &filters[0]["typed_config"];
+    assert_eq!(injector["overwrite"], true);
+    assert_eq!(injector["allow_request_without_credential"], false);
+    let generic = &injector["credential"]["typed_config"];
+    assert_eq!((&generic["header"], &generic["header_value_prefix"]), (&json!("authorization"), &json!("Bearer ")));
+    assert_eq!(
+        generic["credential"]["sds_config"]["path_config_source"]["path"],
+        "/run/secrets/openai.yaml"
+    );
+    let signer = &upstream_filters(cluster(&document, "bedrock"))[0]["typed_config"];
+    assert_eq!((&signer["region"], &signer["host_rewrite"]), (&json!("ap-northeast-1"), &json!("bedrock.example:8443")));
+    assert_eq!(upstream_filters(cluster(&document, "plain")).len(), 1);
+}
+
+#[test]
+fn a_second_listener_speaks_tls() {
+    let tls = Tls {
+        listen: "0.0.0.0:10443".parse().unwrap(),
+        certificate: "/c.pem".into(),
+        key: "/k.pem".into(),
+    };
+    let document = rendered(&Bootstrap { tls: Some(tls), ..bootstrap() });
+    assert_eq!(manager(&document, 0), manager(&document, 1));
+    let chain = &document["static_resources"]["listeners"][1]["filter_chains"][0];
+    let common = &chain["transport_socket"]["typed_config"]["common_tls_context"];
+    assert_eq!(common["tls_params"]["tls_minimum_protocol_version"], "TLSv1_2");
+}
+
+#[test]
+fn the_access_log_has_no_query_and_no_credential() {
+    let document = rendered(&bootstrap());
+    let log = manager(&document, 0)["access_log"].to_string().to_lowercase();
+    assert!(log.contains("%path(nq:path)%"));
+    assert!(!log.contains("authorization") && !log.contains("%req(:path"), "{log}");
+    let silent = rendered(&Bootstrap { access_log: AccessLog::None, ..bootstrap() });
+    assert_eq!(manager(&silent, 0)["access_log"], json!([]));
+}
+
+#[test]
+fn a_link_is_a_host_and_a_port() {
+    for (text, host, port) in [("127.0.0.1:9902", "127.0.0.1", 9902), ("[::1]:1", "::1", 1), ("sidecar:8081", "sidecar", 8081)] {
+        let expected = HostPort { host: host.into(), port };
+        assert_eq!(text.parse(), Ok(expected));
+    }
+    for text in ["", "x", "x:0", ":1", "::1:2", "x:99999", "a b:1"] {
+        assert_eq!(text.parse::<HostPort>(), Err(NotHostPort), "{text}");
+    }
+}
+
+#[test]
+fn secrets_are_written_once_for_their_owner_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("secrets");
+    let environment = |name: &str| Some(format!("secret of {name}\n"));
+    let written = secrets::write(&policy(), &dir, environment).unwrap();
+    assert_eq!(written, secrets::Written { all: 2, changed: 2 });
+    let file = secrets::path(&dir, "azure");
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let content: Value = serde_yaml_ng::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(
+        content["resources"][0]["generic_secret"]["secret"]["inline_string"],
+        "secret of AZURE_KEY"
+    );
+    let again = secrets::write(&policy(), &dir, environment).unwrap();
+    assert_eq!(again, secrets::Written { all: 2, changed: 0 });
+}
+
+#[test]
+fn without_every_secret_none_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("secrets");
+    let error = secrets::write(&policy(), &dir, |name| (name == "AZURE_KEY").then(|| "x".into()));
+    let error = error.unwrap_err().to_string();
+    assert_eq!(error, "no secret in the environment: `OPENAI_KEY` (upstream `openai`)");
+    assert!(!dir.exists());
+}

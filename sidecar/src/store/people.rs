@@ -1,0 +1,198 @@
+//! The directory's table, and the counter by which running sidecars see that it changed.
+
+use jiff::civil::Date;
+use sekisho_domain::{DepartmentId, UserId};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Connection as _, Row as _};
+
+use super::{Store, StoreError};
+use crate::people::Person;
+
+/// Every change of a person or key takes the next version, in the same transaction.
+pub(crate) const DDL: &str = "
+CREATE TABLE directory_version (id BIGINT NOT NULL PRIMARY KEY, version BIGINT NOT NULL);
+INSERT INTO directory_version (id, version) VALUES (1, 0);
+CREATE TABLE people (
+    id TEXT NOT NULL PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    email TEXT NOT NULL UNIQUE,
+    department TEXT NOT NULL,
+    job_title TEXT NOT NULL,
+    phone TEXT NOT NULL,
+    start_date TEXT NOT NULL,
+    end_date TEXT NOT NULL,
+    enabled BIGINT NOT NULL,
+    suspended BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    UNIQUE (tenant, object_id)
+);
+CREATE INDEX people_version ON people (version);
+";
+
+const SAVE: &str = "
+INSERT INTO people (id, tenant, object_id, name, email, department, job_title, phone,
+                    start_date, end_date, enabled, suspended, version)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+ON CONFLICT (id) DO UPDATE SET
+    tenant = excluded.tenant, object_id = excluded.object_id, name = excluded.name,
+    email = excluded.email, department = excluded.department, job_title = excluded.job_title,
+    phone = excluded.phone, start_date = excluded.start_date, end_date = excluded.end_date,
+    enabled = excluded.enabled, suspended = excluded.suspended, version = excluded.version
+";
+
+/// The version of the directory: it grows with every change of a person or key.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn version(store: &Store) -> Result<i64, StoreError> {
+    let row = sqlx::query("SELECT version FROM directory_version WHERE id = 1")
+        .fetch_one(store.pool())
+        .await?;
+    Ok(row.try_get("version")?)
+}
+
+/// Whoever changed after this version, by id; after -1: everybody.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn changed_after(store: &Store, version: i64) -> Result<Vec<Person>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM people WHERE version > $1 ORDER BY id")
+        .bind(version)
+        .fetch_all(store.pool())
+        .await?;
+    rows.iter().map(person).collect()
+}
+
+/// One person.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find(store: &Store, id: &str) -> Result<Option<Person>, StoreError> {
+    let row = sqlx::query("SELECT * FROM people WHERE id = $1")
+        .bind(id)
+        .fetch_optional(store.pool())
+        .await?;
+    row.as_ref().map(person).transpose()
+}
+
+/// Suspends a person or lifts the suspension; the person as he or she is then, or `None`.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn suspend(store: &Store, id: &str, suspended: bool) -> Result<Option<Person>, StoreError> {
+    let mut connection = store.pool().acquire().await?;
+    let mut transaction = connection
+        .begin_with(store.dialect().begin_writing())
+        .await?;
+    let version = next_version(&mut transaction).await?;
+    sqlx::query("UPDATE people SET suspended = $1, version = $2 WHERE id = $3")
+        .bind(i64::from(suspended))
+        .bind(version)
+        .bind(id)
+        .execute(&mut *transaction)
+        .await?;
+    let row = sqlx::query("SELECT * FROM people WHERE id = $1")
+        .bind(id)
+        .fetch_optional(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    row.as_ref().map(person).transpose()
+}
+
+/// Decides with everybody in view and saves whom the decision names: nobody else changes
+/// the directory meanwhile, and if the decision is an error nothing is saved.
+///
+/// # Errors
+/// [`StoreError`]; the decision's own error is inside.
+pub async fn change<T, E>(
+    store: &Store,
+    decide: impl FnOnce(Vec<Person>) -> Result<(Vec<Person>, T), E>,
+) -> Result<Result<T, E>, StoreError> {
+    let mut connection = store.pool().acquire().await?;
+    let mut transaction = connection
+        .begin_with(store.dialect().begin_writing())
+        .await?;
+    // Taken first: in PostgreSQL it is the lock that lets one change in at a time.
+    let version = next_version(&mut transaction).await?;
+    let rows = sqlx::query("SELECT * FROM people ORDER BY id")
+        .fetch_all(&mut *transaction)
+        .await?;
+    let everybody = rows.iter().map(person).collect::<Result<_, _>>()?;
+    match decide(everybody) {
+        Err(refused) => {
+            transaction.rollback().await?;
+            Ok(Err(refused))
+        }
+        Ok((changed, outcome)) if changed.is_empty() => {
+            transaction.rollback().await?;
+            Ok(Ok(outcome))
+        }
+        Ok((changed, outcome)) => {
+            for person in &changed {
+                save(&mut transaction, person, version).await?;
+            }
+            transaction.commit().await?;
+            Ok(Ok(outcome))
+        }
+    }
+}
+
+/// Takes the next version of the directory within a transaction.
+pub(super) async fn next_version(connection: &mut AnyConnection) -> Result<i64, StoreError> {
+    sqlx::query("UPDATE directory_version SET version = version + 1 WHERE id = 1")
+        .execute(&mut *connection)
+        .await?;
+    let row = sqlx::query("SELECT version FROM directory_version WHERE id = 1")
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get("version")?)
+}
+
+async fn save(connection: &mut AnyConnection, person: &Person, version: i64) -> Result<(), StoreError> {
+    sqlx::query(SAVE)
+        .bind(person.id.as_str())
+        .bind(&person.tenant)
+        .bind(&person.object_id)
+        .bind(&person.name)
+        .bind(&person.email)
+        .bind(person.department.as_str())
+        .bind(&person.job_title)
+        .bind(&person.phone)
+        .bind(person.start.to_string())
+        .bind(person.end.map(|day| day.to_string()).unwrap_or_default())
+        .bind(i64::from(person.enabled))
+        .bind(i64::from(person.suspended))
+        .bind(version)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn person(row: &AnyRow) -> Result<Person, StoreError> {
+    let text = |column: &str| row.try_get::<String, _>(column);
+    let flag = |column: &str| row.try_get::<i64, _>(column).map(|flag| flag != 0);
+    let day = |column: &str| -> Result<Option<Date>, sqlx::Error> {
+        let text = text(column)?;
+        let day = Some(text.as_str()).filter(|text| !text.is_empty());
+        day.map(str::parse)
+            .transpose()
+            .map_err(|error: jiff::Error| sqlx::Error::Decode(error.into()))
+    };
+    Ok(Person {
+        id: UserId(text("id")?),
+        tenant: text("tenant")?,
+        object_id: text("object_id")?,
+        name: text("name")?,
+        email: text("email")?,
+        department: DepartmentId(text("department")?),
+        job_title: text("job_title")?,
+        phone: text("phone")?,
+        // Never empty; were it so, the person is not active before the end of time.
+        start: day("start_date")?.unwrap_or(Date::MAX),
+        end: day("end_date")?,
+        enabled: flag("enabled")?,
+        suspended: flag("suspended")?,
+    })
+}
