@@ -1,1 +1,21 @@
-//! sekisho
+//! The sidecar: what the gateway's filters decide by, and what they leave behind.
+//!
+//! One writer owns the audit log, the budget ledger and the usage roll-ups; they change
+//! in one transaction, so that the bill and the log cannot disagree. Filters reach it
+//! over Link, people over REST and the command line.
+
+pub mod api;
+pub mod apikeys;
+pub mod cli;
+pub mod clock;
+pub mod jwks;
+pub mod ledger;
+pub mod link;
+pub mod log;
+pub mod people;
+pub mod policy_file;
+pub mod render;
+pub mod snapshot;
+pub mod store;
+pub mod usage;
+pub mod writer;

@@ -1,0 +1,384 @@
+//! The ledger in the database. Only the writer changes it.
+
+use std::collections::BTreeMap;
+
+use prost::Message as _;
+use sekisho_domain::{Budget, RecordId, UnixMillis};
+use sekisho_link::v1;
+use sqlx::{AnyConnection, Arguments as _, Row as _};
+
+use super::{Account, Held, HolderId, Ledger, OpenCall, Touched, VmId, WindowKey};
+use crate::store::rows::{Rows, from_db, to_db};
+
+/// `ledger_terms` says from which record on (`from_seq`) and up to which (`until_seq`,
+/// excluded; NULL: still) a budget was in force.
+pub(crate) const DDL: &str = "
+CREATE TABLE ledger_windows (
+    budget TEXT NOT NULL,
+    window_start BIGINT NOT NULL,
+    window_end BIGINT NOT NULL,
+    settled BIGINT NOT NULL,
+    PRIMARY KEY (budget, window_start)
+);
+CREATE TABLE ledger_accounts (
+    holder {blob} NOT NULL,
+    budget TEXT NOT NULL,
+    window_start BIGINT NOT NULL,
+    free BIGINT NOT NULL,
+    reserved BIGINT NOT NULL,
+    PRIMARY KEY (holder, budget, window_start)
+);
+CREATE TABLE ledger_holders (
+    holder {blob} NOT NULL PRIMARY KEY,
+    vm {blob} NOT NULL
+);
+CREATE TABLE ledger_calls (
+    record_id {blob} NOT NULL PRIMARY KEY,
+    vm {blob} NOT NULL,
+    held {blob} NOT NULL
+);
+CREATE TABLE ledger_terms (
+    budget TEXT NOT NULL,
+    from_seq BIGINT NOT NULL,
+    until_seq BIGINT,
+    department TEXT NOT NULL,
+    meter TEXT NOT NULL,
+    window_unit TEXT NOT NULL,
+    limit_amount BIGINT NOT NULL,
+    PRIMARY KEY (budget, from_seq)
+);
+";
+
+const WINDOWS: Rows = Rows {
+    head: "INSERT INTO ledger_windows (budget, window_start, window_end, settled) VALUES",
+    columns: 4,
+    tail: "ON CONFLICT (budget, window_start) DO UPDATE SET settled = excluded.settled",
+};
+const ACCOUNTS: Rows = Rows {
+    head: "INSERT INTO ledger_accounts (holder, budget, window_start, free, reserved) VALUES",
+    columns: 5,
+    tail: "ON CONFLICT (holder, budget, window_start) \
+           DO UPDATE SET free = excluded.free, reserved = excluded.reserved",
+};
+const ACCOUNTS_GONE: Rows = Rows {
+    head: "DELETE FROM ledger_accounts WHERE (holder, budget, window_start) IN (VALUES",
+    columns: 3,
+    tail: ")",
+};
+const HOLDERS: Rows = Rows {
+    head: "INSERT INTO ledger_holders (holder, vm) VALUES",
+    columns: 2,
+    tail: "ON CONFLICT (holder) DO UPDATE SET vm = excluded.vm",
+};
+const HOLDERS_GONE: Rows = Rows {
+    head: "DELETE FROM ledger_holders WHERE holder IN (VALUES",
+    columns: 1,
+    tail: ")",
+};
+const CALLS: Rows = Rows {
+    head: "INSERT INTO ledger_calls (record_id, vm, held) VALUES",
+    columns: 3,
+    tail: "ON CONFLICT (record_id) DO UPDATE SET vm = excluded.vm, held = excluded.held",
+};
+const CALLS_GONE: Rows = Rows {
+    head: "DELETE FROM ledger_calls WHERE record_id IN (VALUES",
+    columns: 1,
+    tail: ")",
+};
+
+/// Writes what was touched.
+pub(crate) async fn save(
+    connection: &mut AnyConnection,
+    ledger: &Ledger,
+    touched: &Touched,
+) -> Result<(), sqlx::Error> {
+    let name = |key: &WindowKey| {
+        let budget = ledger.budget(key.budget);
+        budget.map_or_else(String::new, |budget| budget.id.0.clone())
+    };
+    let windows: Vec<_> = touched
+        .windows
+        .iter()
+        .filter_map(|key| Some((key, ledger.window(key)?)))
+        .collect();
+    WINDOWS
+        .write(connection, &windows, |row, (key, window)| {
+            row.add(name(key))?;
+            row.add(to_db(key.start.0))?;
+            row.add(to_db(window.end.0))?;
+            row.add(to_db(window.settled))
+        })
+        .await?;
+    let (mut kept, mut gone) = (Vec::new(), Vec::new());
+    for place in &touched.accounts {
+        match ledger.account(place.0, place.1) {
+            Some(account) => kept.push((place, *account)),
+            None => gone.push(place),
+        }
+    }
+    ACCOUNTS
+        .write(connection, &kept, |row, ((holder, key), account)| {
+            row.add(holder.0.to_vec())?;
+            row.add(name(key))?;
+            row.add(to_db(key.start.0))?;
+            row.add(to_db(account.free))?;
+            row.add(to_db(account.reserved))
+        })
+        .await?;
+    ACCOUNTS_GONE
+        .write(connection, &gone, |row, (holder, key)| {
+            row.add(holder.0.to_vec())?;
+            row.add(name(key))?;
+            row.add(to_db(key.start.0))
+        })
+        .await?;
+    save_holders(connection, ledger, touched).await?;
+    save_calls(connection, ledger, touched).await
+}
+
+async fn save_holders(
+    connection: &mut AnyConnection,
+    ledger: &Ledger,
+    touched: &Touched,
+) -> Result<(), sqlx::Error> {
+    let (mut kept, mut gone) = (Vec::new(), Vec::new());
+    for holder in &touched.holders {
+        match ledger.vm_of(*holder) {
+            Some(vm) => kept.push((holder, vm)),
+            None => gone.push(holder),
+        }
+    }
+    HOLDERS
+        .write(connection, &kept, |row, (holder, vm)| {
+            row.add(holder.0.to_vec())?;
+            row.add(vm.0.to_vec())
+        })
+        .await?;
+    HOLDERS_GONE
+        .write(connection, &gone, |row, holder| {
+            row.add(holder.0.to_vec())
+        })
+        .await?;
+    Ok(())
+}
+
+async fn save_calls(
+    connection: &mut AnyConnection,
+    ledger: &Ledger,
+    touched: &Touched,
+) -> Result<(), sqlx::Error> {
+    let (mut kept, mut gone) = (Vec::new(), Vec::new());
+    for id in &touched.calls {
+        match ledger.open_call(id) {
+            Some(call) => kept.push((id, call)),
+            None => gone.push(id),
+        }
+    }
+    CALLS
+        .write(connection, &kept, |row, (id, call)| {
+            row.add(id.0.to_vec())?;
+            row.add(call.vm.0.to_vec())?;
+            row.add(encode(ledger, &call.held))
+        })
+        .await?;
+    CALLS_GONE
+        .write(connection, &gone, |row, id| row.add(id.0.to_vec()))
+        .await?;
+    Ok(())
+}
+
+fn encode(ledger: &Ledger, held: &[Held]) -> Vec<u8> {
+    let reservation = |held: &Held| {
+        Some(v1::Reservation {
+            holder: held.holder.0.to_vec().into(),
+            budget: ledger.budget(held.key.budget)?.id.0.clone(),
+            window_start: held.key.start.0,
+            reserved: held.amount,
+            used: 0,
+        })
+    };
+    let list = v1::Entry {
+        reservations: held.iter().filter_map(reservation).collect(),
+        ..v1::Entry::default()
+    };
+    list.encode_to_vec()
+}
+
+/// A reservation in the terms of this ledger. Budgets that have left the policy are
+/// dropped; a window that no longer is one (the calendar changed) becomes the one it began in.
+fn decode(ledger: &Ledger, reservation: &v1::Reservation) -> Option<Held> {
+    let budget = ledger.index(&reservation.budget)?;
+    let (key, _) = ledger.window_at(budget, UnixMillis(reservation.window_start))?;
+    Some(Held {
+        holder: HolderId(reservation.holder.as_ref().try_into().ok()?),
+        key,
+        amount: reservation.reserved,
+    })
+}
+
+/// Loads the windows that are not in memory yet; those without a row start at zero.
+pub(crate) async fn load_windows(
+    connection: &mut AnyConnection,
+    ledger: &mut Ledger,
+    keys: impl IntoIterator<Item = WindowKey>,
+) -> Result<(), sqlx::Error> {
+    for key in keys {
+        if ledger.window(&key).is_some() {
+            continue;
+        }
+        let (Some(budget), Some((_, window))) = (
+            ledger.budget(key.budget),
+            ledger.window_at(key.budget, key.start),
+        ) else {
+            continue;
+        };
+        let sql = "SELECT settled FROM ledger_windows WHERE budget = $1 AND window_start = $2";
+        let row = sqlx::query(sql)
+            .bind(budget.id.0.clone())
+            .bind(to_db(key.start.0))
+            .fetch_optional(&mut *connection)
+            .await?;
+        let settled = match row {
+            Some(row) => from_db(row.try_get("settled")?),
+            None => 0,
+        };
+        ledger.load_window(key, window, settled);
+    }
+    Ok(())
+}
+
+/// Brings a ledger back to what the database says, as of `now`.
+pub(crate) async fn load(
+    connection: &mut AnyConnection,
+    ledger: &mut Ledger,
+    now: UnixMillis,
+) -> Result<(), sqlx::Error> {
+    let holders = sqlx::query("SELECT holder, vm FROM ledger_holders");
+    for row in holders.fetch_all(&mut *connection).await? {
+        let (holder, vm) = (id(&row, "holder")?, id(&row, "vm")?);
+        ledger.load_holder(HolderId(holder), VmId(vm), now);
+    }
+    let accounts = "SELECT holder, budget, window_start, free, reserved FROM ledger_accounts";
+    let mut held: BTreeMap<(HolderId, WindowKey), Account> = BTreeMap::new();
+    for row in sqlx::query(accounts).fetch_all(&mut *connection).await? {
+        let budget: String = row.try_get("budget")?;
+        let start = UnixMillis(from_db(row.try_get("window_start")?));
+        let Some(index) = ledger.index(&budget) else {
+            continue;
+        };
+        let Some((key, _)) = ledger.window_at(index, start) else {
+            continue;
+        };
+        let account = held.entry((HolderId(id(&row, "holder")?), key)).or_default();
+        account.free += from_db(row.try_get("free")?);
+        account.reserved += from_db(row.try_get("reserved")?);
+    }
+    let keys: Vec<WindowKey> = held.keys().map(|(_, key)| *key).collect();
+    load_windows(connection, ledger, keys).await?;
+    for ((holder, key), account) in held {
+        ledger.load_account(holder, key, account);
+    }
+    let calls = sqlx::query("SELECT record_id, vm, held FROM ledger_calls");
+    for row in calls.fetch_all(&mut *connection).await? {
+        let bytes: Vec<u8> = row.try_get("held")?;
+        let list = v1::Entry::decode(bytes.as_slice())
+            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        let held: Vec<Held> = list
+            .reservations
+            .iter()
+            .filter_map(|reservation| decode(ledger, reservation))
+            .collect();
+        let keys: Vec<WindowKey> = held.iter().map(|held| held.key).collect();
+        load_windows(connection, ledger, keys).await?;
+        let call = OpenCall {
+            vm: VmId(id(&row, "vm")?),
+            held,
+        };
+        ledger.load_call(RecordId(id(&row, "record_id")?), call, now);
+    }
+    Ok(())
+}
+
+fn id(row: &sqlx::any::AnyRow, column: &str) -> Result<[u8; 16], sqlx::Error> {
+    let bytes: Vec<u8> = row.try_get(column)?;
+    bytes
+        .as_slice()
+        .try_into()
+        .map_err(|_| sqlx::Error::Decode(format!("`{column}` is not 16 bytes").into()))
+}
+
+/// Notes which budgets are in force from the record `size` on.
+pub(crate) async fn save_terms(
+    connection: &mut AnyConnection,
+    budgets: &[Budget],
+    size: u64,
+) -> Result<(), sqlx::Error> {
+    let sql = "SELECT budget, department, meter, window_unit, limit_amount FROM ledger_terms \
+               WHERE until_seq IS NULL";
+    let mut current: BTreeMap<String, [String; 4]> = BTreeMap::new();
+    for row in sqlx::query(sql).fetch_all(&mut *connection).await? {
+        let limit: i64 = row.try_get("limit_amount")?;
+        let terms = [
+            row.try_get("department")?,
+            row.try_get("meter")?,
+            row.try_get("window_unit")?,
+            limit.to_string(),
+        ];
+        current.insert(row.try_get("budget")?, terms);
+    }
+    for budget in budgets {
+        let unit = window_unit(budget);
+        let terms = [
+            budget.department.0.clone(),
+            budget.meter.as_str().to_owned(),
+            unit.to_owned(),
+            to_db(budget.limit).to_string(),
+        ];
+        if current.remove(budget.id.as_str()).as_ref() == Some(&terms) {
+            continue;
+        }
+        end_term(connection, budget.id.as_str(), size).await?;
+        let sql = "INSERT INTO ledger_terms \
+            (budget, from_seq, department, meter, window_unit, limit_amount) \
+            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (budget, from_seq) DO UPDATE SET \
+            until_seq = NULL, department = excluded.department, meter = excluded.meter, \
+            window_unit = excluded.window_unit, limit_amount = excluded.limit_amount";
+        sqlx::query(sql)
+            .bind(budget.id.0.clone())
+            .bind(to_db(size))
+            .bind(budget.department.0.clone())
+            .bind(budget.meter.as_str())
+            .bind(unit)
+            .bind(to_db(budget.limit))
+            .execute(&mut *connection)
+            .await?;
+    }
+    for budget in current.keys() {
+        end_term(connection, budget, size).await?;
+    }
+    Ok(())
+}
+
+async fn end_term(
+    connection: &mut AnyConnection,
+    budget: &str,
+    size: u64,
+) -> Result<(), sqlx::Error> {
+    let sql = "UPDATE ledger_terms SET until_seq = $1 WHERE budget = $2 AND until_seq IS NULL";
+    sqlx::query(sql)
+        .bind(to_db(size))
+        .bind(budget.to_owned())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+const fn window_unit(budget: &Budget) -> &'static str {
+    use sekisho_domain::WindowUnit;
+    match budget.window {
+        WindowUnit::Minute => "minute",
+        WindowUnit::Hour => "hour",
+        WindowUnit::Day => "day",
+        WindowUnit::Month => "month",
+    }
+}

@@ -1,0 +1,229 @@
+//! One entry as it comes over Link, checked and read once.
+
+use prost::bytes::Bytes;
+use sekisho_domain::record::SCHEMA;
+use sekisho_domain::{
+    AuditRecord, BudgetId, Micros, Policy, RecordId, RecordKind, UnixMillis, Usage,
+};
+use sekisho_link::v1;
+
+use super::tree::{Hash, leaf_hash};
+use crate::ledger::{Asked, HolderId};
+
+/// Largest record, bytes. Records hold no contents of calls.
+pub const MOST_BYTES: usize = 64 * 1024;
+
+/// Why an entry is not a record.
+#[derive(Debug, thiserror::Error)]
+pub enum Malformed {
+    /// It has no kind that this release knows.
+    #[error("an entry of unknown kind")]
+    Kind,
+    /// Its id is not 16 bytes.
+    #[error("a record id that is not 16 bytes")]
+    Id,
+    /// Over [`MOST_BYTES`].
+    #[error("a record of {0} bytes")]
+    Size(usize),
+    /// Not JSON of the schema.
+    #[error("record `{id}` is not of schema `{SCHEMA}`")]
+    Schema {
+        /// The entry's id.
+        id: RecordId,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// The record says something else than its envelope.
+    #[error("record `{0}` contradicts its envelope")]
+    Envelope(RecordId),
+    /// A reservation names no holder, or more than can be counted.
+    #[error("record `{0}` has a reservation that is none")]
+    Reservation(RecordId),
+}
+
+/// What of a record is kept beside its body for searching.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Index {
+    /// Directory tenant.
+    pub tenant: Option<String>,
+    /// Object id.
+    pub object_id: Option<String>,
+    /// The company's id of the person.
+    pub user: Option<String>,
+    /// Department code.
+    pub department: Option<String>,
+    /// API of the policy.
+    pub api: Option<String>,
+    /// Model that was asked for.
+    pub model: Option<String>,
+    /// Denial code.
+    pub denial: Option<String>,
+}
+
+impl Index {
+    /// What a record says.
+    #[must_use]
+    pub fn of(record: &AuditRecord<'_>) -> Self {
+        let text = |text: &Option<std::borrow::Cow<'_, str>>| {
+            text.as_ref().map(|text| text.clone().into_owned())
+        };
+        Self {
+            tenant: text(&record.caller.tenant),
+            object_id: text(&record.caller.object_id),
+            user: text(&record.caller.user),
+            department: text(&record.caller.department),
+            api: text(&record.call.api),
+            model: text(&record.call.model),
+            denial: record.denial.map(|code| code.as_str().to_owned()),
+        }
+    }
+}
+
+/// A checked record.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// Which moment.
+    pub kind: RecordKind,
+    /// Which call.
+    pub id: RecordId,
+    /// When.
+    pub at: UnixMillis,
+    /// Its hash as a leaf.
+    pub leaf: Hash,
+    /// Its bytes.
+    pub body: Bytes,
+    /// What it can be found by.
+    pub index: Index,
+    /// Usage, if it says.
+    pub usage: Option<Usage>,
+    /// Cost, if it says.
+    pub cost: Option<Micros>,
+    /// What was set aside for the call.
+    pub asked: Vec<Asked>,
+}
+
+impl Recorded {
+    /// Checks an entry.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn new(entry: v1::Entry) -> Result<Self, Malformed> {
+        let kind = match entry.kind() {
+            v1::entry::Kind::Admit => RecordKind::Admit,
+            v1::entry::Kind::Complete => RecordKind::Complete,
+            v1::entry::Kind::Refuse => RecordKind::Refuse,
+            v1::entry::Kind::Unspecified => return Err(Malformed::Kind),
+        };
+        let id = RecordId::from_slice(&entry.record_id).ok_or(Malformed::Id)?;
+        let recorded = Self::read(kind, id, entry.record)?;
+        let asked = entry
+            .reservations
+            .into_iter()
+            .map(|reservation| asked(reservation).ok_or(Malformed::Reservation(id)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { asked, ..recorded })
+    }
+
+    /// Checks a record against its envelope.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn read(kind: RecordKind, id: RecordId, body: Bytes) -> Result<Self, Malformed> {
+        if body.len() > MOST_BYTES {
+            return Err(Malformed::Size(body.len()));
+        }
+        let record: AuditRecord<'_> =
+            serde_json::from_slice(&body).map_err(|source| Malformed::Schema { id, source })?;
+        if record.kind != kind || record.record_id != id || record.schema != SCHEMA {
+            return Err(Malformed::Envelope(id));
+        }
+        let (at, index, usage, cost) = (
+            record.at,
+            Index::of(&record),
+            record.usage,
+            record.cost_micros,
+        );
+        Ok(Self {
+            kind,
+            id,
+            at,
+            leaf: leaf_hash(&body),
+            body,
+            index,
+            usage,
+            cost,
+            asked: Vec::new(),
+        })
+    }
+
+    /// What later records of the call are charged by.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        Facts {
+            at: self.at,
+            department: text(&self.index.department),
+            user: text(&self.index.user),
+            api: text(&self.index.api),
+            model: text(&self.index.model),
+            worst: self.usage.unwrap_or_default(),
+            worst_cost: self.cost,
+        }
+    }
+}
+
+fn asked(reservation: v1::Reservation) -> Option<Asked> {
+    i64::try_from(reservation.reserved).ok()?;
+    i64::try_from(reservation.window_start).ok()?;
+    Some(Asked {
+        holder: HolderId(reservation.holder.as_ref().try_into().ok()?),
+        budget: BudgetId(reservation.budget),
+        window_start: UnixMillis(reservation.window_start),
+        amount: reservation.reserved,
+    })
+}
+
+/// What an admitted call is charged by, whatever its completion says about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// When it was admitted: its day, and the price in force.
+    pub at: UnixMillis,
+    /// Who pays.
+    pub department: String,
+    /// Who called.
+    pub user: String,
+    /// What was called.
+    pub api: String,
+    /// Which model.
+    pub model: String,
+    /// The most that it can use.
+    pub worst: Usage,
+    /// The most that it can cost, by the worker's account.
+    pub worst_cost: Option<Micros>,
+}
+
+impl Facts {
+    /// What `usage` of this call costs by the price book; `stated` where that has no price.
+    #[must_use]
+    pub fn cost(&self, policy: &Policy, usage: &Usage, stated: Option<Micros>) -> Micros {
+        let api = policy.apis.iter().find(|api| api.id.as_str() == self.api);
+        let model = api.and_then(|api| api.models.get(&self.model));
+        let price = model.and_then(|model| policy.prices.price(&model.price, self.at));
+        match price {
+            Some(price) => price.cost(usage),
+            None => stated.or(self.worst_cost).unwrap_or_default(),
+        }
+    }
+
+    /// What the call is charged: the stated usage, or its worst case if none is stated.
+    #[must_use]
+    pub fn charged(
+        &self,
+        policy: &Policy,
+        usage: Option<Usage>,
+        stated: Option<Micros>,
+    ) -> (Usage, Micros) {
+        let usage = usage.unwrap_or(self.worst);
+        (usage, self.cost(policy, &usage, stated))
+    }
+}

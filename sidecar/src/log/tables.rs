@@ -1,0 +1,315 @@
+//! The log in the database. Only the writer changes it.
+
+use prost::bytes::Bytes;
+use sekisho_domain::{Micros, RecordId, RecordKind};
+use serde::{Deserialize, Serialize};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Arguments as _, Row as _};
+
+use super::entry::{Index, Recorded};
+use super::tree::{Hash, Tree};
+use crate::ledger::Charge;
+use crate::store::rows::{Rows, from_db, to_db};
+
+/// `body` is the leaf, byte by byte as it came; the other columns of `audit_entries` are
+/// taken from it. `cost_micros` and `charges` (JSON) are what a completion was charged.
+/// `kind`: 1 admit, 2 complete, 3 refuse.
+pub(crate) const DDL: &str = "
+CREATE TABLE audit_entries (
+    seq {key},
+    record_id {blob} NOT NULL,
+    kind BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    leaf_hash {blob} NOT NULL,
+    body {blob} NOT NULL,
+    tenant TEXT,
+    object_id TEXT,
+    user_id TEXT,
+    department TEXT,
+    api TEXT,
+    model TEXT,
+    denial TEXT,
+    cost_micros BIGINT,
+    charges TEXT,
+    UNIQUE (record_id, kind)
+);
+CREATE INDEX audit_entries_department ON audit_entries (department, seq);
+CREATE INDEX audit_entries_user ON audit_entries (user_id, seq);
+CREATE INDEX audit_entries_denial ON audit_entries (denial, seq) WHERE denial IS NOT NULL;
+CREATE TABLE audit_tree (
+    id {key},
+    origin TEXT NOT NULL,
+    size BIGINT NOT NULL,
+    roots {blob} NOT NULL,
+    epoch BIGINT NOT NULL,
+    refusals_dropped BIGINT NOT NULL
+);
+CREATE TABLE audit_checkpoints (
+    size {key},
+    at BIGINT NOT NULL,
+    note TEXT NOT NULL
+);
+";
+
+const APPEND: Rows = Rows {
+    head: "INSERT INTO audit_entries (seq, record_id, kind, at, leaf_hash, body, tenant, \
+           object_id, user_id, department, api, model, denial, cost_micros, charges) VALUES",
+    columns: 15,
+    tail: "",
+};
+
+/// The columns of an entry, in the order that [`Stored::read`] knows.
+pub(crate) const COLUMNS: &str = "seq, record_id, kind, at, leaf_hash, body, tenant, \
+    object_id, user_id, department, api, model, denial, cost_micros, charges";
+
+/// A record with its place in the log, and what it was charged.
+#[derive(Clone, Debug)]
+pub(crate) struct Appended {
+    pub(crate) seq: u64,
+    pub(crate) recorded: Recorded,
+    pub(crate) cost: Option<Micros>,
+    pub(crate) charges: Option<String>,
+}
+
+/// A charge as it stands in the `charges` column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoredCharge {
+    pub(crate) budget: String,
+    pub(crate) window_start: u64,
+    pub(crate) amount: u64,
+}
+
+/// The `charges` column.
+pub(crate) fn charges_json(charges: &[Charge]) -> Option<String> {
+    if charges.is_empty() {
+        return None;
+    }
+    let stored: Vec<StoredCharge> = charges
+        .iter()
+        .map(|charge| StoredCharge {
+            budget: charge.budget.0.clone(),
+            window_start: charge.window_start.0,
+            amount: charge.amount,
+        })
+        .collect();
+    serde_json::to_string(&stored).ok()
+}
+
+pub(crate) const fn kind_number(kind: RecordKind) -> i64 {
+    match kind {
+        RecordKind::Admit => 1,
+        RecordKind::Complete => 2,
+        RecordKind::Refuse => 3,
+    }
+}
+
+/// An entry as the database has it, nothing of it believed.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) seq: i64,
+    pub(crate) record_id: Vec<u8>,
+    pub(crate) kind: i64,
+    pub(crate) at: i64,
+    pub(crate) leaf_hash: Vec<u8>,
+    pub(crate) body: Bytes,
+    pub(crate) index: Index,
+    pub(crate) cost: Option<i64>,
+    pub(crate) charges: Option<String>,
+}
+
+impl Stored {
+    pub(crate) fn read(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        let body: Vec<u8> = row.try_get("body")?;
+        Ok(Self {
+            seq: row.try_get("seq")?,
+            record_id: row.try_get("record_id")?,
+            kind: row.try_get("kind")?,
+            at: row.try_get("at")?,
+            leaf_hash: row.try_get("leaf_hash")?,
+            body: body.into(),
+            index: Index {
+                tenant: row.try_get("tenant")?,
+                object_id: row.try_get("object_id")?,
+                user: row.try_get("user_id")?,
+                department: row.try_get("department")?,
+                api: row.try_get("api")?,
+                model: row.try_get("model")?,
+                denial: row.try_get("denial")?,
+            },
+            cost: row.try_get("cost_micros")?,
+            charges: row.try_get("charges")?,
+        })
+    }
+
+    pub(crate) fn record_kind(&self) -> Option<RecordKind> {
+        let kinds = [RecordKind::Admit, RecordKind::Complete, RecordKind::Refuse];
+        kinds.into_iter().find(|k| kind_number(*k) == self.kind)
+    }
+}
+
+/// Appends records.
+pub(crate) async fn append(
+    connection: &mut AnyConnection,
+    rows: &[Appended],
+) -> Result<(), sqlx::Error> {
+    APPEND
+        .write(connection, rows, |row, appended| {
+            let recorded = &appended.recorded;
+            row.add(to_db(appended.seq))?;
+            row.add(recorded.id.0.to_vec())?;
+            row.add(kind_number(recorded.kind))?;
+            row.add(to_db(recorded.at.0))?;
+            row.add(recorded.leaf.to_vec())?;
+            row.add(recorded.body.to_vec())?;
+            row.add(recorded.index.tenant.clone())?;
+            row.add(recorded.index.object_id.clone())?;
+            row.add(recorded.index.user.clone())?;
+            row.add(recorded.index.department.clone())?;
+            row.add(recorded.index.api.clone())?;
+            row.add(recorded.index.model.clone())?;
+            row.add(recorded.index.denial.clone())?;
+            row.add(appended.cost.map(|cost| to_db(cost.0)))?;
+            row.add(appended.charges.clone())
+        })
+        .await?;
+    Ok(())
+}
+
+const KNOWN: Rows = Rows {
+    head: "SELECT record_id, kind FROM audit_entries WHERE record_id IN (VALUES",
+    columns: 1,
+    tail: ")",
+};
+
+/// Which of these records the log has already, with their kinds.
+pub(crate) async fn known(
+    connection: &mut AnyConnection,
+    ids: &[RecordId],
+) -> Result<Vec<(RecordId, i64)>, sqlx::Error> {
+    let rows = KNOWN.fetch(connection, ids, |row, id| row.add(id.0.to_vec()));
+    let mut known = Vec::new();
+    for row in rows.await? {
+        let id: Vec<u8> = row.try_get("record_id")?;
+        if let Some(id) = RecordId::from_slice(&id) {
+            known.push((id, row.try_get("kind")?));
+        }
+    }
+    Ok(known)
+}
+
+/// The admit of a call.
+pub(crate) async fn admit_of(
+    connection: &mut AnyConnection,
+    id: RecordId,
+) -> Result<Option<Bytes>, sqlx::Error> {
+    let sql = "SELECT body FROM audit_entries WHERE record_id = $1 AND kind = 1";
+    let row = sqlx::query(sql)
+        .bind(id.0.to_vec())
+        .fetch_optional(connection)
+        .await?;
+    let body: Option<Vec<u8>> = row.map(|row| row.try_get("body")).transpose()?;
+    Ok(body.map(Bytes::from))
+}
+
+/// The one row that says what the log is.
+#[derive(Clone, Debug)]
+pub(crate) struct TreeRow {
+    pub(crate) origin: String,
+    pub(crate) size: u64,
+    pub(crate) roots: Vec<u8>,
+    pub(crate) epoch: i64,
+}
+
+pub(crate) async fn tree(connection: &mut AnyConnection) -> Result<Option<TreeRow>, sqlx::Error> {
+    let sql = "SELECT origin, size, roots, epoch FROM audit_tree WHERE id = 1";
+    let row = sqlx::query(sql).fetch_optional(connection).await?;
+    row.map(|row| {
+        Ok(TreeRow {
+            origin: row.try_get("origin")?,
+            size: from_db(row.try_get("size")?),
+            roots: row.try_get("roots")?,
+            epoch: row.try_get("epoch")?,
+        })
+    })
+    .transpose()
+}
+
+/// One more than the largest place in the log.
+pub(crate) async fn records(connection: &mut AnyConnection) -> Result<u64, sqlx::Error> {
+    let sql = "SELECT CAST(COALESCE(MAX(seq) + 1, 0) AS BIGINT) AS records FROM audit_entries";
+    let row = sqlx::query(sql).fetch_one(connection).await?;
+    Ok(from_db(row.try_get("records")?))
+}
+
+/// The size at the newest checkpoint.
+pub(crate) async fn newest_checkpoint(connection: &mut AnyConnection) -> Result<u64, sqlx::Error> {
+    let sql = "SELECT CAST(COALESCE(MAX(size), 0) AS BIGINT) AS size FROM audit_checkpoints";
+    let row = sqlx::query(sql).fetch_one(connection).await?;
+    Ok(from_db(row.try_get("size")?))
+}
+
+/// Founds the log.
+pub(crate) async fn found(
+    connection: &mut AnyConnection,
+    origin: &str,
+) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO audit_tree (id, origin, size, roots, epoch, refusals_dropped) \
+        VALUES (1, $1, 0, $2, 0, 0)";
+    sqlx::query(sql)
+        .bind(origin.to_owned())
+        .bind(Vec::<u8>::new())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Takes the log over: whoever wrote under an earlier epoch can no longer.
+pub(crate) async fn take_over(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE audit_tree SET epoch = epoch + 1 WHERE id = 1")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Stores the tree; whether `epoch` is still the one in force.
+pub(crate) async fn save_tree(
+    connection: &mut AnyConnection,
+    tree: &Tree,
+    epoch: i64,
+    refusals_dropped: u64,
+) -> Result<bool, sqlx::Error> {
+    let sql = "UPDATE audit_tree SET size = $1, roots = $2, \
+        refusals_dropped = refusals_dropped + $3 WHERE id = 1 AND epoch = $4";
+    let done = sqlx::query(sql)
+        .bind(to_db(tree.size()))
+        .bind(tree.stored_roots())
+        .bind(to_db(refusals_dropped))
+        .bind(epoch)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Stores a checkpoint.
+pub(crate) async fn save_checkpoint(
+    connection: &mut AnyConnection,
+    size: u64,
+    at: u64,
+    note: &str,
+) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO audit_checkpoints (size, at, note) VALUES ($1, $2, $3) \
+        ON CONFLICT (size) DO NOTHING";
+    sqlx::query(sql)
+        .bind(to_db(size))
+        .bind(to_db(at))
+        .bind(note.to_owned())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// A hash column.
+pub(crate) fn hash(bytes: &[u8]) -> Option<Hash> {
+    bytes.try_into().ok()
+}

@@ -1,0 +1,151 @@
+//! The database: SQLite on one machine, PostgreSQL beyond it, through the same SQL.
+//!
+//! Rules of that SQL: parameters are `$1`; whole numbers, booleans (0 or 1) and times
+//! (Unix milliseconds) are `BIGINT`, names are `TEXT`, bytes are `{blob}`, a whole number as primary
+//! key is `{key}`; sums are cast
+//! back with `CAST(SUM(x) AS BIGINT)`, because PostgreSQL makes them `NUMERIC`.
+
+pub mod issuer_keys;
+pub mod keys;
+mod lock;
+mod migrations;
+pub mod people;
+pub(crate) mod rows;
+
+
+pub(crate) use lock::Lock;
+use sqlx::AnyPool;
+use sqlx::any::AnyPoolOptions;
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Not a database that this release speaks to.
+    #[error("`{0}` is not a database URL: use `sqlite:FILE` or `postgres://USER@HOST/DATABASE`")]
+    UnknownDatabase(String),
+    /// Written by a later release.
+    #[error("the database has schema version {found}, this release knows {known}: use the newer release")]
+    NewerSchema {
+        /// Of the database.
+        found: i64,
+        /// Of this release.
+        known: i64,
+    },
+    /// The database says no.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Which SQL dialect the database speaks, where they differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQLite 3.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+}
+
+impl Dialect {
+    /// Fills the places of a statement where the dialects differ.
+    fn write(self, sql: &str) -> String {
+        let blob = match self {
+            Self::Sqlite => "BLOB",
+            Self::Postgres => "BYTEA",
+        };
+        let key = match self {
+            Self::Sqlite => "INTEGER NOT NULL PRIMARY KEY",
+            Self::Postgres => "BIGINT NOT NULL PRIMARY KEY",
+        };
+        sql.replace("{blob}", blob).replace("{key}", key)
+    }
+
+    /// Begins a transaction that is going to write.
+    #[must_use]
+    pub(crate) const fn begin_writing(self) -> &'static str {
+        match self {
+            // Taking the write lock at once: a later upgrade from reading can fail.
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN",
+        }
+    }
+}
+
+/// An open database with the current schema; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: AnyPool,
+    dialect: Dialect,
+    url: String,
+}
+
+impl Store {
+    /// Opens the database, creating it (SQLite) and its tables where they are missing.
+    ///
+    /// `url`: `sqlite:FILE`, or a PostgreSQL URL.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was there is unchanged then.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let (dialect, url) = dialect(url)?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(8)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    if dialect == Dialect::Sqlite {
+                        // An acknowledged record must survive a power cut: FULL syncs at each commit.
+                        let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                            PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000";
+                        sqlx::raw_sql(pragmas).execute(&mut *connection).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect(&url)
+            .await?;
+        let store = Self { pool, dialect, url };
+        migrations::run(&store).await?;
+        Ok(store)
+    }
+
+    /// Connections for everything but the audit log, the ledger and the roll-ups, which
+    /// only the writer changes.
+    #[must_use]
+    pub const fn pool(&self) -> &AnyPool {
+        &self.pool
+    }
+
+    /// The dialect of this database.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The database without what may be secret.
+    pub(crate) fn shown(&self) -> String {
+        self.file().unwrap_or("PostgreSQL").to_owned()
+    }
+
+    /// The file of an SQLite database.
+    pub(crate) fn file(&self) -> Option<&str> {
+        let rest = self.url.strip_prefix("sqlite://")?;
+        rest.split('?').next()
+    }
+}
+
+fn dialect(url: &str) -> Result<(Dialect, String), StoreError> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok((Dialect::Postgres, url.to_owned()));
+    }
+    let Some(file) = url.strip_prefix("sqlite:") else {
+        // Without what may be a password.
+        let scheme = url.split(':').next().unwrap_or_default();
+        return Err(StoreError::UnknownDatabase(scheme.to_owned()));
+    };
+    let file = file.strip_prefix("//").unwrap_or(file);
+    if file.contains(":memory:") {
+        return Err(StoreError::UnknownDatabase("sqlite::memory:".to_owned()));
+    }
+    let mode = if file.contains('?') { "" } else { "?mode=rwc" };
+    Ok((Dialect::Sqlite, format!("sqlite://{file}{mode}")))
+}

@@ -1,0 +1,44 @@
+//! At most one writer per database.
+
+use std::fs::{File, TryLockError};
+
+use sqlx::{AnyConnection, Row as _};
+
+use super::Store;
+
+/// Held for as long as the process writes; the operating system or the database server
+/// takes it back when the process dies.
+#[derive(Debug)]
+pub(crate) struct Lock(#[expect(dead_code, reason = "held, not read")] Option<File>);
+
+/// Key of the advisory lock in PostgreSQL: `sekisho` as a number.
+const ADVISORY_KEY: i64 = 0x0073_656b_6973_686f;
+
+impl Lock {
+    /// Takes the lock on behalf of `connection`; `None`: somebody else has it.
+    pub(crate) async fn take(
+        store: &Store,
+        connection: &mut AnyConnection,
+    ) -> Result<Option<Self>, sqlx::Error> {
+        let Some(database) = store.file() else {
+            let sql = "SELECT CASE WHEN pg_try_advisory_lock($1) THEN 1 ELSE 0 END AS taken";
+            let row = sqlx::query(sql)
+                .bind(ADVISORY_KEY)
+                .fetch_one(connection)
+                .await?;
+            let taken: i32 = row.try_get("taken")?;
+            return Ok((taken == 1).then_some(Self(None)));
+        };
+        let mut options = File::options();
+        let file = options
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(format!("{database}.lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(Some(file)))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+}

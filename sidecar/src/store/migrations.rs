@@ -1,0 +1,51 @@
+//! Versions of the schema. Each runs once, in one transaction with its number.
+
+use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+
+use super::{Store, StoreError};
+
+/// The tables of version 1, module by module.
+const VERSION_1: &[&str] = &[
+    crate::log::tables::DDL,
+    crate::ledger::tables::DDL,
+    crate::usage::DDL,
+    super::people::DDL,
+    super::keys::DDL,
+    super::issuer_keys::DDL,
+];
+
+/// Every version, oldest first.
+const VERSIONS: &[&[&str]] = &[VERSION_1];
+
+pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
+    let mut connection = store.pool().acquire().await?;
+    let table = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY)";
+    sqlx::query(table).execute(&mut *connection).await?;
+    let mut transaction = connection
+        .begin_with(store.dialect().begin_writing())
+        .await?;
+    let newest = "SELECT COALESCE(MAX(version), 0) AS version FROM schema_version";
+    let row = sqlx::query(newest).fetch_one(&mut *transaction).await?;
+    let found: i64 = row.try_get("version")?;
+    let known = i64::try_from(VERSIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(StoreError::NewerSchema { found, known });
+    }
+    for (version, modules) in (1i64..).zip(VERSIONS) {
+        if version <= found {
+            continue;
+        }
+        for ddl in *modules {
+            let ddl = store.dialect().write(ddl);
+            sqlx::raw_sql(AssertSqlSafe(ddl))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        sqlx::query("INSERT INTO schema_version (version) VALUES ($1)")
+            .bind(version)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! The one writer of audit log, ledger and roll-ups.
+//!
+//! Natural group commit: while one transaction is being synced, batches gather; the next
+//! transaction takes them all. Nothing is acknowledged before its transaction is durable,
+//! and after a failed commit nothing is acknowledged ever again.
+
+mod batch;
+mod core;
+mod recent;
+mod task;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ed25519_dalek::SigningKey;
+use sekisho_domain::Policy;
+use sekisho_link::v1;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::Clock;
+use crate::ledger::{HolderId, UnknownTimeZone, VmId};
+use crate::log::Malformed;
+use crate::store::{Store, StoreError};
+use batch::Batch;
+use core::Core;
+
+/// How long leases live after the last batch of their VM, milliseconds.
+pub const LEASE_TTL_MILLIS: u64 = 10_000;
+
+/// Batches that wait for the writer before senders have to wait themselves.
+const QUEUE: usize = 1024;
+
+/// Why the writer cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The database failed.
+    #[error("the log and the ledger cannot be loaded")]
+    Database(#[from] sqlx::Error),
+    /// The policy's time zone.
+    #[error(transparent)]
+    TimeZone(#[from] UnknownTimeZone),
+    /// The stored tree is damaged; `sekisho audit verify` says more.
+    #[error("the stored tree of the log is damaged: run `sekisho audit verify`")]
+    Tree(#[from] crate::log::tree::NotATree),
+    /// The log has more or fewer records than its tree says.
+    #[error("the log has {records} records, its tree {size}: run `sekisho audit verify`")]
+    Records {
+        /// Rows of the log.
+        records: u64,
+        /// Size of the tree.
+        size: u64,
+    },
+    /// Another process writes to this database.
+    #[error("another sidecar writes to this database (`{0}`)")]
+    Taken(String),
+    /// The folder of checkpoints.
+    #[error("the folder of checkpoints `{folder}` cannot be used")]
+    Checkpoints {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The operating system has no randomness.
+    #[error("no random bytes for the name of the log")]
+    Random,
+}
+
+/// The writer has stopped; nothing more will be acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the writer has stopped")]
+pub struct WriterGone;
+
+/// Why a batch was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Something in it is not what it should be; nothing of it was taken.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// Its stream's holder is no longer known: the VM was silent for too long. Nothing of
+    /// it was taken; a new stream makes a new holder.
+    #[error("the holder's leases have expired")]
+    Expired,
+    /// See [`WriterGone`].
+    #[error(transparent)]
+    Gone(#[from] WriterGone),
+}
+
+/// Who sends a batch: one stream of one VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Holder of the stream's leases.
+    pub holder: HolderId,
+    /// The VM behind it.
+    pub vm: VmId,
+    /// Whether it decides by budgets.
+    pub leasing: bool,
+}
+
+/// Speaks to the writer; cheap to clone. The writer stops when the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    requests: mpsc::Sender<Request>,
+    poison: watch::Receiver<Option<Arc<str>>>,
+    origin: Arc<str>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Apply(Box<Batch>, oneshot::Sender<Result<v1::Down, ApplyError>>),
+    Disconnect(HolderId),
+    Tick(oneshot::Sender<()>),
+}
+
+impl Writer {
+    /// Takes over log and ledger of `store` and begins to write.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(
+        store: Store,
+        policy: Arc<Policy>,
+        clock: Clock,
+        log_key: SigningKey,
+        checkpoint_dir: Option<PathBuf>,
+    ) -> Result<Self, StartError> {
+        let core = Core::load(&store, policy, &clock, log_key, checkpoint_dir).await?;
+        let origin = core.origin().into();
+        let (requests, received) = mpsc::channel(QUEUE);
+        let (poisoned, poison) = watch::channel(None);
+        tokio::spawn(task::run(core, clock, received, poisoned));
+        Ok(Self {
+            requests,
+            poison,
+            origin,
+        })
+    }
+
+    /// Applies a batch of `session`; returns its acknowledgement once all of it is durable.
+    ///
+    /// # Errors
+    /// [`ApplyError`]; nothing of the batch has been taken then, unless the writer is gone:
+    /// then nobody knows.
+    pub async fn apply(&self, session: &Session, up: v1::Up) -> Result<v1::Down, ApplyError> {
+        // Parsing and hashing is done here, on the session's task.
+        let batch = Box::new(Batch::read(*session, up)?);
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Apply(batch, answer);
+        self.requests.send(request).await.map_err(|_| WriterGone)?;
+        answered.await.map_err(|_| WriterGone)?
+    }
+
+    /// The session's stream is closed.
+    pub fn disconnect(&self, holder: HolderId) {
+        if let Err(mpsc::error::TrySendError::Full(request)) =
+            self.requests.try_send(Request::Disconnect(holder))
+        {
+            let requests = self.requests.clone();
+            tokio::spawn(async move { requests.send(request).await });
+        }
+    }
+
+    /// Does at once what is due from time to time: ends the calls of silent VMs, takes
+    /// leases of past windows back, makes a checkpoint.
+    ///
+    /// # Errors
+    /// [`WriterGone`].
+    pub async fn tick(&self) -> Result<(), WriterGone> {
+        let (done, answered) = oneshot::channel();
+        let tick = Request::Tick(done);
+        self.requests.send(tick).await.map_err(|_| WriterGone)?;
+        answered.await.map_err(|_| WriterGone)
+    }
+
+    /// Waits until the writer fails; returns why. The process must then exit: what was not
+    /// acknowledged is in doubt, and only a new start reads what is true.
+    pub async fn poisoned(&self) -> Arc<str> {
+        let mut poison = self.poison.clone();
+        match poison.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_else(|| "stopped".into()),
+            Err(_) => "the writer has stopped".into(),
+        }
+    }
+
+    /// The name of the log, also of its key.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+}

@@ -1,0 +1,520 @@
+//! What the writer owns, and one transaction of it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ed25519_dalek::SigningKey;
+use sekisho_domain::{
+    AuditMode, AuditRecord, Micros, Outcome, Policy, RecordId, RecordKind, UnixMillis, UsageSource,
+};
+use sekisho_link::v1;
+use sqlx::{AnyConnection, Row as _};
+
+use super::batch::Batch;
+use super::recent::{Memory, Recent};
+use super::{ApplyError, LEASE_TTL_MILLIS, Session, StartError};
+use crate::clock::Clock;
+use crate::ledger::{self, Admit, HolderId, Ledger, VmId};
+use crate::log::checkpoint::{Checkpoint, origin};
+use crate::log::entry::Facts;
+use crate::log::export::Export;
+use crate::log::tables::{self, Appended};
+use crate::log::tree::Tree;
+use crate::log::{Malformed, Recorded};
+use crate::store::{Dialect, Lock, Store};
+use crate::usage::{self, Figures, Place};
+
+/// Why the writer must stop.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Poison {
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+    #[error("another sidecar has taken this log over")]
+    TakenOver,
+    #[error("a checkpoint could not be exported")]
+    Export(#[source] std::io::Error),
+    #[error("a record of the log cannot be read")]
+    Record(#[from] Malformed),
+    #[error("a record cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Log, ledger and their connection.
+pub(super) struct Core {
+    connection: AnyConnection,
+    dialect: Dialect,
+    _lock: Lock,
+    policy: Arc<Policy>,
+    key: SigningKey,
+    export: Option<Export>,
+    origin: String,
+    epoch: i64,
+    ledger: Ledger,
+    tree: Tree,
+    checkpointed: u64,
+    recent: Recent,
+    facts: HashMap<RecordId, Facts>,
+    warned: HashSet<&'static str>,
+}
+
+/// What one transaction adds.
+#[derive(Default)]
+struct Work {
+    rows: Vec<Appended>,
+    sums: BTreeMap<Place, Figures>,
+    refusals_dropped: u64,
+    /// Records that the log has, of those that memory is in doubt about.
+    known: HashSet<(RecordId, i64)>,
+}
+
+impl Core {
+    pub(super) async fn load(
+        store: &Store,
+        policy: Arc<Policy>,
+        clock: &Clock,
+        key: SigningKey,
+        checkpoints: Option<PathBuf>,
+    ) -> Result<Self, StartError> {
+        let mut ledger = Ledger::new(&policy)?;
+        let export = checkpoints
+            .map(|folder| {
+                Export::open(folder.clone())
+                    .map_err(|source| StartError::Checkpoints { folder, source })
+            })
+            .transpose()?;
+        let mut connection = store.pool().acquire().await?.detach();
+        let lock = Lock::take(store, &mut connection).await?;
+        let Some(lock) = lock else {
+            return Err(StartError::Taken(store.shown()));
+        };
+        let now = clock.now();
+        begin(&mut connection, store.dialect()).await?;
+        if tables::tree(&mut connection).await?.is_none() {
+            let mut instance = [0u8; 4];
+            getrandom::fill(&mut instance).map_err(|_| StartError::Random)?;
+            let origin = origin(&policy.organisation, instance);
+            tables::found(&mut connection, &origin).await?;
+        }
+        tables::take_over(&mut connection).await?;
+        let row = tables::tree(&mut connection)
+            .await?
+            .ok_or(sqlx::Error::RowNotFound)?;
+        let tree = Tree::from_stored(row.size, &row.roots)?;
+        let records = tables::records(&mut connection).await?;
+        if records != row.size {
+            let size = row.size;
+            return Err(StartError::Records { records, size });
+        }
+        ledger::tables::save_terms(&mut connection, &policy.budgets, row.size).await?;
+        ledger::tables::load(&mut connection, &mut ledger, now).await?;
+        let facts = open_facts(&mut connection).await?;
+        let checkpointed = tables::newest_checkpoint(&mut connection).await?;
+        commit(&mut connection).await?;
+        if let Some(contradiction) = ledger.contradiction() {
+            tracing::error!(%contradiction, "the ledger contradicts itself");
+        }
+        Ok(Self {
+            connection,
+            dialect: store.dialect(),
+            _lock: lock,
+            policy,
+            key,
+            export,
+            origin: row.origin,
+            epoch: row.epoch,
+            ledger,
+            tree,
+            checkpointed,
+            recent: Recent::new(now),
+            facts,
+            warned: HashSet::new(),
+        })
+    }
+
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    pub(super) fn disconnect(&mut self, holder: HolderId) {
+        self.ledger.disconnect(holder);
+    }
+
+    /// Applies batches, in order, in one transaction.
+    pub(super) async fn apply(
+        &mut self,
+        batches: Vec<Batch>,
+        now: UnixMillis,
+    ) -> Result<Vec<Result<v1::Down, ApplyError>>, Poison> {
+        let mut work = Work::default();
+        self.prepare(&batches, &mut work, now).await?;
+        let mut answers = Vec::with_capacity(batches.len());
+        for batch in batches {
+            answers.push(self.batch(batch, &mut work, now));
+        }
+        self.commit(work).await?;
+        Ok(answers)
+    }
+
+    /// Reads whatever the decisions need and memory does not have.
+    async fn prepare(
+        &mut self,
+        batches: &[Batch],
+        work: &mut Work,
+        now: UnixMillis,
+    ) -> Result<(), Poison> {
+        let mut doubtful = Vec::new();
+        let mut windows = HashSet::new();
+        for batch in batches {
+            for record in &batch.records {
+                if self.recent.ask(record.id, record.kind, now) == Memory::Doubtful {
+                    doubtful.push(record.id);
+                }
+                let facts = self.facts.get(&record.id);
+                let (department, at) = match facts {
+                    Some(facts) => (facts.department.as_str(), facts.at),
+                    None => (record.index.department.as_deref().unwrap_or(""), record.at),
+                };
+                windows.extend(self.ledger.windows_of(department, at, &record.asked));
+                if let Some(call) = self.ledger.open_call(&record.id) {
+                    windows.extend(call.held.iter().map(|held| held.key));
+                }
+            }
+            for demand in batch.requests.iter().flat_map(|request| &request.demands) {
+                let index = self.ledger.index(&demand.budget);
+                let window = index.and_then(|index| self.ledger.window_at(index, now));
+                windows.extend(window.map(|(key, _)| key));
+            }
+        }
+        doubtful.sort();
+        doubtful.dedup();
+        work.known = tables::known(&mut self.connection, &doubtful)
+            .await?
+            .into_iter()
+            .collect();
+        ledger::tables::load_windows(&mut self.connection, &mut self.ledger, windows).await?;
+        Ok(())
+    }
+
+    fn batch(
+        &mut self,
+        batch: Batch,
+        work: &mut Work,
+        now: UnixMillis,
+    ) -> Result<v1::Down, ApplyError> {
+        let session = batch.session;
+        if batch.first {
+            let leasing = session.leasing;
+            self.ledger
+                .connect(session.holder, session.vm, leasing, now);
+        } else if !self.ledger.is_live(session.holder) {
+            return Err(ApplyError::Expired);
+        }
+        self.ledger.seen(session.vm, now);
+        let mut down = v1::Down {
+            ack: batch.seq,
+            ..v1::Down::default()
+        };
+        for record in batch.records {
+            let id = record.id;
+            if !self.record(record, &session, work, now) {
+                down.refused.push(id.0.to_vec().into());
+            }
+        }
+        for holder in batch.gone {
+            // Nobody can take another VM's leases away.
+            if self.ledger.vm_of(holder) == Some(session.vm) {
+                self.ledger.gone(holder);
+            }
+        }
+        for lease in batch.returns {
+            let (budget, start) = (lease.budget.as_str(), lease.window_start);
+            self.ledger
+                .give_back(session.holder, budget, start, lease.amount);
+        }
+        for request in batch.requests {
+            down.lease_answers.push(self.lease(&session, &request, now));
+        }
+        work.refusals_dropped += batch.refusals_dropped;
+        Ok(down)
+    }
+
+    fn lease(
+        &mut self,
+        session: &Session,
+        request: &v1::LeaseRequest,
+        now: UnixMillis,
+    ) -> v1::LeaseAnswer {
+        let demands: Vec<(&str, u64)> = request
+            .demands
+            .iter()
+            .map(|demand| (demand.budget.as_str(), demand.amount))
+            .collect();
+        let mut answer = v1::LeaseAnswer {
+            id: request.id,
+            ..v1::LeaseAnswer::default()
+        };
+        match self.ledger.grant(session.holder, &demands, now) {
+            Ok(grants) => {
+                let lease = |grant: ledger::Grant| v1::Lease {
+                    budget: grant.budget.0,
+                    window_start: grant.window.start.0,
+                    window_end: grant.window.end.0,
+                    amount: grant.amount,
+                    limit: grant.limit,
+                    remaining: grant.remaining,
+                };
+                answer.leases = grants.into_iter().map(lease).collect();
+            }
+            Err(exhausted) => {
+                answer.exhausted = Some(v1::Exhausted {
+                    budget: exhausted.budget.0,
+                    window_end: exhausted.window_end.0,
+                    limit: exhausted.limit,
+                    remaining: exhausted.remaining,
+                });
+            }
+        }
+        answer
+    }
+
+    /// Takes a record in; `false`: an admit that must not go on.
+    fn record(
+        &mut self,
+        record: Recorded,
+        session: &Session,
+        work: &mut Work,
+        now: UnixMillis,
+    ) -> bool {
+        let known = match self.recent.ask(record.id, record.kind, now) {
+            Memory::Known => true,
+            Memory::New => false,
+            Memory::Doubtful => {
+                let kind = tables::kind_number(record.kind);
+                work.known.contains(&(record.id, kind))
+            }
+        };
+        if known {
+            return true;
+        }
+        match record.kind {
+            RecordKind::Admit => self.admit(record, session.vm, work),
+            RecordKind::Complete => {
+                self.complete(record, work, now);
+                true
+            }
+            RecordKind::Refuse => {
+                if self.ledger.cancel(&record.id, now) {
+                    self.facts.remove(&record.id);
+                }
+                self.sum(work, &record.facts(), |figures| figures.refused += 1);
+                self.append(record, None, None, work);
+                true
+            }
+        }
+    }
+
+    fn admit(&mut self, record: Recorded, vm: VmId, work: &mut Work) -> bool {
+        let facts = record.facts();
+        let mut apis = self.policy.apis.iter();
+        let api = apis.find(|api| api.id.as_str() == facts.api);
+        // A relaxed call is already on its way.
+        let binding = api.is_none_or(|api| api.audit == AuditMode::Strict);
+        let admitted = self.ledger.admit(&Admit {
+            id: record.id,
+            vm,
+            department: &facts.department,
+            at: facts.at,
+            asked: &record.asked,
+            worst_cost: facts.cost(&self.policy, &facts.worst, facts.worst_cost),
+            worst: facts.worst,
+            binding,
+        });
+        if let Err(not_covered) = admitted {
+            tracing::warn!(record = %record.id, %not_covered, "an admit is refused");
+            return false;
+        }
+        self.facts.insert(record.id, facts);
+        self.append(record, None, None, work);
+        true
+    }
+
+    fn complete(&mut self, record: Recorded, work: &mut Work, now: UnixMillis) {
+        let admitted = self.facts.remove(&record.id);
+        let facts = admitted.unwrap_or_else(|| record.facts());
+        let (usage, cost) = facts.charged(&self.policy, record.usage, record.cost);
+        if record.cost.is_some_and(|stated| stated != cost) && self.warned.insert("cost") {
+            tracing::warn!(
+                record = %record.id, stated = ?record.cost, charged = %cost,
+                "a gateway's cost differs from the price book's, which is charged; said once"
+            );
+        }
+        let charges = match self.ledger.complete(&record.id, &usage, cost, now) {
+            Some(charges) => charges,
+            None => {
+                tracing::warn!(record = %record.id, "a call ended that was never admitted");
+                let department = &facts.department;
+                self.ledger
+                    .complete_unadmitted(department, facts.at, &usage, cost)
+            }
+        };
+        for charge in charges.iter().filter(|charge| charge.excess > 0) {
+            tracing::warn!(
+                record = %record.id, budget = %charge.budget, excess = charge.excess,
+                "a call used more than was reserved for it"
+            );
+        }
+        self.sum(work, &facts, |figures| {
+            figures.requests += 1;
+            figures.input_tokens = figures.input_tokens + usage.input;
+            figures.output_tokens = figures.output_tokens + usage.output;
+            figures.cost_micros = figures.cost_micros + cost;
+        });
+        let charges = tables::charges_json(&charges);
+        self.append(record, Some(cost), charges, work);
+    }
+
+    fn sum(&self, work: &mut Work, facts: &Facts, add: impl FnOnce(&mut Figures)) {
+        let place = Place {
+            day: self.ledger.calendar().day(facts.at).to_string(),
+            department: facts.department.clone(),
+            user: facts.user.clone(),
+            api: facts.api.clone(),
+            model: facts.model.clone(),
+        };
+        add(work.sums.entry(place).or_default());
+    }
+
+    fn append(
+        &mut self,
+        recorded: Recorded,
+        cost: Option<Micros>,
+        charges: Option<String>,
+        work: &mut Work,
+    ) {
+        self.recent.insert(recorded.id, recorded.kind);
+        let seq = self.tree.size();
+        self.tree.push(recorded.leaf);
+        work.rows.push(Appended {
+            seq,
+            recorded,
+            cost,
+            charges,
+        });
+    }
+
+    async fn commit(&mut self, work: Work) -> Result<(), Poison> {
+        let touched = self.ledger.take_touched();
+        if work.rows.is_empty() && touched.is_empty() && work.refusals_dropped == 0 {
+            return Ok(());
+        }
+        let connection = &mut self.connection;
+        begin(connection, self.dialect).await?;
+        tables::append(connection, &work.rows).await?;
+        ledger::tables::save(connection, &self.ledger, &touched).await?;
+        let sums: Vec<(Place, Figures)> = work.sums.into_iter().collect();
+        usage::add(connection, &sums).await?;
+        let dropped = work.refusals_dropped;
+        if !tables::save_tree(connection, &self.tree, self.epoch, dropped).await? {
+            return Err(Poison::TakenOver);
+        }
+        commit(connection).await?;
+        Ok(())
+    }
+
+    /// What is due from time to time.
+    pub(super) async fn tick(&mut self, now: UnixMillis) -> Result<(), Poison> {
+        let mut work = Work::default();
+        for vm in self.ledger.silent(now, LEASE_TTL_MILLIS) {
+            for id in self.ledger.expire(vm) {
+                self.unknown_end(id, &mut work, now).await?;
+            }
+        }
+        self.ledger.sweep(now);
+        self.recent.rotate(now);
+        self.commit(work).await?;
+        self.checkpoint(now).await
+    }
+
+    /// Ends a call whose VM fell silent: nobody knows how, so at its worst.
+    async fn unknown_end(
+        &mut self,
+        id: RecordId,
+        work: &mut Work,
+        now: UnixMillis,
+    ) -> Result<(), Poison> {
+        let Some(admit) = tables::admit_of(&mut self.connection, id).await? else {
+            self.ledger.cancel(&id, now);
+            return Ok(());
+        };
+        let held = self.ledger.open_call(&id).map(|call| call.held.clone());
+        let windows = held.into_iter().flatten().map(|held| held.key);
+        ledger::tables::load_windows(&mut self.connection, &mut self.ledger, windows).await?;
+        let mut record: AuditRecord<'_> = serde_json::from_slice(&admit)?;
+        let facts = self.facts.get(&id).cloned().unwrap_or_default();
+        record.kind = RecordKind::Complete;
+        record.at = now;
+        record.outcome = Some(Outcome::Unknown);
+        record.usage = Some(facts.worst);
+        record.usage_source = Some(UsageSource::Estimated);
+        record.cost_micros = Some(facts.cost(&self.policy, &facts.worst, facts.worst_cost));
+        record.duration_millis = Some(now.since(facts.at));
+        let body = serde_json::to_vec(&record)?;
+        let end = Recorded::read(RecordKind::Complete, id, body.into())?;
+        tracing::warn!(record = %id, "the gateway of an open call is silent; charged at its worst");
+        self.complete(end, work, now);
+        Ok(())
+    }
+
+    /// Signs what is durable, if there is anything new, and keeps it in both places.
+    async fn checkpoint(&mut self, now: UnixMillis) -> Result<(), Poison> {
+        if self.tree.size() == self.checkpointed {
+            return Ok(());
+        }
+        let checkpoint = Checkpoint::of(&self.origin, &self.tree);
+        let note = checkpoint.sign(&self.key);
+        let connection = &mut self.connection;
+        tables::save_checkpoint(connection, checkpoint.size, now.0, &note).await?;
+        if let Some(export) = self.export.clone() {
+            let appended = tokio::task::spawn_blocking(move || export.append(&note, now));
+            appended
+                .await
+                .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+                .map_err(Poison::Export)?;
+        }
+        self.checkpointed = checkpoint.size;
+        Ok(())
+    }
+}
+
+async fn begin(connection: &mut AnyConnection, dialect: Dialect) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(dialect.begin_writing())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn commit(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql("COMMIT").execute(connection).await?;
+    Ok(())
+}
+
+/// What open calls will be charged by, from their admits.
+async fn open_facts(
+    connection: &mut AnyConnection,
+) -> Result<HashMap<RecordId, Facts>, StartError> {
+    let sql = "SELECT audit_entries.record_id AS record_id, body FROM audit_entries \
+        JOIN ledger_calls ON ledger_calls.record_id = audit_entries.record_id \
+        WHERE audit_entries.kind = 1";
+    let mut facts = HashMap::new();
+    for row in sqlx::query(sql).fetch_all(connection).await? {
+        let (id, body): (Vec<u8>, Vec<u8>) = (row.try_get("record_id")?, row.try_get("body")?);
+        let read = RecordId::from_slice(&id)
+            .and_then(|id| Recorded::read(RecordKind::Admit, id, body.into()).ok());
+        match read {
+            Some(admit) => facts.insert(admit.id, admit.facts()),
+            None => continue,
+        };
+    }
+    Ok(facts)
+}

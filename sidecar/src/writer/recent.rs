@@ -1,0 +1,102 @@
+//! Which records are in the log, as far as memory can say.
+
+use std::collections::HashSet;
+
+use sekisho_domain::{RecordId, RecordKind, UnixMillis};
+
+/// How far the clocks of gateways may be off, milliseconds.
+const SLACK: u64 = 60_000;
+
+/// Records that were appended lately. A record id tells when its call arrived (UUID
+/// version 7), so whatever is younger than this memory and not in it is new.
+#[derive(Debug)]
+pub(super) struct Recent {
+    /// Everything appended since then is here.
+    since: UnixMillis,
+    began: UnixMillis,
+    current: HashSet<(RecordId, RecordKind)>,
+    former: HashSet<(RecordId, RecordKind)>,
+}
+
+/// What memory says about a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// It is in the log.
+    Known,
+    /// It is not.
+    New,
+    /// Only the database knows.
+    Doubtful,
+}
+
+impl Recent {
+    pub(super) fn new(now: UnixMillis) -> Self {
+        Self {
+            since: now,
+            began: now,
+            current: HashSet::new(),
+            former: HashSet::new(),
+        }
+    }
+
+    pub(super) fn ask(&self, id: RecordId, kind: RecordKind, now: UnixMillis) -> Memory {
+        let record = (id, kind);
+        if self.current.contains(&record) || self.former.contains(&record) {
+            return Memory::Known;
+        }
+        let arrived = arrival(id);
+        if arrived > self.since.0.saturating_add(SLACK) && arrived <= now.0.saturating_add(SLACK) {
+            Memory::New
+        } else {
+            Memory::Doubtful
+        }
+    }
+
+    pub(super) fn insert(&mut self, id: RecordId, kind: RecordKind) {
+        self.current.insert((id, kind));
+    }
+
+    /// Forgets what is too old to be asked for without doubt.
+    pub(super) fn rotate(&mut self, now: UnixMillis) {
+        if now.since(self.began) > 2 * SLACK {
+            self.since = self.began;
+            self.began = now;
+            self.former = std::mem::take(&mut self.current);
+        }
+    }
+}
+
+/// The time in the first 48 bits (RFC 9562, section 5.7).
+fn arrival(id: RecordId) -> u64 {
+    let [a, b, c, d, e, f, ..] = id.0;
+    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(at: u64) -> RecordId {
+        RecordId::v7(UnixMillis(at), [1; 10])
+    }
+
+    #[test]
+    fn only_what_is_surely_younger_than_memory_is_new() {
+        let start = 1_000_000;
+        let mut recent = Recent::new(UnixMillis(start));
+        let ask = |recent: &Recent, at: u64, now: u64| {
+            recent.ask(id(at), RecordKind::Admit, UnixMillis(now))
+        };
+        assert_eq!(ask(&recent, start + 1, start + 1), Memory::Doubtful);
+        assert_eq!(ask(&recent, start + 60_001, start + 60_001), Memory::New);
+        assert_eq!(ask(&recent, start + 200_000, start + 60_001), Memory::Doubtful);
+        recent.insert(id(start + 1), RecordKind::Admit);
+        assert_eq!(ask(&recent, start + 1, start + 2), Memory::Known);
+        recent.rotate(UnixMillis(start + 120_001));
+        assert_eq!(ask(&recent, start + 1, start + 120_001), Memory::Known);
+        assert_eq!(ask(&recent, start + 90_000, start + 120_001), Memory::New);
+        recent.rotate(UnixMillis(start + 240_002));
+        assert_eq!(ask(&recent, start + 1, start + 240_002), Memory::Doubtful);
+        assert_eq!(ask(&recent, start + 150_000, start + 240_002), Memory::Doubtful);
+    }
+}

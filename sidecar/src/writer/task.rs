@@ -1,0 +1,100 @@
+//! The writer's loop.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::MissedTickBehavior;
+
+use super::core::{Core, Poison};
+use super::{ApplyError, Request, WriterGone};
+use crate::clock::Clock;
+
+/// Most requests of one transaction.
+const MOST: usize = 512;
+
+/// How often checkpoints are made and silent gateways are looked for.
+const PERIOD: Duration = Duration::from_secs(1);
+
+pub(super) async fn run(
+    mut core: Core,
+    clock: Clock,
+    mut requests: mpsc::Receiver<Request>,
+    poison: watch::Sender<Option<Arc<str>>>,
+) {
+    let mut period = tokio::time::interval(PERIOD);
+    period.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut waiting = Vec::with_capacity(MOST);
+    loop {
+        let done = tokio::select! {
+            biased;
+            _ = period.tick() => core.tick(clock.now()).await,
+            count = requests.recv_many(&mut waiting, MOST) => {
+                if count == 0 {
+                    // Everybody has gone: leave a checkpoint of all there is.
+                    if let Err(reason) = core.tick(clock.now()).await {
+                        report(&reason, &poison);
+                    }
+                    return;
+                }
+                serve(&mut core, &clock, &mut waiting).await
+            }
+        };
+        if let Err(reason) = done {
+            report(&reason, &poison);
+            return;
+        }
+    }
+}
+
+async fn serve(core: &mut Core, clock: &Clock, waiting: &mut Vec<Request>) -> Result<(), Poison> {
+    let mut batches = Vec::with_capacity(waiting.len());
+    let mut answers: Vec<oneshot::Sender<_>> = Vec::with_capacity(waiting.len());
+    let (mut left, mut ticks) = (Vec::new(), Vec::new());
+    for request in waiting.drain(..) {
+        match request {
+            Request::Apply(batch, answer) => {
+                batches.push(*batch);
+                answers.push(answer);
+            }
+            Request::Disconnect(holder) => left.push(holder),
+            Request::Tick(done) => ticks.push(done),
+        }
+    }
+    match core.apply(batches, clock.now()).await {
+        Ok(results) => {
+            for (answer, result) in answers.into_iter().zip(results) {
+                // A session that has gone meanwhile will ask again.
+                let _ = answer.send(result);
+            }
+        }
+        Err(reason) => {
+            for answer in answers {
+                let _ = answer.send(Err(ApplyError::Gone(WriterGone)));
+            }
+            return Err(reason);
+        }
+    }
+    // A stream's last batch is always before its end.
+    for holder in left {
+        core.disconnect(holder);
+    }
+    for done in ticks {
+        core.tick(clock.now()).await?;
+        let _ = done.send(());
+    }
+    Ok(())
+}
+
+fn report(reason: &Poison, poison: &watch::Sender<Option<Arc<str>>>) {
+    let mut text = reason.to_string();
+    let mut cause = reason.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    tracing::error!(reason = %text, "nothing is acknowledged any more");
+    poison.send_replace(Some(text.into()));
+}
