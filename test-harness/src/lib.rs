@@ -1,1 +1,3 @@
-//! sekisho-test-harness
+//! Runs the built filters without Envoy, deterministically, for tests.
+
+pub mod host;

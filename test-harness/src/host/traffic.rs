@@ -1,0 +1,367 @@
+//! What tests do to a proxy as client and upstream, and what they can see.
+
+use super::chain::{Frame, From};
+use super::log::LogLine;
+use super::plugin::FailPolicy;
+use super::stream::{Direction, Filter, Iteration, LocalReply, Side, Stream};
+use super::vm::ContextKind;
+use super::{
+    Callback, Headers, Host, HttpVersion, Metric, Outcome, Pause, RequestHead, ResponseFlags,
+    StreamId, Thread, UpstreamRequest, WorkerId,
+};
+
+impl Host {
+    /// A request's headers arrive at a worker. A worker that the host does not have serves a
+    /// chain without filters.
+    pub fn request(&mut self, worker: WorkerId, head: RequestHead) -> StreamId {
+        let id = StreamId(self.world.next_stream);
+        self.world.next_stream += 1;
+        let end = head.end_of_stream;
+        let stream = Stream::new(worker, head, self.world.now);
+        self.world.streams.insert(id, stream);
+        for plugin in self.chain.clone() {
+            if let Some(filter) = self.new_filter(id, plugin, worker)
+                && let Some(stream) = self.world.streams.get_mut(&id)
+            {
+                stream.filters.push(filter);
+            }
+        }
+        self.pass_headers(id, Direction::Request, From::Start, end);
+        self.pump();
+        id
+    }
+
+    /// A plugin's part of a new stream; none if it is dead and open.
+    fn new_filter(&mut self, stream: StreamId, plugin: usize, worker: WorkerId) -> Option<Filter> {
+        let handle = self.handle_for_stream(plugin, worker)?;
+        let dead = self.vm_failed(handle.vm);
+        if dead && self.plugins.get(plugin)?.fail_policy == FailPolicy::FailOpen {
+            return None;
+        }
+        let place = self.world.streams.get(&stream)?.filters.len();
+        let context = if dead {
+            None
+        } else {
+            let kind = ContextKind::Stream {
+                stream,
+                filter: place,
+                root: handle.root,
+            };
+            Some((
+                handle.vm,
+                self.vms
+                    .get_mut(handle.vm)?
+                    .store
+                    .data_mut()
+                    .new_context(kind),
+            ))
+        };
+        Some(Filter {
+            plugin,
+            place: context,
+            root: handle.root,
+            created: false,
+            failed_reply_sent: false,
+            logging: false,
+            request: Side::default(),
+            response: Side::default(),
+        })
+    }
+
+    /// A piece of a request's body arrives. On HTTP/1 the end is a frame of its own.
+    pub fn request_body(&mut self, stream: StreamId, bytes: impl AsRef<[u8]>, end: bool) {
+        let http1 = self.stream_version(stream) == Some(HttpVersion::Http1);
+        self.arrive(stream, Direction::Request, bytes.as_ref(), end, http1);
+    }
+
+    /// A request's trailers arrive. HTTP/1 drops them: only the end of the body is left.
+    pub fn request_trailers(&mut self, stream: StreamId, trailers: Headers) {
+        if self.stream_version(stream) == Some(HttpVersion::Http1) {
+            self.arrive(stream, Direction::Request, &[], true, true);
+        } else {
+            self.arrive_trailers(stream, Direction::Request, trailers);
+        }
+    }
+
+    /// The upstream's headers arrive; `:status` is one of them.
+    pub fn response_headers(&mut self, stream: StreamId, headers: Headers, end: bool) {
+        let Some(state) = self.world.streams.get_mut(&stream) else {
+            return;
+        };
+        // Nothing comes from an upstream that was not asked, or to a request that was answered.
+        if state.ended || state.upstream.is_none() || state.response_headers.is_some() {
+            return;
+        }
+        state.response_headers = Some(headers);
+        state.response.observed_end = end;
+        state
+            .outcome
+            .details
+            .get_or_insert_with(|| "via_upstream".to_owned());
+        self.touch(stream);
+        self.pass_headers(stream, Direction::Response, From::Start, end);
+        self.pump();
+    }
+
+    /// A piece of the upstream's body arrives as HTTP/1 frames it: the end is a frame of its own.
+    pub fn response_body(&mut self, stream: StreamId, bytes: impl AsRef<[u8]>, end: bool) {
+        self.arrive(stream, Direction::Response, bytes.as_ref(), end, true);
+    }
+
+    /// A piece of the upstream's body arrives as HTTP/2 frames it: the last piece is the end.
+    pub fn response_data_frame(&mut self, stream: StreamId, bytes: impl AsRef<[u8]>, end: bool) {
+        self.arrive(stream, Direction::Response, bytes.as_ref(), end, false);
+    }
+
+    /// The upstream's trailers arrive.
+    pub fn response_trailers(&mut self, stream: StreamId, trailers: Headers) {
+        self.arrive_trailers(stream, Direction::Response, trailers);
+    }
+
+    fn arrive(
+        &mut self,
+        stream: StreamId,
+        direction: Direction,
+        bytes: &[u8],
+        end: bool,
+        extra_end: bool,
+    ) {
+        if !bytes.is_empty() || (end && !extra_end) {
+            self.arrive_frame(stream, direction, bytes, end && !extra_end);
+        }
+        if end && extra_end {
+            self.arrive_frame(stream, direction, &[], true);
+        }
+        self.pump();
+    }
+
+    fn arrive_frame(&mut self, stream: StreamId, direction: Direction, bytes: &[u8], end: bool) {
+        self.touch(stream);
+        let Some(half) = self.open_half(stream, direction) else {
+            return;
+        };
+        half.observed_end = end;
+        half.bytes_seen += bytes.len() as u64;
+        self.pass_data(
+            stream,
+            direction,
+            From::Start,
+            Frame::Own(bytes.to_vec()),
+            end,
+        );
+    }
+
+    fn arrive_trailers(&mut self, stream: StreamId, direction: Direction, trailers: Headers) {
+        self.touch(stream);
+        let Some(half) = self.open_half(stream, direction) else {
+            return;
+        };
+        half.observed_end = true;
+        let Some(state) = self.world.streams.get_mut(&stream) else {
+            return;
+        };
+        match direction {
+            Direction::Request => state.request_trailers = Some(trailers),
+            Direction::Response => state.response_trailers = Some(trailers),
+        }
+        self.pass_trailers(stream, direction, From::Start);
+        self.pump();
+    }
+
+    /// A direction into which more can come.
+    fn open_half(
+        &mut self,
+        stream: StreamId,
+        direction: Direction,
+    ) -> Option<&mut super::stream::Half> {
+        let state = self.world.streams.get_mut(&stream)?;
+        let open = match direction {
+            Direction::Request => !state.request_stopped() && !state.request.observed_end,
+            Direction::Response => {
+                !state.ended
+                    && state.upstream.is_some()
+                    && state.response_headers.is_some()
+                    && !state.response.aborted
+                    && !state.response.observed_end
+            }
+        };
+        open.then(|| state.half_mut(direction))
+    }
+
+    /// The client goes away.
+    pub fn abort_client(&mut self, stream: StreamId) {
+        let Some(state) = self.world.streams.get_mut(&stream).filter(|s| !s.ended) else {
+            return;
+        };
+        state.outcome.details = Some("downstream_remote_disconnect".to_owned());
+        state.outcome.flags = ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION;
+        self.reset(stream);
+        self.pump();
+    }
+
+    /// The upstream goes away: 503 before it answered, a cut after.
+    pub fn reset_upstream(&mut self, stream: StreamId) {
+        let Some(state) = self.world.streams.get_mut(&stream) else {
+            return;
+        };
+        if state.ended || state.upstream.is_none() {
+            return;
+        }
+        if state.response_headers.is_some() {
+            state.outcome.details =
+                Some("upstream_reset_after_response_started{protocol_error}".to_owned());
+            state.outcome.flags = ResponseFlags::UPSTREAM_PROTOCOL_ERROR;
+            self.reset(stream);
+        } else {
+            state.outcome.flags = ResponseFlags::UPSTREAM_CONNECTION_TERMINATION;
+            let body = "upstream connect error or disconnect/reset before headers. \
+                        reset reason: connection termination";
+            let reply = LocalReply {
+                status: 503,
+                body: body.as_bytes().to_vec(),
+                details: "upstream_reset_before_response_started{connection_termination}"
+                    .to_owned(),
+                headers: Vec::new(),
+            };
+            self.local_reply(stream, reply);
+        }
+        self.pump();
+    }
+
+    pub(crate) fn touch(&mut self, stream: StreamId) {
+        let now = self.world.now;
+        if let Some(state) = self.world.streams.get_mut(&stream) {
+            state.last_activity = now;
+        }
+    }
+
+    fn stream_version(&self, stream: StreamId) -> Option<HttpVersion> {
+        self.world.streams.get(&stream).map(|state| state.version)
+    }
+
+    /// The request as it left the chain; none while it waits in it or if it was answered there.
+    #[must_use]
+    pub fn upstream(&self, stream: StreamId) -> Option<&UpstreamRequest> {
+        self.world.streams.get(&stream)?.upstream.as_ref()
+    }
+
+    /// What the client has got so far.
+    #[must_use]
+    pub fn outcome(&self, stream: StreamId) -> Option<&Outcome> {
+        self.world.streams.get(&stream).map(|state| &state.outcome)
+    }
+
+    /// The filter for which the stream waits, if it waits for one.
+    #[must_use]
+    pub fn paused(&self, stream: StreamId) -> Option<Pause> {
+        let state = self
+            .world
+            .streams
+            .get(&stream)
+            .filter(|state| !state.ended)?;
+        let stopped = |side: &Side| side.iteration != Iteration::Continue;
+        let response = state
+            .filters
+            .iter()
+            .rev()
+            .find(|filter| stopped(&filter.response));
+        let request = state.filters.iter().find(|filter| stopped(&filter.request));
+        let (filter, response) = match (response, request) {
+            (Some(filter), _) => (filter, true),
+            (None, Some(filter)) => (filter, false),
+            (None, None) => return None,
+        };
+        Some(Pause {
+            plugin: self.plugins.get(filter.plugin)?.name.clone(),
+            response,
+            orphaned: filter.place.is_none_or(|(vm, _)| self.vm_failed(vm)),
+        })
+    }
+
+    /// How often the router had to choose anew because of a filter.
+    #[must_use]
+    pub fn route_cache_clears(&self, stream: StreamId) -> u32 {
+        self.world
+            .streams
+            .get(&stream)
+            .map_or(0, |state| state.route_cache_clears)
+    }
+
+    /// A stream's filter state, by its full key (`wasm.k` for what a filter set as `k`).
+    #[must_use]
+    pub fn filter_state(&self, stream: StreamId, key: &str) -> Option<&[u8]> {
+        self.world
+            .streams
+            .get(&stream)?
+            .filter_state
+            .get(key)
+            .map(Vec::as_slice)
+    }
+
+    /// The worker that serves a stream.
+    #[must_use]
+    pub fn worker(&self, stream: StreamId) -> Option<WorkerId> {
+        self.world.streams.get(&stream).map(|state| state.worker)
+    }
+
+    /// Everything logged so far.
+    #[must_use]
+    pub fn logs(&self) -> &[LogLine] {
+        &self.world.logs
+    }
+
+    /// A metric's value, whichever VM defined it.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<&Metric> {
+        self.world.metrics.get(name)
+    }
+
+    /// All metrics by name.
+    pub fn metrics(&self) -> impl Iterator<Item = (&str, &Metric)> {
+        self.world
+            .metrics
+            .iter()
+            .map(|(name, metric)| (name.as_str(), metric))
+    }
+
+    /// A shared value.
+    #[must_use]
+    pub fn shared_data(&self, vm_id: &str, key: &str) -> Option<&[u8]> {
+        self.world
+            .shared
+            .get(vm_id, key)
+            .map(|(value, _)| value.as_slice())
+    }
+
+    /// The callbacks of a stream, in order, each with its plugin.
+    #[must_use]
+    pub fn callbacks(&self, stream: StreamId) -> Vec<(&str, &Callback)> {
+        let of_stream = self
+            .world
+            .callbacks
+            .iter()
+            .filter(|call| call.stream == Some(stream));
+        of_stream
+            .map(|call| (call.plugin.as_deref().unwrap_or_default(), &call.callback))
+            .collect()
+    }
+
+    /// The callbacks of root contexts, in order, each with its thread and plugin.
+    #[must_use]
+    pub fn root_callbacks(&self) -> Vec<(Thread, &str, &Callback)> {
+        let of_roots = self
+            .world
+            .callbacks
+            .iter()
+            .filter(|call| call.stream.is_none());
+        of_roots
+            .map(|call| {
+                (
+                    call.thread,
+                    call.plugin.as_deref().unwrap_or_default(),
+                    &call.callback,
+                )
+            })
+            .collect()
+    }
+}
