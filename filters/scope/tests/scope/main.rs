@@ -1,6 +1,12 @@
 //! Who may call: every case of `cases.yaml` with both implementations of RS256, and what a
 //! table cannot say.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests may be blunt, what they share as well"
+)]
+
 mod agreement;
 mod directory;
 mod keys;
