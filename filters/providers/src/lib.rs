@@ -17,6 +17,8 @@ mod json;
 mod openai;
 mod operation;
 mod path;
+#[cfg(test)]
+mod recorded;
 mod request;
 mod swar;
 mod usage;

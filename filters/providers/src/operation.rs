@@ -57,6 +57,14 @@ pub struct Operation {
     pub(crate) answer: &'static Answer,
 }
 
+impl Operation {
+    /// Whether its use is counted in tokens. Speech and video are paid per call.
+    #[must_use]
+    pub fn counts_tokens(&self) -> bool {
+        self.modality == Modality::Text && !self.free
+    }
+}
+
 impl std::fmt::Debug for Operation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Operation")

@@ -59,6 +59,7 @@ type Figures = Scanner<Figure, false>;
 /// chunks were cut. An answer that breaks its format is read up to there.
 pub struct UsageMeter {
     answer: &'static Answer,
+    generates: bool,
     framing: Framing,
     tally: Tally,
 }
@@ -110,6 +111,7 @@ impl UsageMeter {
         };
         Self {
             answer,
+            generates: operation.generates,
             framing,
             tally: Tally::default(),
         }
@@ -133,7 +135,7 @@ impl UsageMeter {
     }
 
     /// What the provider reported; the latest figures count. None if it reported
-    /// nothing, or if a stream broke off before it reported the whole.
+    /// nothing or only a part, as when a stream broke off.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         let streamed = match &self.framing {
@@ -141,11 +143,14 @@ impl UsageMeter {
             Framing::Json(scanner) => scanner.is_array(),
             Framing::Sse(_) | Framing::EventStream(_) => true,
         };
-        let complete = match self.answer.complete {
-            Complete::Output => self.tally.has(Figure::Output),
-            Complete::End => self.tally.has(Figure::End),
+        let whole = match self.answer.complete {
+            Complete::Output if streamed || self.generates => {
+                self.tally.has(Figure::Input) && self.tally.has(Figure::Output)
+            }
+            Complete::End if streamed => self.tally.has(Figure::End),
+            _ => true,
         };
-        if streamed && !complete {
+        if !whole {
             return None;
         }
         self.tally.usage()

@@ -42,7 +42,10 @@ fn a_chat_request_yields_what_decisions_need() {
         "max_tokens":16,"max_completion_tokens":32,"n":2,"stream":true,"stream_options":{"include_usage":true}}"#;
     let facts = chat(body).unwrap();
     let span = facts.model_span.clone().unwrap();
-    assert_eq!(&body[span.start as usize..span.end as usize], "\"gpt-4o\"");
+    assert_eq!(
+        &body.as_bytes()[span.start as usize..span.end as usize],
+        b"\"gpt-4o\""
+    );
     assert_eq!(
         facts,
         RequestFacts {

@@ -1,1 +1,462 @@
+use proptest::prelude::*;
+use sekisho_domain::Provider;
+
 use super::*;
+use crate::operations;
+
+const SSE: &str = "text/event-stream; charset=utf-8";
+const JSON: &str = "application/json";
+const FRAMES: &str = "application/vnd.amazon.eventstream";
+
+fn operation(provider: Provider, name: &str) -> &'static Operation {
+    let mut all = operations(provider).iter();
+    all.find(|o| o.name == name).unwrap()
+}
+
+fn chat() -> &'static Operation {
+    operation(Provider::OpenAi, "chat_completions")
+}
+
+fn messages() -> &'static Operation {
+    operation(Provider::Anthropic, "messages")
+}
+
+fn gemini() -> &'static Operation {
+    operation(Provider::Gemini, "stream_generate_content")
+}
+
+fn converse() -> &'static Operation {
+    operation(Provider::Bedrock, "converse_stream")
+}
+
+fn invoke() -> &'static Operation {
+    operation(Provider::Bedrock, "invoke_stream")
+}
+
+fn used(input: u64, output: u64, cached_input: u64) -> Option<Usage> {
+    Some(Usage {
+        input: Tokens(input),
+        output: Tokens(output),
+        cached_input: Tokens(cached_input),
+    })
+}
+
+fn meter_in<'c>(
+    operation: &'static Operation,
+    content_type: &str,
+    chunks: impl Iterator<Item = &'c [u8]>,
+) -> Option<Usage> {
+    let mut meter = UsageMeter::new(operation, content_type.as_bytes());
+    chunks.for_each(|chunk| meter.push(chunk));
+    meter.usage()
+}
+
+/// Meters the answer in chunks of several sizes and at every single cut, none of which
+/// may matter.
+fn meter(
+    operation: &'static Operation,
+    content_type: &str,
+    answer: impl AsRef<[u8]>,
+) -> Option<Usage> {
+    let answer = answer.as_ref();
+    let whole = meter_in(operation, content_type, [answer].into_iter());
+    for size in 1..20 {
+        let cut = meter_in(operation, content_type, answer.chunks(size));
+        assert_eq!(cut, whole, "{size}: {}", String::from_utf8_lossy(answer));
+    }
+    for at in 0..answer.len() {
+        let (a, b) = answer.split_at(at);
+        let cut = meter_in(operation, content_type, [a, b].into_iter());
+        assert_eq!(cut, whole, "{at}: {}", String::from_utf8_lossy(answer));
+    }
+    whole
+}
+
+#[test]
+fn openai_json_reports_usage_at_the_top() {
+    let answer = r#"{"id":"x","choices":[{"message":{"content":"\"usage\":{\"prompt_tokens\":99} } ] {","usage":{"prompt_tokens":7}}}],
+        "usage": {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14,
+        "prompt_tokens_details": {"cached_tokens": 2, "audio_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 1}}}"#;
+    assert_eq!(meter(chat(), JSON, answer), used(11, 3, 2));
+    let azure = operation(Provider::AzureOpenAi, "chat_completions");
+    assert_eq!(
+        meter(azure, "Application/JSON; charset=utf-8", answer),
+        used(11, 3, 2)
+    );
+    assert_eq!(meter(chat(), "", answer), used(11, 3, 2));
+}
+
+#[test]
+fn embeddings_have_input_only() {
+    let answer = r#"{"object":"list","data":[{"embedding":[0.1,-2e-3,"]"]}],"usage":{"prompt_tokens":5,"total_tokens":5}}"#;
+    let embeddings = operation(Provider::OpenAi, "embeddings");
+    assert_eq!(meter(embeddings, JSON, answer), used(5, 0, 0));
+}
+
+#[test]
+fn nothing_reported_is_not_zero_reported() {
+    for answer in [
+        "",
+        "{}",
+        "[]",
+        "null",
+        r#"{"usage":null}"#,
+        r#"{"usage":{}}"#,
+        r#"{"usage":[{"prompt_tokens":1}]}"#,
+        r#"{"usage":{"prompt_tokens":"1"}}"#,
+        r#"{"usage":{"prompt_tokens":-1}}"#,
+        r#"{"usage":{"prompt_tokens":1.5}}"#,
+        r#"{"error":{"message":"no"}}"#,
+        "<html>",
+        r#"{"us\u0061ge":{"prompt_tokens":1}}"#,
+    ] {
+        assert_eq!(meter(chat(), JSON, answer), None, "{answer}");
+    }
+    let zero = r#"{"usage":{"prompt_tokens":0,"completion_tokens":0}}"#;
+    assert_eq!(meter(chat(), JSON, zero), used(0, 0, 0));
+    assert_eq!(meter(chat(), "audio/mpeg", zero), None);
+}
+
+#[test]
+fn an_openai_stream_reports_usage_in_its_last_event() {
+    let answer = concat!(
+        ": hello\n\n",
+        "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}],\"usage\":null}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"content\":\"data: \\\"usage\\\":{\\\"prompt_tokens\\\":1}\"}}]}\n\n",
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":3,\"prompt_tokens_details\":{\"cached_tokens\":2}}}\n\n",
+        "data: [DONE]\n\n",
+    );
+    assert_eq!(meter(chat(), SSE, answer), used(11, 3, 2));
+    for ending in ["\r\n", "\r"] {
+        assert_eq!(
+            meter(chat(), SSE, answer.replace('\n', ending)),
+            used(11, 3, 2)
+        );
+    }
+    let without: String = answer
+        .split_inclusive("\n\n")
+        .filter(|e| !e.contains("[]"))
+        .collect();
+    assert_eq!(meter(chat(), SSE, without), None);
+}
+
+#[test]
+fn data_may_have_many_lines_and_no_space() {
+    let answer = "\u{feff}id: 1\ndata:{\"usage\":\nevent: x\ndata\ndata: {\"prompt_tokens\": 4,\ndata:  \"completion_tokens\":5}}\nretry: 1\n\n";
+    assert_eq!(meter(chat(), SSE, answer), used(4, 5, 0));
+    let other_fields = "dat: {\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\nxdata: {\"usage\":{\"completion_tokens\":1}}\n\n data: {\"usage\":{\"completion_tokens\":1}}\n\ndatax: {\"usage\":{\"completion_tokens\":1}}\n\n";
+    assert_eq!(meter(chat(), SSE, other_fields), None);
+}
+
+#[test]
+fn one_broken_event_does_not_spoil_the_next() {
+    let answer = "data: {\"a\":\"\n\ndata: }}]{\n\ndata: {\"usage\":{\"prompt_tokens\":4,\"completion_tokens\":5}}\n\n";
+    assert_eq!(meter(chat(), SSE, answer), used(4, 5, 0));
+}
+
+#[test]
+fn a_responses_stream_reports_usage_in_the_completed_response() {
+    let responses = operation(Provider::OpenAi, "responses");
+    let answer = concat!(
+        "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\",\"usage\":null}}\n\n",
+        "event: response.output_text.delta\ndata: {\"delta\":\"usage\"}\n\n",
+        "event: response.completed\ndata: {\"response\":{\"output\":[{\"usage\":{\"input_tokens\":9}}],\"usage\":{\"input_tokens\":11,",
+        "\"input_tokens_details\":{\"cached_tokens\":2},\"output_tokens\":3,\"total_tokens\":14}},\"type\":\"response.completed\"}\n\n",
+    );
+    assert_eq!(meter(responses, SSE, answer), used(11, 3, 2));
+    let json = r#"{"id":"r","usage":{"input_tokens":11,"input_tokens_details":{"cached_tokens":2},"output_tokens":3}}"#;
+    assert_eq!(meter(responses, JSON, json), used(11, 3, 2));
+}
+
+const MESSAGE_START: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"content\":[],\"usage\":{\"input_tokens\":11,\"cache_creation_input_tokens\":4,\"cache_read_input_tokens\":2,\"output_tokens\":1}}}\n\n";
+const MESSAGE_DELTA: &str = "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":9}}\n\n";
+
+#[test]
+fn anthropic_output_is_cumulative_and_input_includes_the_cache() {
+    let answer = [
+        MESSAGE_START,
+        "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+        "event: message_delta\ndata: {\"usage\":{\"output_tokens\":5}}\n\n",
+        MESSAGE_DELTA,
+    ];
+    assert_eq!(meter(messages(), SSE, answer.concat()), used(17, 9, 2));
+    let json = r#"{"id":"m","content":[{"text":"x"}],"usage":{"input_tokens":11,"cache_creation_input_tokens":4,"cache_read_input_tokens":2,"output_tokens":9}}"#;
+    assert_eq!(meter(messages(), JSON, json), used(17, 9, 2));
+}
+
+#[test]
+fn a_stream_that_broke_off_before_its_figures_were_final_reports_nothing() {
+    assert_eq!(meter(messages(), SSE, MESSAGE_START), None);
+    let begun = r#"data: {"candidates":[{"content":{}}],"usageMetadata":{"promptTokenCount":11,"candidatesTokenCount":1}}"#;
+    assert_eq!(meter(gemini(), SSE, format!("{begun}\n\n")), None);
+}
+
+const GEMINI: [&str; 2] = [
+    r#"{"candidates":[{"content":{"parts":[{"text":"\"usage\""}]},"index":0}],"usageMetadata":{"promptTokenCount":11,"candidatesTokenCount":1}}"#,
+    r#"{"candidates":[{"content":{"finishReason":"no"},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":11,"toolUsePromptTokenCount":5,"candidatesTokenCount":3,"thoughtsTokenCount":1,"cachedContentTokenCount":2,"promptTokensDetails":[{"tokenCount":99}]}}"#,
+];
+
+#[test]
+fn gemini_counts_thoughts_as_output_in_every_framing() {
+    let [first, last] = GEMINI;
+    let sse = format!("data: {first}\r\n\r\ndata: {last}\r\n\r\n");
+    assert_eq!(meter(gemini(), SSE, sse), used(16, 4, 2));
+    assert_eq!(
+        meter(gemini(), JSON, format!("[{first}\n,\r\n{last}\n]")),
+        used(16, 4, 2)
+    );
+    assert_eq!(meter(gemini(), JSON, format!("[{first}\n,")), None);
+    assert_eq!(meter(gemini(), JSON, last), used(16, 4, 2));
+}
+
+#[test]
+fn a_blocked_gemini_prompt_still_counts() {
+    let answer = r#"data: {"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":8,"totalTokenCount":8}}"#;
+    assert_eq!(meter(gemini(), SSE, format!("{answer}\n\n")), used(8, 0, 0));
+}
+
+/// A frame as AWS describes it.
+fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
+    let mut head = Vec::new();
+    for (name, value) in headers {
+        head.push(u8::try_from(name.len()).unwrap());
+        head.extend(name.as_bytes());
+        head.push(7);
+        head.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
+        head.extend(value.as_bytes());
+    }
+    let total = u32::try_from(16 + head.len() + payload.len()).unwrap();
+    let mut frame = [
+        total.to_be_bytes(),
+        u32::try_from(head.len()).unwrap().to_be_bytes(),
+    ]
+    .concat();
+    frame.extend(crc32fast::hash(&frame).to_be_bytes());
+    frame.extend(head);
+    frame.extend(payload);
+    frame.extend(crc32fast::hash(&frame).to_be_bytes());
+    frame
+}
+
+fn event(kind: &str, payload: &str) -> Vec<u8> {
+    let headers = [
+        (":event-type", kind),
+        (":content-type", JSON),
+        (":message-type", "event"),
+    ];
+    frame(&headers, payload.as_bytes())
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    bytes
+        .chunks(3)
+        .map(|three| {
+            let mut bits = [0; 4];
+            bits[1..=three.len()].copy_from_slice(three);
+            let bits = u32::from_be_bytes(bits);
+            let digit = |n: usize| char::from(ALPHABET[(bits >> (18 - 6 * n)) as usize & 63]);
+            (0..4)
+                .map(|n| if n <= three.len() { digit(n) } else { '=' })
+                .collect::<String>()
+        })
+        .collect()
+}
+
+fn chunk(inner: &str) -> Vec<u8> {
+    let bytes = base64(inner.as_bytes()).replace('/', "\\/");
+    event("chunk", &format!(r#"{{"p":"abcd","bytes":"{bytes}"}}"#))
+}
+
+const METADATA: &str = r#"{"metrics":{"latencyMs":12},"usage":{"inputTokens":11,"outputTokens":3,"totalTokens":20,"cacheReadInputTokens":2,"cacheWriteInputTokens":4}}"#;
+
+#[test]
+fn converse_reports_usage_in_json_and_in_the_metadata_event() {
+    let json = METADATA.replacen(
+        '{',
+        r#"{"output":{"message":{"content":[{"text":"}"}]}},"#,
+        1,
+    );
+    assert_eq!(meter(converse(), JSON, json), used(17, 3, 2));
+    let answer = [
+        event("messageStart", r#"{"role":"assistant"}"#),
+        event(
+            "contentBlockDelta",
+            r#"{"usage":{"inputTokens":99,"outputTokens":99}}"#,
+        ),
+        frame(&[], b""),
+        event("metadata", METADATA),
+    ];
+    assert_eq!(meter(converse(), FRAMES, answer.concat()), used(17, 3, 2));
+}
+
+#[test]
+fn what_a_frame_says_counts_only_if_its_checksums_are_right() {
+    let good = [event("messageStop", "{}"), event("metadata", METADATA)].concat();
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 0x01;
+        let usage = meter_in(converse(), FRAMES, bad.chunks(7));
+        let harmless = (12..event("messageStop", "{}").len()).contains(&at); // nobody looks there
+        assert_eq!(usage.is_some(), harmless, "byte {at}");
+        if harmless {
+            assert_eq!(usage, used(17, 3, 2));
+        }
+    }
+    assert_eq!(meter(converse(), FRAMES, &good[..good.len() - 1]), None);
+}
+
+#[test]
+fn impossible_lengths_end_the_reading() {
+    for (total, headers) in [
+        (0, 0),
+        (15, 0),
+        (16, 1),
+        (u32::MAX, 0),
+        (100, u32::MAX),
+        (25 << 20, 0),
+    ] {
+        let mut answer = [u32::to_be_bytes(total), u32::to_be_bytes(headers)].concat();
+        answer.extend(crc32fast::hash(&answer).to_be_bytes());
+        answer.extend(event("metadata", METADATA));
+        assert_eq!(meter(converse(), FRAMES, answer), None, "{total} {headers}");
+    }
+}
+
+#[test]
+fn a_frame_with_overlong_headers_is_passed_over() {
+    let long = "x".repeat(5000);
+    let odd = frame(
+        &[(":event-type", "metadata"), ("x", &long)],
+        METADATA.as_bytes(),
+    );
+    let after = event(
+        "metadata",
+        r#"{"usage":{"inputTokens":1,"outputTokens":1}}"#,
+    );
+    let answer = [odd, after].concat();
+    assert_eq!(
+        meter_in(converse(), FRAMES, answer.chunks(100)),
+        used(1, 1, 0)
+    );
+    assert_eq!(
+        meter_in(converse(), FRAMES, answer.chunks(1)),
+        used(1, 1, 0)
+    );
+}
+
+#[test]
+fn an_invoke_stream_wraps_the_events_of_its_model() {
+    let inner = |sse: &str| sse.split_once("data: ").unwrap().1.trim().to_owned();
+    let start = chunk(&inner(MESSAGE_START));
+    let text = chunk(r#"{"type":"content_block_delta","delta":{"text":"???>>>~~~"}}"#);
+    let end = chunk(&inner(MESSAGE_DELTA));
+    assert_eq!(
+        meter(invoke(), FRAMES, [&*start, &*text, &*end].concat()),
+        used(17, 9, 2)
+    );
+    assert_eq!(meter(invoke(), FRAMES, [&*start, &*text].concat()), None);
+    let metrics = chunk(
+        r#"{"type":"message_stop","amazon-bedrock-invocationMetrics":{"inputTokenCount":11,"outputTokenCount":8,"cacheReadInputTokenCount":2,"cacheWriteInputTokenCount":4,"invocationLatency":5}}"#,
+    );
+    assert_eq!(
+        meter(invoke(), FRAMES, [start, text, end, metrics].concat()),
+        used(17, 8, 2)
+    );
+}
+
+#[test]
+fn broken_base64_is_read_no_further() {
+    let broken = event("chunk", r#"{"bytes":"eyJ1c2Fn*ZSI6"}"#);
+    let answer = [
+        broken,
+        chunk(r#"{"usage":{"input_tokens":1,"output_tokens":2}}"#),
+    ]
+    .concat();
+    assert_eq!(meter(invoke(), FRAMES, answer), used(1, 2, 0));
+}
+
+#[test]
+fn figures_beyond_reason_do_not_wrap() {
+    let answer = r#"{"usage":{"input_tokens":18446744073709551615,"cache_read_input_tokens":5,"output_tokens":7}}"#;
+    assert_eq!(meter(messages(), JSON, answer), used(u64::MAX, 7, 5));
+    let answer = r#"{"usage":{"input_tokens":1,"output_tokens":18446744073709551616}}"#;
+    assert_eq!(meter(messages(), JSON, answer), None);
+}
+
+fn any_stream() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop::sample::select(vec![
+        "data:",
+        "data: ",
+        "data",
+        "event: x",
+        ":",
+        "\n",
+        "\n\n",
+        "\r",
+        "\r\n",
+        "\r\n\r\n",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"usage\"",
+        "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}",
+        "\"us\\u0061ge\"",
+        "{\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":7}}",
+        "\"response\":",
+        "\"completion_tokens\":3",
+        "\"x\\\"\"",
+        "\"",
+        "12",
+        "null",
+        "[DONE]",
+        "\u{feff}",
+        " ",
+        "関",
+        "data: {\"usage\":{\"completion_tokens\":9}}\n\n",
+        "{\"a\":\"usage\"}",
+        "{\"candidates\":[{\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":3}}",
+    ]);
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat().into_bytes())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn no_cut_changes_the_figures(bytes in any_stream(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..5)) {
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        for (operation, content_type) in [(chat(), SSE), (chat(), JSON), (gemini(), SSE), (gemini(), JSON), (messages(), SSE)] {
+            let whole = meter_in(operation, content_type, [bytes.as_slice()].into_iter());
+            let cut = meter_in(operation, content_type, cuts.windows(2).map(|w| &bytes[w[0]..w[1]]));
+            prop_assert_eq!(cut, whole, "{}", String::from_utf8_lossy(&bytes));
+            prop_assert_eq!(meter_in(operation, content_type, bytes.chunks(1)), whole);
+        }
+    }
+
+    #[test]
+    fn no_cut_changes_the_figures_of_frames(
+        frames in prop::collection::vec(prop_oneof![
+            any::<(u64, u64)>().prop_map(|(i, o)| event("metadata", &format!(r#"{{"usage":{{"inputTokens":{i},"outputTokens":{o}}}}}"#))),
+            any::<u64>().prop_map(|o| chunk(&format!(r#"{{"usage":{{"input_tokens":1,"output_tokens":{o}}}}}"#))),
+            ".{0,40}".prop_map(|text| event("contentBlockDelta", &text)),
+            prop::collection::vec(any::<u8>(), 0..20),
+        ], 0..5),
+        flip in any::<Option<prop::sample::Index>>(),
+        size in 1..40usize,
+    ) {
+        let mut bytes = frames.concat();
+        if let Some(flip) = flip && !bytes.is_empty() {
+            let at = flip.index(bytes.len());
+            bytes[at] ^= 0x10;
+        }
+        let whole = meter_in(invoke(), FRAMES, [bytes.as_slice()].into_iter());
+        prop_assert_eq!(meter_in(invoke(), FRAMES, bytes.chunks(size)), whole);
+        prop_assert_eq!(meter_in(invoke(), FRAMES, bytes.chunks(1)), whole);
+    }
+}
