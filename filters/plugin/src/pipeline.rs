@@ -86,15 +86,16 @@ fn quota(compiled: &Compiled, call: &mut Call) -> Result<(), Denial> {
         return Err(DenialCode::UnknownEndpoint.into());
     };
     let model = sekisho_upstream::offered(api, &call.passage.model)?;
-    let worst = sekisho_quota::worst_case(
-        policy,
-        model,
-        call.passage.request_bytes,
-        call.passage.asked_output,
-        call.passage.choices,
-        call.operation.is_some_and(|operation| operation.generates),
-        call.passage.received,
-    )?;
+    let asked = sekisho_quota::Asked {
+        body_bytes: call.passage.request_bytes,
+        output: call.passage.asked_output,
+        choices: call.passage.choices,
+        counts_tokens: call
+            .operation
+            .is_some_and(|operation| operation.counts_tokens()),
+        generates: call.operation.is_some_and(|operation| operation.generates),
+    };
+    let worst = sekisho_quota::worst_case(policy, model, &asked, call.passage.received)?;
     let department = call.passage.department.as_str().into();
     call.demands = sekisho_quota::demands(policy, &department, &worst);
     call.passage.worst = worst.usage;

@@ -207,8 +207,11 @@ impl ResponseReader {
     /// whole answer, else the worst case. A stream that was cut may have reported a part.
     fn charge(&self, call: &Call, outcome: Outcome) -> (Usage, UsageSource, Micros) {
         let failed = self.status.is_some_and(|status| status >= 400);
+        let uncounted = call
+            .operation
+            .is_some_and(|operation| !operation.counts_tokens());
         let (usage, source) = match self.meter.as_ref().and_then(UsageMeter::usage) {
-            _ if failed => (Usage::default(), UsageSource::Reported),
+            _ if failed || uncounted => (Usage::default(), UsageSource::Reported),
             Some(usage) if outcome == Outcome::Answered => (usage, UsageSource::Reported),
             _ => (call.passage.worst, UsageSource::Estimated),
         };

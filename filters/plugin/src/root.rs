@@ -99,7 +99,9 @@ impl Context for Root {
             return;
         }
         if self.worker.borrow().outbox.durable_at() > UnixMillis::default() {
-            log::warn!("the stream to the sidecar has ended with status {status}: calls are refused");
+            log::warn!(
+                "the stream to the sidecar has ended with status {status}: calls are refused"
+            );
         } else {
             log::debug!("the sidecar cannot be reached: status {status}");
         }

@@ -8,4 +8,4 @@ mod accounts;
 mod worst_case;
 
 pub use accounts::{Accounts, Demand, Grant, HolderId, Reservation, Shortfall, Standing};
-pub use worst_case::{WorstCase, demands, worst_case};
+pub use worst_case::{Asked, WorstCase, demands, worst_case};

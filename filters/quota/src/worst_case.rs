@@ -18,8 +18,23 @@ pub struct WorstCase {
     pub price: Price,
 }
 
-/// Bounds a call. A token is at least one byte of the body, so the body's size bounds the
-/// input; `asked_output`, or else the most that the model can produce, bounds each choice.
+/// What a request asks for, as far as it bounds what a call can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Size of the body: a token is at least one byte of it.
+    pub body_bytes: u64,
+    /// Output limit, tokens.
+    pub output: Option<u64>,
+    /// Number of answers.
+    pub choices: u64,
+    /// Whether the operation is counted in tokens at all.
+    pub counts_tokens: bool,
+    /// Whether it generates output.
+    pub generates: bool,
+}
+
+/// Bounds a call: the body's size bounds its input; the output limit that it asks for, or
+/// else the most that the model can produce, bounds each of its answers.
 ///
 /// # Errors
 /// [`DenialCode::UnboundedCost`] if more output is asked for than the model is said to
@@ -27,28 +42,9 @@ pub struct WorstCase {
 pub fn worst_case(
     policy: &Policy,
     model: &Model,
-    body_bytes: u64,
-    asked_output: Option<u64>,
-    choices: u64,
-    generates: bool,
+    asked: &Asked,
     now: UnixMillis,
 ) -> Result<WorstCase, Denial> {
-    let each = match asked_output {
-        _ if !generates => 0,
-        None => model.max_output_tokens,
-        Some(asked) if asked <= model.max_output_tokens => asked,
-        Some(_) => {
-            let most = model.max_output_tokens;
-            let text = format!("at most {most} output tokens can be asked of this model");
-            return Err(Denial::with(DenialCode::UnboundedCost, text));
-        }
-    };
-    let Some(output) = each.checked_mul(choices) else {
-        return Err(Denial::with(
-            DenialCode::UnboundedCost,
-            "too many choices are asked for",
-        ));
-    };
     let Some(price) = policy.prices.price(&model.price, now) else {
         return Err(Denial::with(
             DenialCode::UnboundedCost,
@@ -56,8 +52,12 @@ pub fn worst_case(
         ));
     };
     let usage = Usage {
-        input: Tokens(body_bytes),
-        output: Tokens(output),
+        input: Tokens(if asked.counts_tokens {
+            asked.body_bytes
+        } else {
+            0
+        }),
+        output: Tokens(most_output(model, asked)?),
         ..Usage::default()
     };
     Ok(WorstCase {
@@ -65,6 +65,21 @@ pub fn worst_case(
         cost: price.cost(&usage),
         price: price.clone(),
     })
+}
+
+fn most_output(model: &Model, asked: &Asked) -> Result<u64, Denial> {
+    let most = model.max_output_tokens;
+    let each = match asked.output {
+        _ if !asked.generates => return Ok(0),
+        None => most,
+        Some(output) if output <= most => output,
+        Some(_) => {
+            let text = format!("at most {most} output tokens can be asked of this model");
+            return Err(Denial::with(DenialCode::UnboundedCost, text));
+        }
+    };
+    each.checked_mul(asked.choices)
+        .ok_or_else(|| Denial::with(DenialCode::UnboundedCost, "too many answers are asked for"))
 }
 
 /// What each budget of the department must hold for a call of this size.
