@@ -57,18 +57,8 @@ pub fn complete(passage: &Passage, ending: &Ending, now: UnixMillis) -> Vec<u8> 
     encode(&record)
 }
 
-/// The record of an admitted call that was refused after all, before it went upstream.
-#[must_use]
-pub fn withdraw(passage: &Passage, denial: &Denial, now: UnixMillis) -> Vec<u8> {
-    let mut record = about(RecordKind::Complete, passage, now).refused(denial);
-    record.outcome = Some(Outcome::Aborted);
-    record.usage = Some(Usage::default());
-    record.usage_source = Some(UsageSource::Reported);
-    record.cost_micros = Some(Micros(0));
-    encode(&record)
-}
-
-/// The record of a call that was refused.
+/// The record of a call that was refused. After an admit it takes that back: the call
+/// never went upstream and nothing is charged.
 #[must_use]
 pub fn refuse(passage: &Passage, denial: &Denial, now: UnixMillis) -> Vec<u8> {
     encode(&about(RecordKind::Refuse, passage, now).refused(denial))

@@ -45,8 +45,6 @@ pub(crate) struct Call {
     pub(crate) demands: Vec<Demand>,
     pub(crate) reservations: Vec<Reservation>,
     pub(crate) price: Option<Price>,
-    /// An admit record has been handed to the outbox.
-    pub(crate) admitted: bool,
 }
 
 /// A call that its filter and the link share: whichever hears first moves it on.

@@ -209,7 +209,6 @@ fn admit(worker: &mut Worker, call: &SharedCall, context: u32, now: UnixMillis) 
             .collect();
         let record_id = shared.passage.record_id;
         worker.record(v1::entry::Kind::Admit, &record_id, record, reservations);
-        shared.admitted = true;
         if shared.strict {
             shared.phase = Phase::Held;
             let held = Held {
@@ -245,18 +244,8 @@ pub(crate) fn refuse(worker: &mut Worker, call: &mut Call, denial: &Denial, now:
         Used(None).write();
     }
     let record_id = call.passage.record_id;
-    if call.admitted {
-        let record = sekisho_audit::withdraw(&call.passage, denial, now);
-        let unused = call
-            .reservations
-            .iter()
-            .map(|held| on_wire(held, 0))
-            .collect();
-        worker.record(v1::entry::Kind::Complete, &record_id, record, unused);
-    } else {
-        let record = sekisho_audit::refuse(&call.passage, denial, now);
-        worker.record(v1::entry::Kind::Refuse, &record_id, record, Vec::new());
-    }
+    let record = sekisho_audit::refuse(&call.passage, denial, now);
+    worker.record(v1::entry::Kind::Refuse, &record_id, record, Vec::new());
     call.reservations.clear();
     call.phase = Phase::Done;
 }
