@@ -43,7 +43,8 @@ pub trait GrpcPeer {
     fn on_message(&mut self, stream: GrpcStreamId, message: &[u8], replies: &mut GrpcReplies);
     /// The filter has no more to send.
     fn on_half_close(&mut self, _stream: GrpcStreamId, _replies: &mut GrpcReplies) {}
-    /// The filter, or the end of its VM, cut the stream.
+    /// The filter cut the stream, or its VM is dead, replaced and used by no request any more: a
+    /// dead VM's streams stay open until then, and what is sent on them reaches nobody.
     fn on_cancel(&mut self, _stream: GrpcStreamId) {}
 }
 

@@ -238,8 +238,20 @@ impl Host {
             }
         };
         *self.threads.get_mut(index)?.handles.get_mut(plugin)? = fresh;
-        self.world.grpc.drop_vm(dead);
+        self.release(dead);
         Some(fresh)
+    }
+
+    /// Cuts the gRPC streams of a dead VM once no plugin and no unfinished stream refers to it. Until
+    /// then its peers see them open, though nobody listens.
+    pub(crate) fn release(&mut self, vm: usize) {
+        let handles = self.threads.iter().flat_map(|thread| &thread.handles);
+        let mut streams = self.world.streams.values().filter(|stream| !stream.ended);
+        let used = handles.into_iter().any(|handle| handle.vm == vm)
+            || streams.any(|s| s.filters.iter().any(|f| f.place.is_some_and(|(v, _)| v == vm)));
+        if !used {
+            self.world.grpc.drop_vm(vm);
+        }
     }
 
     /// The bytes of memory that a plugin's VM has taken on a thread.

@@ -52,6 +52,10 @@ impl Host {
             let Some((vm, context)) = self.place(stream, filter) else {
                 continue;
             };
+            if self.vm_failed(vm) {
+                self.release(vm);
+                continue;
+            }
             self.call(
                 vm,
                 context,
