@@ -1,1 +1,8 @@
-//! Link.
+//! The sidecar's end of Link: sessions over the writer and the snapshot, and the gRPC
+//! service that carries them.
+
+mod server;
+mod session;
+
+pub use server::{LinkAddress, LinkListener, LinkServer};
+pub use session::{Link, LinkError, LinkSession};

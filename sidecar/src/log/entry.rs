@@ -98,6 +98,8 @@ pub struct Recorded {
     pub usage: Option<Usage>,
     /// Cost, if it says.
     pub cost: Option<Micros>,
+    /// HTTP status of the answer, if there was one.
+    pub status: Option<u16>,
     /// What was set aside for the call.
     pub asked: Vec<Asked>,
 }
@@ -137,12 +139,8 @@ impl Recorded {
         if record.kind != kind || record.record_id != id || record.schema != SCHEMA {
             return Err(Malformed::Envelope(id));
         }
-        let (at, index, usage, cost) = (
-            record.at,
-            Index::of(&record),
-            record.usage,
-            record.cost_micros,
-        );
+        let (at, index) = (record.at, Index::of(&record));
+        let (usage, cost, status) = (record.usage, record.cost_micros, record.status);
         Ok(Self {
             kind,
             id,
@@ -152,8 +150,16 @@ impl Recorded {
             index,
             usage,
             cost,
+            status,
             asked: Vec::new(),
         })
+    }
+
+    /// Whether the call was admitted but refused before it went upstream: the completion
+    /// names a denial, and nothing is charged.
+    #[must_use]
+    pub fn is_withdrawn(&self) -> bool {
+        self.kind == RecordKind::Complete && self.index.denial.is_some()
     }
 
     /// What later records of the call are charged by.
@@ -215,15 +221,14 @@ impl Facts {
         }
     }
 
-    /// What the call is charged: the stated usage, or its worst case if none is stated.
+    /// What a call is charged that ended so: what it states, or its worst case if it
+    /// states nothing. An error of the provider costs nothing.
     #[must_use]
-    pub fn charged(
-        &self,
-        policy: &Policy,
-        usage: Option<Usage>,
-        stated: Option<Micros>,
-    ) -> (Usage, Micros) {
-        let usage = usage.unwrap_or(self.worst);
-        (usage, self.cost(policy, &usage, stated))
+    pub fn charged(&self, policy: &Policy, end: &Recorded) -> (Usage, Micros) {
+        let usage = end.usage.unwrap_or(self.worst);
+        if end.status.is_some_and(|status| status >= 400) {
+            return (usage, Micros(0));
+        }
+        (usage, self.cost(policy, &usage, end.cost))
     }
 }

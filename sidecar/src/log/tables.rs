@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Arguments as _, Row as _};
 
 use super::entry::{Index, Recorded};
-use super::tree::{Hash, Tree};
+use super::tree::Tree;
 use crate::ledger::Charge;
 use crate::store::rows::{Rows, from_db, to_db};
 
@@ -307,9 +307,4 @@ pub(crate) async fn save_checkpoint(
         .execute(connection)
         .await?;
     Ok(())
-}
-
-/// A hash column.
-pub(crate) fn hash(bytes: &[u8]) -> Option<Hash> {
-    bytes.try_into().ok()
 }

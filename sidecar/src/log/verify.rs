@@ -1,1 +1,286 @@
-//! Checking the log offline.
+//! Checking the log offline: everything is computed anew from the bodies of the records
+//! and compared with what was stored, signed and exported.
+
+mod books;
+mod checkpoints;
+mod walk;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use ed25519_dalek::VerifyingKey;
+use sekisho_domain::{Policy, RecordId};
+use serde::Serialize;
+use sqlx::Row as _;
+
+use super::checkpoint::CheckpointError;
+use super::export;
+use super::tables;
+use super::tree::Hash;
+use crate::ledger::UnknownTimeZone;
+use crate::store::{Dialect, Store, StoreError};
+
+/// Findings that are listed; the rest is only counted.
+const MOST_FINDINGS: usize = 1000;
+
+/// Why the log cannot be checked at all.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The database.
+    #[error("the database cannot be read")]
+    Database(#[from] sqlx::Error),
+    /// The policy's time zone.
+    #[error(transparent)]
+    TimeZone(#[from] UnknownTimeZone),
+    /// The exported checkpoints.
+    #[error("the exported checkpoints in `{folder}` cannot be read")]
+    Exported {
+        /// Where.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Something that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Place of the record in the log, if it is about one.
+    pub seq: Option<i64>,
+    /// The call, if it is about one and can be read.
+    pub record_id: Option<RecordId>,
+    /// What.
+    pub what: What,
+}
+
+/// What is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// A gap.
+    #[error("records from {from} to {to} are missing")]
+    Missing {
+        /// First.
+        from: i64,
+        /// Last.
+        to: i64,
+    },
+    /// The hash beside a body is not its hash.
+    #[error("its body or its hash was changed")]
+    LeafHash,
+    /// A body that is no record.
+    #[error("its body is not a record: {0}")]
+    Body(String),
+    /// A search column says something else than the body.
+    #[error("its column `{0}` differs from its body")]
+    Column(&'static str),
+    /// The cost is not what the price book says.
+    #[error("charged {stored:?} micros, by the price book {expected:?}")]
+    Cost {
+        /// In the column.
+        stored: Option<i64>,
+        /// Computed.
+        expected: Option<u64>,
+    },
+    /// The charges column is not what was written.
+    #[error("its charges cannot be read")]
+    Charges,
+    /// A charge does not follow from the record.
+    #[error("its charge to budget `{budget}` is {stored:?}, by the record {expected:?}")]
+    Charge {
+        /// Which budget.
+        budget: String,
+        /// In the column.
+        stored: Option<u64>,
+        /// Computed.
+        expected: Option<u64>,
+    },
+    /// A charge to a window that the call was not in.
+    #[error("its charge to budget `{0}` is in another window than the call")]
+    ChargeWindow(String),
+    /// A call ended that was never admitted, or ended twice.
+    #[error("the call ended without being open")]
+    NotOpen,
+    /// A call was admitted twice.
+    #[error("the call was admitted twice")]
+    Twice,
+    /// The stored tree.
+    #[error("the stored tree has {stored} records, the log {records}, or its hashes differ")]
+    Tree {
+        /// Its size.
+        stored: u64,
+        /// Rows.
+        records: u64,
+    },
+    /// There is no stored tree.
+    #[error("the log has no stored tree")]
+    NoTree,
+    /// A checkpoint is none, or not signed by this log's key.
+    #[error("checkpoint in {place}: {error}")]
+    Checkpoint {
+        /// Database or file.
+        place: String,
+        /// What is wrong with it.
+        error: String,
+    },
+    /// The log at that size is not what was signed.
+    #[error("checkpoint in {place}: the first {size} records are not those that were signed; \
+             the change is at or after record {from}")]
+    Root {
+        /// Database or file.
+        place: String,
+        /// Its size.
+        size: u64,
+        /// Everything before was right at the checkpoint before.
+        from: u64,
+    },
+    /// The log is shorter than it was.
+    #[error("checkpoint in {place}: it has {size} records, the log only {records}")]
+    RolledBack {
+        /// Database or file.
+        place: String,
+        /// Of the checkpoint.
+        size: u64,
+        /// Of the log.
+        records: u64,
+    },
+    /// A roll-up is not the sum of its records.
+    #[error("the roll-up of {0} is not the sum of its records")]
+    RollUp(String),
+    /// A budget's settled amount is not the sum of its charges.
+    #[error("budget `{budget}`, window {window_start}: {stored} settled, charges are {expected}")]
+    Settled {
+        /// Which budget.
+        budget: String,
+        /// Which window, Unix milliseconds.
+        window_start: u64,
+        /// In the ledger.
+        stored: u64,
+        /// Sum of the charges.
+        expected: u64,
+    },
+    /// An open call that the ledger does not know, or the other way round.
+    #[error("the ledger and the log disagree whether the call is open")]
+    OpenCall,
+}
+
+/// What the check found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Name of the log.
+    pub origin: String,
+    /// Records in it.
+    pub records: u64,
+    /// Root of the tree over them, hexadecimal.
+    pub root: String,
+    /// Checkpoints in the database.
+    pub checkpoints: u64,
+    /// Checkpoints in the second place.
+    pub exported: u64,
+    /// Records at the newest checkpoint; later ones are not signed yet.
+    pub signed: u64,
+    /// Calls that were admitted and have not ended.
+    pub open: Vec<RecordId>,
+    /// Refusals that gateways could not record while the sidecar was away.
+    pub refusals_dropped: u64,
+    /// What is not as it must be, the first thousand.
+    pub findings: Vec<Finding>,
+    /// How many findings there are.
+    pub found: u64,
+}
+
+impl Report {
+    /// Whether everything is as it must be.
+    #[must_use]
+    pub const fn is_ok(&self) -> bool {
+        self.found == 0
+    }
+
+    fn add(&mut self, seq: Option<i64>, record_id: Option<RecordId>, what: What) {
+        self.found += 1;
+        if self.findings.len() < MOST_FINDINGS {
+            self.findings.push(Finding {
+                seq,
+                record_id,
+                what,
+            });
+        }
+    }
+}
+
+/// Checks everything. `policy` has the prices and the time zone; `exported`: the second
+/// place of checkpoints.
+///
+/// # Errors
+/// [`VerifyError`] if the check could not be made; what it finds is in the report.
+pub async fn verify(
+    store: &Store,
+    policy: &Policy,
+    public_key: &VerifyingKey,
+    exported: Option<&Path>,
+) -> Result<Report, VerifyError> {
+    // Exported before the database is read: what is exported is in the database already,
+    // and the log may grow meanwhile.
+    let notes = match exported {
+        None => Vec::new(),
+        Some(folder) => export::read(folder).map_err(|source| VerifyError::Exported {
+            folder: folder.to_owned(),
+            source,
+        })?,
+    };
+    let mut report = Report::default();
+    let mut connection = store.pool().begin_with(reading(store.dialect())).await?;
+    let Some(tree) = tables::tree(&mut connection).await? else {
+        report.add(None, None, What::NoTree);
+        return Ok(report);
+    };
+    report.origin.clone_from(&tree.origin);
+    let sql = "SELECT refusals_dropped FROM audit_tree WHERE id = 1";
+    let row = sqlx::query(sql).fetch_one(&mut *connection).await?;
+    report.refusals_dropped = crate::store::rows::from_db(row.try_get("refusals_dropped")?);
+    let signed =
+        checkpoints::read(&mut connection, &notes, public_key, &mut report).await?;
+    let mut walk = walk::Walk::new(policy, &mut connection, signed).await?;
+    walk.run(&mut connection, &mut report).await?;
+    let computed = walk.tree();
+    report.records = computed.size();
+    report.root = hex(&computed.root());
+    if tree.size != computed.size() || tree.roots != computed.stored_roots() {
+        let what = What::Tree {
+            stored: tree.size,
+            records: computed.size(),
+        };
+        report.add(None, None, what);
+    }
+    walk.finish(&mut report);
+    let books = walk.into_books();
+    books.compare(&mut connection, &mut report).await?;
+    Ok(report)
+}
+
+const fn reading(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "BEGIN",
+        Dialect::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    }
+}
+
+fn hex(hash: &Hash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The message of an error.
+fn text(error: &CheckpointError) -> String {
+    error.to_string()
+}
+
+/// Ids in a stable order.
+fn sorted(ids: impl IntoIterator<Item = RecordId>) -> Vec<RecordId> {
+    ids.into_iter()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
+}

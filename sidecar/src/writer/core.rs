@@ -342,7 +342,13 @@ impl Core {
     fn complete(&mut self, record: Recorded, work: &mut Work, now: UnixMillis) {
         let admitted = self.facts.remove(&record.id);
         let facts = admitted.unwrap_or_else(|| record.facts());
-        let (usage, cost) = facts.charged(&self.policy, record.usage, record.cost);
+        if record.is_withdrawn() {
+            self.ledger.cancel(&record.id, now);
+            self.sum(work, &facts, |figures| figures.refused += 1);
+            self.append(record, None, None, work);
+            return;
+        }
+        let (usage, cost) = facts.charged(&self.policy, &record);
         if record.cost.is_some_and(|stated| stated != cost) && self.warned.insert("cost") {
             tracing::warn!(
                 record = %record.id, stated = ?record.cost, charged = %cost,

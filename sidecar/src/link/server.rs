@@ -1,0 +1,193 @@
+//! Link over gRPC, on a loopback port or a Unix socket.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sekisho_link::v1;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream, UnixListenerStream};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{Link, LinkError, LinkSession};
+use crate::writer::ApplyError;
+
+mod generated {
+    #![expect(
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        unused_qualifications,
+        unreachable_pub,
+        reason = "generated code"
+    )]
+    tonic::include_proto!("sekisho.link.v1");
+}
+
+use generated::link_server;
+
+/// Largest batch, bytes: what gathers while the sidecar is away comes in one.
+const MOST_BYTES: usize = 256 * 1024 * 1024;
+
+/// Messages that wait for a slow worker.
+const AHEAD: usize = 16;
+
+/// A silent connection is asked whether it is alive, and closed without an answer.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+
+/// Where Link listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkAddress {
+    /// A port; only loopback makes sense without further protection.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// Not an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is neither `HOST:PORT` nor `unix:PATH`")]
+pub struct BadLinkAddress(String);
+
+impl FromStr for LinkAddress {
+    type Err = BadLinkAddress;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(Self::Unix(path.into()));
+        }
+        text.parse()
+            .map(Self::Tcp)
+            .map_err(|_| BadLinkAddress(text.to_owned()))
+    }
+}
+
+/// A bound address that does not serve yet.
+#[derive(Debug)]
+pub enum LinkListener {
+    /// A port.
+    Tcp(TcpListener),
+    /// A Unix socket.
+    Unix(UnixListener),
+}
+
+impl LinkListener {
+    /// Binds. A socket file that nobody listens on any more is replaced.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn bind(address: &LinkAddress) -> io::Result<Self> {
+        match address {
+            LinkAddress::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
+            LinkAddress::Unix(path) => {
+                let dead = path.exists() && tokio::net::UnixStream::connect(path).await.is_err();
+                if dead {
+                    std::fs::remove_file(path)?;
+                }
+                UnixListener::bind(path).map(Self::Unix)
+            }
+        }
+    }
+
+    /// The port that was bound.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// Serves until `end`.
+    ///
+    /// # Errors
+    /// The listener fails.
+    pub async fn serve(
+        self,
+        link: Link,
+        end: impl Future<Output = ()>,
+    ) -> Result<(), tonic::transport::Error> {
+        let service = link_server::LinkServer::new(LinkServer { link })
+            .max_decoding_message_size(MOST_BYTES)
+            .max_encoding_message_size(MOST_BYTES);
+        let router = tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .tcp_nodelay(true)
+            .add_service(service);
+        match self {
+            Self::Tcp(listener) => {
+                let incoming = TcpListenerStream::new(listener);
+                router.serve_with_incoming_shutdown(incoming, end).await
+            }
+            Self::Unix(listener) => {
+                let incoming = UnixListenerStream::new(listener);
+                router.serve_with_incoming_shutdown(incoming, end).await
+            }
+        }
+    }
+}
+
+/// The gRPC service.
+#[derive(Clone, Debug)]
+pub struct LinkServer {
+    link: Link,
+}
+
+#[tonic::async_trait]
+impl link_server::Link for LinkServer {
+    type OpenStream = ReceiverStream<Result<v1::Down, Status>>;
+
+    async fn open(
+        &self,
+        request: Request<Streaming<v1::Up>>,
+    ) -> Result<Response<Self::OpenStream>, Status> {
+        let (downs, stream) = mpsc::channel(AHEAD);
+        tokio::spawn(carry(self.link.open(), request.into_inner(), downs));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+}
+
+/// Carries a session until either side ends it.
+async fn carry(
+    mut session: LinkSession,
+    mut ups: Streaming<v1::Up>,
+    downs: mpsc::Sender<Result<v1::Down, Status>>,
+) {
+    loop {
+        let taken = tokio::select! {
+            biased;
+            () = downs.closed() => return,
+            down = session.recv() => {
+                if downs.send(Ok(down)).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            up = ups.message() => match up {
+                Ok(Some(up)) => session.take(up).await,
+                Ok(None) | Err(_) => return,
+            },
+        };
+        if let Err(error) = taken {
+            tracing::warn!(%error, "a stream of a gateway is closed");
+            let _ = downs.send(Err(status(&error))).await;
+            return;
+        }
+    }
+}
+
+fn status(error: &LinkError) -> Status {
+    let text = error.to_string();
+    match error {
+        LinkError::Apply(ApplyError::Expired) => Status::aborted(text),
+        LinkError::Apply(ApplyError::Gone(_)) => Status::unavailable(text),
+        LinkError::Apply(ApplyError::Malformed(_))
+        | LinkError::Decode(_)
+        | LinkError::Hello
+        | LinkError::Order { .. } => Status::invalid_argument(text),
+    }
+}

@@ -1,0 +1,298 @@
+//! Record by record through the log.
+
+use std::collections::{HashMap, HashSet};
+
+use prost::bytes::Bytes;
+use sekisho_domain::{Meter, Micros, Policy, RecordId, RecordKind, UnixMillis, Usage, WindowUnit};
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
+
+use super::books::Books;
+use super::checkpoints::InOrder;
+use super::{Report, VerifyError, What, sorted};
+use crate::ledger::Calendar;
+use crate::log::Recorded;
+use crate::log::entry::Facts;
+use crate::log::tables::{COLUMNS, Stored, StoredCharge};
+use crate::log::tree::{Tree, leaf_hash};
+use crate::store::rows::{from_db, to_db};
+
+/// Rows that are read at a time.
+const ROWS: usize = 2000;
+
+/// How far a call may be outside of the window that it is charged to: the clocks of
+/// gateways are not exactly the sidecar's.
+const WINDOW_SLACK: u64 = 120_000;
+
+/// For how long a budget was in force.
+#[derive(Debug)]
+struct Term {
+    budget: String,
+    from: u64,
+    until: Option<u64>,
+    department: String,
+    meter: Option<Meter>,
+    unit: Option<WindowUnit>,
+}
+
+impl Term {
+    fn covers(&self, seq: u64) -> bool {
+        self.from <= seq && self.until.is_none_or(|until| seq < until)
+    }
+}
+
+/// What the records say so far.
+pub(super) struct Walk<'p> {
+    policy: &'p Policy,
+    calendar: Calendar,
+    terms: Vec<Term>,
+    checkpoints: InOrder,
+    tree: Tree,
+    open: HashMap<RecordId, (Facts, u64)>,
+    books: Books,
+}
+
+impl<'p> Walk<'p> {
+    pub(super) async fn new(
+        policy: &'p Policy,
+        connection: &mut AnyConnection,
+        checkpoints: InOrder,
+    ) -> Result<Self, VerifyError> {
+        let sql = "SELECT budget, from_seq, until_seq, department, meter, window_unit \
+            FROM ledger_terms";
+        let mut terms = Vec::new();
+        for row in sqlx::query(sql).fetch_all(connection).await? {
+            let (meter, unit): (String, String) =
+                (row.try_get("meter")?, row.try_get("window_unit")?);
+            let until: Option<i64> = row.try_get("until_seq")?;
+            terms.push(Term {
+                budget: row.try_get("budget")?,
+                from: from_db(row.try_get("from_seq")?),
+                until: until.map(from_db),
+                department: row.try_get("department")?,
+                meter: serde_json::from_value(meter.into()).ok(),
+                unit: serde_json::from_value(unit.into()).ok(),
+            });
+        }
+        Ok(Self {
+            calendar: Calendar::new(&policy.time_zone)?,
+            policy,
+            terms,
+            checkpoints,
+            tree: Tree::default(),
+            open: HashMap::new(),
+            books: Books::default(),
+        })
+    }
+
+    pub(super) const fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    pub(super) async fn run(
+        &mut self,
+        connection: &mut AnyConnection,
+        report: &mut Report,
+    ) -> Result<(), VerifyError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM audit_entries WHERE seq >= $1 ORDER BY seq LIMIT {ROWS}"
+        );
+        let mut next = i64::MIN;
+        let mut expected = 0i64;
+        self.checkpoints.compare(&self.tree, report);
+        loop {
+            let rows = sqlx::query(AssertSqlSafe(sql.clone())).bind(next);
+            let rows = rows.fetch_all(&mut *connection).await?;
+            for row in &rows {
+                let stored = Stored::read(row)?;
+                if stored.seq != expected {
+                    let (from, to) = (expected, stored.seq.saturating_sub(1));
+                    report.add(Some(stored.seq), None, What::Missing { from, to });
+                }
+                expected = stored.seq.saturating_add(1);
+                self.record(&stored, report);
+                self.checkpoints.compare(&self.tree, report);
+            }
+            next = expected;
+            if rows.len() < ROWS {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) fn finish(&mut self, report: &mut Report) {
+        self.checkpoints.finish(&self.tree, report);
+        report.open = sorted(self.open.keys().copied());
+    }
+
+    pub(super) fn into_books(mut self) -> Books {
+        self.books.open = self.open.into_keys().collect();
+        self.books
+    }
+
+    fn record(&mut self, stored: &Stored, report: &mut Report) {
+        let seq = Some(stored.seq);
+        let id = RecordId::from_slice(&stored.record_id);
+        let leaf = leaf_hash(&stored.body);
+        self.tree.push(leaf);
+        if stored.leaf_hash != leaf {
+            report.add(seq, id, What::LeafHash);
+        }
+        let record = match read(&stored.body) {
+            Ok(record) => record,
+            Err(error) => return report.add(seq, id, What::Body(error)),
+        };
+        let mut column = |name: &'static str, same: bool| {
+            if !same {
+                report.add(seq, Some(record.id), What::Column(name));
+            }
+        };
+        let (mine, its) = (&stored.index, &record.index);
+        column("record_id", id == Some(record.id));
+        column("kind", stored.record_kind() == Some(record.kind));
+        column("at", stored.at == to_db(record.at.0));
+        column("tenant", mine.tenant == its.tenant);
+        column("object_id", mine.object_id == its.object_id);
+        column("user_id", mine.user == its.user);
+        column("department", mine.department == its.department);
+        column("api", mine.api == its.api);
+        column("model", mine.model == its.model);
+        column("denial", mine.denial == its.denial);
+        self.account(stored, &record, report);
+    }
+
+    /// What the record means for calls and bills.
+    fn account(&mut self, stored: &Stored, record: &Recorded, report: &mut Report) {
+        let place = from_db(stored.seq);
+        let (seq, id) = (Some(stored.seq), Some(record.id));
+        match record.kind {
+            RecordKind::Admit => {
+                let call = (record.facts(), place);
+                if self.open.insert(record.id, call).is_some() {
+                    report.add(seq, id, What::Twice);
+                }
+                uncharged(stored, record, report);
+            }
+            RecordKind::Refuse => {
+                self.open.remove(&record.id);
+                self.books.refused(&self.calendar, &record.facts());
+                uncharged(stored, record, report);
+            }
+            RecordKind::Complete => {
+                let admitted = self.open.remove(&record.id);
+                let open = admitted.is_some();
+                let (facts, from) = admitted.unwrap_or_else(|| (record.facts(), place));
+                if record.is_withdrawn() {
+                    self.books.refused(&self.calendar, &facts);
+                    return uncharged(stored, record, report);
+                }
+                if !open {
+                    report.add(seq, id, What::NotOpen);
+                }
+                let (usage, cost) = facts.charged(self.policy, record);
+                if stored.cost != Some(to_db(cost.0)) {
+                    let what = What::Cost {
+                        stored: stored.cost,
+                        expected: Some(cost.0),
+                    };
+                    report.add(seq, id, what);
+                }
+                self.books.ended(&self.calendar, &facts, &usage, cost);
+                self.charges(stored, record.id, &facts, from, (usage, cost), report);
+            }
+        }
+    }
+
+    fn charges(
+        &mut self,
+        stored: &Stored,
+        id: RecordId,
+        facts: &Facts,
+        from: u64,
+        (usage, cost): (Usage, Micros),
+        report: &mut Report,
+    ) {
+        let (seq, id) = (Some(stored.seq), Some(id));
+        let list = stored.charges.as_deref().unwrap_or("[]");
+        let Ok(list) = serde_json::from_str::<Vec<StoredCharge>>(list) else {
+            return report.add(seq, id, What::Charges);
+        };
+        let ended = from_db(stored.seq);
+        let now: HashMap<&str, &Term> = self
+            .terms
+            .iter()
+            .filter(|term| term.covers(ended))
+            .map(|term| (term.budget.as_str(), term))
+            .collect();
+        let amount = |budget: &str| {
+            let meter = now.get(budget).and_then(|term| term.meter)?;
+            Some(meter.amount(&usage, cost)).filter(|amount| *amount > 0)
+        };
+        let bound = |term: &&Term| term.covers(from) && term.department == facts.department;
+        let mut due: HashSet<&str> = self
+            .terms
+            .iter()
+            .filter(bound)
+            .map(|term| term.budget.as_str())
+            .filter(|budget| amount(budget).is_some())
+            .collect();
+        for charge in &list {
+            let budget = charge.budget.clone();
+            let expected = amount(&budget).filter(|_| due.remove(budget.as_str()));
+            if expected != Some(charge.amount) {
+                let stored = Some(charge.amount);
+                let what = What::Charge {
+                    budget,
+                    stored,
+                    expected,
+                };
+                report.add(seq, id, what);
+            } else if !now
+                .get(budget.as_str())
+                .and_then(|term| term.unit)
+                .is_some_and(|unit| self.fits(unit, charge.window_start, facts.at))
+            {
+                report.add(seq, id, What::ChargeWindow(budget));
+            }
+            self.books
+                .charge(&charge.budget, charge.window_start, charge.amount);
+        }
+        for budget in due {
+            let what = What::Charge {
+                budget: budget.to_owned(),
+                stored: None,
+                expected: amount(budget),
+            };
+            report.add(seq, id, what);
+        }
+    }
+
+    fn fits(&self, unit: WindowUnit, start: u64, at: UnixMillis) -> bool {
+        let window = self.calendar.window(unit, UnixMillis(start));
+        window.start.0 == start
+            && at.0.saturating_add(WINDOW_SLACK) >= window.start.0
+            && at.0 < window.end.0.saturating_add(WINDOW_SLACK)
+    }
+}
+
+/// Admits and refusals cost nothing.
+fn uncharged(stored: &Stored, record: &Recorded, report: &mut Report) {
+    let (seq, id) = (Some(stored.seq), Some(record.id));
+    if stored.cost.is_some() {
+        let what = What::Cost {
+            stored: stored.cost,
+            expected: None,
+        };
+        report.add(seq, id, what);
+    }
+    if stored.charges.is_some() {
+        report.add(seq, id, What::Charges);
+    }
+}
+
+/// A record from its body alone.
+fn read(body: &Bytes) -> Result<Recorded, String> {
+    let envelope: sekisho_domain::AuditRecord<'_> =
+        serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let (kind, id) = (envelope.kind, envelope.record_id);
+    Recorded::read(kind, id, body.clone()).map_err(|error| error.to_string())
+}
