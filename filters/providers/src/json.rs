@@ -7,6 +7,7 @@
 //! keys with escapes match nothing.
 
 mod text;
+mod utf8;
 
 use std::ops::Range;
 

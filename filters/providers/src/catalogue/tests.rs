@@ -312,11 +312,15 @@ fn any_path() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn a_found_path_is_the_template_with_its_model_and_nothing_else(path in any_path()) {
-        if let Ok(found) = everything().find(b"POST", path.as_bytes()) {
+    fn a_found_path_is_the_template_with_its_model_and_nothing_else(paths in prop::collection::vec(any_path(), 20)) {
+        let catalogue = everything();
+        for path in paths {
+            let Ok(found) = catalogue.find(b"POST", path.as_bytes()) else {
+                continue;
+            };
             let plain = path.split('?').next().unwrap();
             match found.path_model {
                 None => prop_assert_eq!(plain, found.operation.template),

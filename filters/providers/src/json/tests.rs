@@ -67,7 +67,7 @@ fn telling_byte() -> impl Strategy<Value = u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn arbitrary_json_is_valid_however_it_is_cut(bytes in any_object(), cut in any::<prop::sample::Index>()) {

@@ -1,6 +1,6 @@
 //! Strings: runs of plain bytes, escapes, surrogate pairs, UTF-8 across chunks.
 
-use super::{Fault, Kind, MAX_KEY, Scanner, State, Visit};
+use super::{Fault, Kind, MAX_KEY, Scanner, State, Visit, utf8};
 use crate::swar;
 
 /// What is known of the string that is being read.
@@ -73,11 +73,8 @@ impl Text {
                 Err(_) => return Err(Fault::Invalid),
             }
         }
-        let Err(error) = std::str::from_utf8(run) else {
-            return Ok(());
-        };
-        let tail = run.get(error.valid_up_to()..).unwrap_or_default();
-        if error.error_len().is_some() || !at_chunk_end || tail.len() > 3 {
+        let tail = utf8::check(run)?;
+        if !tail.is_empty() && !at_chunk_end {
             return Err(Fault::Invalid);
         }
         for (to, from) in self.cut.iter_mut().zip(tail) {

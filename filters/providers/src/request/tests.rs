@@ -345,7 +345,7 @@ fn any_request() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn every_cut_finds_what_a_whole_parse_finds(request in any_request(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {

@@ -424,7 +424,7 @@ fn any_stream() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(800))]
 
     #[test]
     fn no_cut_changes_the_figures(bytes in any_stream(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..5)) {
