@@ -155,7 +155,9 @@ impl Ledger {
     /// The budgets that bind a department.
     #[must_use]
     pub fn budgets_of(&self, department: &str) -> &[BudgetIndex] {
-        self.by_department.get(department).map_or(&[], Vec::as_slice)
+        self.by_department
+            .get(department)
+            .map_or(&[], Vec::as_slice)
     }
 
     /// The window of a budget that `at` is in.

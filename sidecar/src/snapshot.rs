@@ -61,7 +61,10 @@ impl SnapshotHub {
     /// Replaces the directory.
     pub fn replace_users(&self, users: Vec<v1::User>) {
         self.change(|state| {
-            state.users = users.into_iter().map(|user| (identity(&user), user)).collect();
+            state.users = users
+                .into_iter()
+                .map(|user| (identity(&user), user))
+                .collect();
             state.full()
         });
     }

@@ -10,8 +10,8 @@ pub mod keys;
 mod lock;
 mod migrations;
 pub mod people;
+pub mod policies;
 pub(crate) mod rows;
-
 
 pub(crate) use lock::Lock;
 use sqlx::AnyPool;
@@ -24,7 +24,9 @@ pub enum StoreError {
     #[error("`{0}` is not a database URL: use `sqlite:FILE` or `postgres://USER@HOST/DATABASE`")]
     UnknownDatabase(String),
     /// Written by a later release.
-    #[error("the database has schema version {found}, this release knows {known}: use the newer release")]
+    #[error(
+        "the database has schema version {found}, this release knows {known}: use the newer release"
+    )]
     NewerSchema {
         /// Of the database.
         found: i64,

@@ -195,7 +195,11 @@ mod tests {
     fn an_hour_cut_by_a_half_hour_change_is_two_windows() {
         // Lord Howe Island goes from +10:30 to +11:00 at 2026-10-03T15:30Z.
         same(
-            window("Australia/Lord_Howe", WindowUnit::Hour, "2026-10-03T15:35:00Z"),
+            window(
+                "Australia/Lord_Howe",
+                WindowUnit::Hour,
+                "2026-10-03T15:35:00Z",
+            ),
             "2026-10-03T15:30:00Z",
             "2026-10-03T16:00:00Z",
         );

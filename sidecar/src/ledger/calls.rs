@@ -260,7 +260,9 @@ impl Ledger {
     /// Ends a reservation; `unused` of it stays with its holder if that is connected and
     /// the window is not over.
     fn free_again(&mut self, held: &Held, unused: u64, now: UnixMillis) {
-        let over = self.window(&held.key).is_none_or(|window| window.end <= now);
+        let over = self
+            .window(&held.key)
+            .is_none_or(|window| window.end <= now);
         let kept = if self.is_live(held.holder) && !over {
             unused
         } else {

@@ -152,7 +152,12 @@ impl Ledger {
             .collect())
     }
 
-    fn plan(&self, name: &str, need: u64, now: UnixMillis) -> Result<(WindowKey, Grant), Exhausted> {
+    fn plan(
+        &self,
+        name: &str,
+        need: u64,
+        now: UnixMillis,
+    ) -> Result<(WindowKey, Grant), Exhausted> {
         let unknown = || Exhausted {
             budget: BudgetId::from(name),
             window_end: UnixMillis(0),

@@ -155,9 +155,7 @@ async fn save_holders(
         })
         .await?;
     HOLDERS_GONE
-        .write(connection, &gone, |row, holder| {
-            row.add(holder.0.to_vec())
-        })
+        .write(connection, &gone, |row, holder| row.add(holder.0.to_vec()))
         .await?;
     Ok(())
 }
@@ -269,7 +267,9 @@ pub(crate) async fn load(
         let Some((key, _)) = ledger.window_at(index, start) else {
             continue;
         };
-        let account = held.entry((HolderId(id(&row, "holder")?), key)).or_default();
+        let account = held
+            .entry((HolderId(id(&row, "holder")?), key))
+            .or_default();
         account.free += from_db(row.try_get("free")?);
         account.reserved += from_db(row.try_get("reserved")?);
     }

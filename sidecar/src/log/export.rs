@@ -103,7 +103,10 @@ mod tests {
         export.append(one, UnixMillis(0)).unwrap();
         export.append(two, UnixMillis(86_400_000)).unwrap();
         let torn = folder.path().join("a/b/checkpoints-1970-01-02.txt");
-        let mut file = std::fs::OpenOptions::new().append(true).open(&torn).unwrap();
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(&torn)
+            .unwrap();
         file.write_all(b"x\n3\nCC\n\n\xe2\x80\x94 x").unwrap();
         let export = Export::open(folder.path().join("a/b")).unwrap();
         export.append(one, UnixMillis(86_400_001)).unwrap();

@@ -250,10 +250,7 @@ pub(crate) async fn newest_checkpoint(connection: &mut AnyConnection) -> Result<
 }
 
 /// Founds the log.
-pub(crate) async fn found(
-    connection: &mut AnyConnection,
-    origin: &str,
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn found(connection: &mut AnyConnection, origin: &str) -> Result<(), sqlx::Error> {
     let sql = "INSERT INTO audit_tree (id, origin, size, roots, epoch, refusals_dropped) \
         VALUES (1, $1, 0, $2, 0, 0)";
     sqlx::query(sql)

@@ -127,8 +127,10 @@ pub enum What {
         error: String,
     },
     /// The log at that size is not what was signed.
-    #[error("checkpoint in {place}: the first {size} records are not those that were signed; \
-             the change is at or after record {from}")]
+    #[error(
+        "checkpoint in {place}: the first {size} records are not those that were signed; \
+             the change is at or after record {from}"
+    )]
     Root {
         /// Database or file.
         place: String,
@@ -241,8 +243,7 @@ pub async fn verify(
     let sql = "SELECT refusals_dropped FROM audit_tree WHERE id = 1";
     let row = sqlx::query(sql).fetch_one(&mut *connection).await?;
     report.refusals_dropped = crate::store::rows::from_db(row.try_get("refusals_dropped")?);
-    let signed =
-        checkpoints::read(&mut connection, &notes, public_key, &mut report).await?;
+    let signed = checkpoints::read(&mut connection, &notes, public_key, &mut report).await?;
     let mut walk = walk::Walk::new(policy, &mut connection, signed).await?;
     walk.run(&mut connection, &mut report).await?;
     let computed = walk.tree();

@@ -12,6 +12,7 @@ const VERSION_1: &[&str] = &[
     super::people::DDL,
     super::keys::DDL,
     super::issuer_keys::DDL,
+    super::policies::DDL,
 ];
 
 /// Every version, oldest first.

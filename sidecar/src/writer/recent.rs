@@ -89,7 +89,10 @@ mod tests {
         };
         assert_eq!(ask(&recent, start + 1, start + 1), Memory::Doubtful);
         assert_eq!(ask(&recent, start + 60_001, start + 60_001), Memory::New);
-        assert_eq!(ask(&recent, start + 200_000, start + 60_001), Memory::Doubtful);
+        assert_eq!(
+            ask(&recent, start + 200_000, start + 60_001),
+            Memory::Doubtful
+        );
         recent.insert(id(start + 1), RecordKind::Admit);
         assert_eq!(ask(&recent, start + 1, start + 2), Memory::Known);
         recent.rotate(UnixMillis(start + 120_001));
@@ -97,6 +100,9 @@ mod tests {
         assert_eq!(ask(&recent, start + 90_000, start + 120_001), Memory::New);
         recent.rotate(UnixMillis(start + 240_002));
         assert_eq!(ask(&recent, start + 1, start + 240_002), Memory::Doubtful);
-        assert_eq!(ask(&recent, start + 150_000, start + 240_002), Memory::Doubtful);
+        assert_eq!(
+            ask(&recent, start + 150_000, start + 240_002),
+            Memory::Doubtful
+        );
     }
 }
