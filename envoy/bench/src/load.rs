@@ -1,0 +1,168 @@
+//! Load: HTTP/1.1 requests over kept connections, as fast as they are answered or at a rate.
+
+mod connection;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+pub(crate) use connection::{Connection, LoadError};
+
+use crate::clock;
+
+/// Sends `count` requests over all connections, each as soon as the one before it on its
+/// connection is answered. The first answer other than 200 ends it.
+pub(crate) fn saturate(
+    connections: &mut [Connection],
+    requests: &[Vec<u8>],
+    count: usize,
+) -> Result<Duration, LoadError> {
+    let next = AtomicUsize::new(0);
+    let started = clock::now();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = connections
+            .iter_mut()
+            .map(|connection| {
+                let next = &next;
+                scope.spawn(move || {
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= count {
+                            return Ok(());
+                        }
+                        let answered = requests
+                            .get(number % requests.len().max(1))
+                            .map_or(Ok(()), |request| connection.exchange(request));
+                        if answered.is_err() {
+                            next.store(count, Ordering::Relaxed);
+                            return answered;
+                        }
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().map_err(|_| LoadError::Thread)??;
+        }
+        Ok(started.elapsed())
+    })
+}
+
+/// Sends `count` requests at `rate` per second, whether or not earlier ones are answered.
+/// Each latency counts from the moment at which its request was due, so that a gateway that
+/// stalls cannot hide it by delaying the requests that follow. Unordered.
+pub(crate) fn pace(
+    connections: &mut [Connection],
+    requests: &[Vec<u8>],
+    rate: u32,
+    count: usize,
+) -> Result<Vec<Duration>, LoadError> {
+    let lanes = connections.len().max(1);
+    let interval = Duration::from_secs(1) / rate.max(1);
+    // Leaves the threads time to start.
+    let first = clock::now() + Duration::from_millis(50);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = connections
+            .iter_mut()
+            .enumerate()
+            .map(|(lane, connection)| {
+                scope.spawn(move || {
+                    let numbers = (lane..count).step_by(lanes);
+                    numbers
+                        .map(|number| {
+                            let due = first + interval * u32::try_from(number).unwrap_or(u32::MAX);
+                            timed(connection, requests, number, due)
+                        })
+                        .collect::<Result<Vec<Duration>, LoadError>>()
+                })
+            })
+            .collect();
+        let mut latencies = Vec::with_capacity(count);
+        for thread in threads {
+            latencies.extend(thread.join().map_err(|_| LoadError::Thread)??);
+        }
+        Ok(latencies)
+    })
+}
+
+fn timed(
+    connection: &mut Connection,
+    requests: &[Vec<u8>],
+    number: usize,
+    due: Instant,
+) -> Result<Duration, LoadError> {
+    clock::sleep_until(due);
+    if let Some(request) = requests.get(number % requests.len().max(1)) {
+        connection.exchange(request)?;
+    }
+    Ok(clock::now().saturating_duration_since(due))
+}
+
+/// Opens connections.
+pub(crate) fn connect(to: SocketAddr, count: usize) -> Result<Vec<Connection>, LoadError> {
+    (0..count).map(|_| Connection::open(to)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A server that answers every request (all of one size) after a delay.
+    fn server(request_bytes: usize, answer: &'static str, delay: Duration) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                std::thread::spawn(move || {
+                    let mut request = vec![0; request_bytes];
+                    while stream.read_exact(&mut request).is_ok() {
+                        std::thread::sleep(delay);
+                        stream.write_all(answer.as_bytes()).unwrap();
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+
+    #[test]
+    fn every_request_is_answered_once() {
+        let requests = vec![b"12345678".to_vec()];
+        let to = server(8, OK, Duration::ZERO);
+        let mut connections = connect(to, 3).unwrap();
+        saturate(&mut connections, &requests, 50).unwrap();
+        assert_eq!(
+            pace(&mut connections, &requests, 1000, 20).unwrap().len(),
+            20
+        );
+    }
+
+    #[test]
+    fn any_other_status_is_an_error_with_its_body() {
+        let to = server(
+            8,
+            "HTTP/1.1 403 No\r\ncontent-length: 4\r\n\r\nstop",
+            Duration::ZERO,
+        );
+        let mut connections = connect(to, 2).unwrap();
+        let error = saturate(&mut connections, &[b"12345678".to_vec()], 50).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("403") && text.contains("stop"), "{text}");
+    }
+
+    #[test]
+    fn a_late_answer_makes_the_requests_behind_it_late_too() {
+        let delay = Duration::from_millis(20);
+        let to = server(8, OK, delay);
+        let mut connections = connect(to, 1).unwrap();
+        let latencies = pace(&mut connections, &[b"12345678".to_vec()], 1000, 5).unwrap();
+        let worst = latencies.iter().max().unwrap();
+        assert!(*worst >= Duration::from_millis(5 * 20 - 4), "{worst:?}");
+    }
+}

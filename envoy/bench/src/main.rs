@@ -1,0 +1,46 @@
+//! The measuring part of `scripts/bench`: makes the configurations that Sekisho is compared
+//! with, loads every gateway in turn, reads what its process used, and writes the report.
+
+mod baseline;
+mod clock;
+mod load;
+mod measure;
+mod process;
+mod report;
+mod row;
+mod statistics;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print a rendered gateway configuration without Sekisho's filters, with Envoy's own or none
+    Baseline(baseline::Arguments),
+    /// Measure running gateways in interleaved rounds and write the report
+    Measure(measure::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match CommandLine::parse().command {
+        Command::Baseline(arguments) => {
+            baseline::run(&arguments).map_err(|error| error.to_string())
+        }
+        Command::Measure(arguments) => measure::run(&arguments).map_err(|error| error.to_string()),
+    };
+    match done {
+        Ok(status) => status,
+        Err(sentence) => {
+            eprintln!("sekisho-bench: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}

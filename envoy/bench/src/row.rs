@@ -1,0 +1,94 @@
+//! A gateway that is measured, and what each round said of it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+
+/// `NAME=PORT:PID[:PID]`: a gateway on this machine, its process, and its sidecar's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) gateway: u32,
+    pub(crate) sidecar: Option<u32>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("must be `NAME=PORT:PID` or `NAME=PORT:PID:SIDECAR-PID`")]
+pub(crate) struct NotARow;
+
+impl FromStr for Row {
+    type Err = NotARow;
+
+    fn from_str(text: &str) -> Result<Self, NotARow> {
+        let (name, rest) = text.split_once('=').ok_or(NotARow)?;
+        let mut numbers = rest.split(':');
+        let port: u16 = numbers.next().and_then(|n| n.parse().ok()).ok_or(NotARow)?;
+        let gateway = numbers.next().and_then(|n| n.parse().ok()).ok_or(NotARow)?;
+        let sidecar = numbers
+            .next()
+            .map(str::parse)
+            .transpose()
+            .map_err(|_| NotARow)?;
+        if name.is_empty() || numbers.next().is_some() {
+            return Err(NotARow);
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            gateway,
+            sidecar,
+        })
+    }
+}
+
+/// What one round at saturation said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Saturated {
+    /// Processor time of the gateway per request, microseconds.
+    pub(crate) cpu_us: f64,
+    /// The same of its sidecar.
+    pub(crate) sidecar_cpu_us: Option<f64>,
+    /// Requests per second.
+    pub(crate) rate: f64,
+}
+
+/// What one round at a fixed rate said, milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paced {
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+}
+
+/// All rounds of one row, in order; every row has as many.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rounds {
+    pub(crate) saturated: Vec<Saturated>,
+    pub(crate) paced: Vec<Paced>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_names_port_and_processes() {
+        let row: Row = "bare=10001:42".parse().unwrap();
+        assert_eq!(
+            (row.address.port(), row.gateway, row.sidecar),
+            (10001, 42, None)
+        );
+        let row: Row = "strict=10001:42:43".parse().unwrap();
+        assert_eq!(row.sidecar, Some(43));
+        for bad in [
+            "",
+            "bare",
+            "bare=1",
+            "=1:2",
+            "bare=1:2:3:4",
+            "bare=x:2",
+            "bare=1:2:",
+        ] {
+            assert!(bad.parse::<Row>().is_err(), "{bad}");
+        }
+    }
+}

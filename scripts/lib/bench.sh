@@ -1,0 +1,199 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034  # scripts/bench uses MEASURED
+# What scripts/bench starts: an issuer's key and tokens, a policy, a sidecar and an Envoy for each row.
+# DEMO (see demo.sh) is the folder of this run.
+
+BENCH_PEOPLE=100
+BENCH_DEPARTMENTS=(営業部 人事部 システム部 経理部)
+BENCH_TENANT=8f3a1c52-6b7e-4d0f-9a21-5e6c7d8091ab
+BENCH_ISSUER=https://login.bench.example/$BENCH_TENANT/v2.0
+BENCH_AUDIENCE=api://sekisho
+MEASURED=()
+NEXT_PORT=
+
+take_port() {
+    local port=$NEXT_PORT
+    NEXT_PORT=$((NEXT_PORT + 1))
+    port_is_free "$port" || die "port $port is taken by another program; stop that, or move ours with SEKISHO_BENCH_PORT=<first of 40 free ports>"
+    TAKEN=$port
+}
+
+take_row_ports() {
+    take_port
+    ROW_PORT=$TAKEN
+    take_port
+    ADMIN_PORT=$TAKEN
+}
+
+prepare_bench() {
+    NEXT_PORT=$BENCH_PORT
+    BENCH_ENVOY=$(envoy_bin) || die "Envoy is not set up; run scripts/setup --only envoy"
+    make_issuer
+    make_people
+    make_body
+    take_port
+    UPSTREAM_PORT=$TAKEN
+    launch upstream "$BUILT/sekisho-demo-providers" --bench "$UPSTREAM_PORT"
+    wait_until upstream 20 port_answers "$UPSTREAM_PORT"
+}
+
+base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
+
+make_issuer() {
+    have openssl || die "openssl is needed for the tokens' key; install it (on Debian: apt-get install openssl)"
+    local modulus
+    openssl genrsa -out "$DEMO/issuer.pem" 2048 2>/dev/null
+    modulus=$(openssl rsa -in "$DEMO/issuer.pem" -noout -modulus)
+    modulus=$(printf '%s' "${modulus#Modulus=}" | basenc --decode --base16 | base64url)
+    printf '{"keys":[{"kty":"RSA","use":"sig","alg":"RS256","kid":"bench","n":"%s","e":"AQAB"}]}' "$modulus" >"$DEMO/jwks.json"
+}
+
+# People with a token each, shaped like those of Entra ID, evenly over the departments.
+make_people() {
+    local number id department header claims signed now
+    now=$(date +%s)
+    header=$(printf '{"typ":"JWT","alg":"RS256","kid":"bench"}' | base64url)
+    echo user_id,name,email,department,object_id,status >"$DEMO/people.csv"
+    for ((number = 0; number < BENCH_PEOPLE; number++)); do
+        id=$(printf '5e6c7d80-91ab-4f00-8a00-%012d' "$number")
+        department=${BENCH_DEPARTMENTS[number % ${#BENCH_DEPARTMENTS[@]}]}
+        printf '%04d,Person %d,person%d@bench.example,%s,%s,active\n' \
+            "$number" "$number" "$number" "$department" "$id" >>"$DEMO/people.csv"
+        claims=$(printf '{"aud":"%s","iss":"%s","iat":%d,"nbf":%d,"exp":%d,"acct":0,"acrs":["p1"],"aio":"%s","amr":["pwd","mfa"],"azp":"4a1e8f0c-52d3-4b7e-9c65-0d2f3b4a5c6e","azpacr":"0","ipaddr":"192.0.2.10","name":"Person %d","oid":"%s","preferred_username":"person%d@bench.example","rh":"1.AXkAUhw6j35rD02aIV5sfYCRq","scp":"text_apis","sid":"0031fae2-6e1c-4c0b-8f0a-1c8de7a5b7d2","sub":"%s","tid":"%s","uti":"%s","ver":"2.0","xms_ftd":"kT3Vt0hVQm2aXbUuV0kq8w"}' \
+            "$BENCH_AUDIENCE" "$BENCH_ISSUER" "$now" "$((now - 60))" "$((now + 14400))" "$(random_hex 40)" \
+            "$number" "$id" "$number" "$(random_hex 16)" "$BENCH_TENANT" "$(random_hex 11)" | base64url)
+        signed=$header.$claims
+        printf '%s.%s\n' "$signed" "$(printf '%s' "$signed" | openssl dgst -sha256 -sign "$DEMO/issuer.pem" -binary | base64url)"
+    done >"$DEMO/tokens"
+}
+
+# A chat completion of about 1 kB; as the SDKs send it, the model stands behind the messages.
+make_body() {
+    printf '{"messages":[{"role":"system","content":"%s"},{"role":"user","content":"%s"}],"model":"gpt-4o","max_tokens":256,"temperature":0.2,"stream":false}' \
+        "You are an assistant of a sales department. Answer briefly, politely, and in the language of the question; say so when you do not know. Never name customers, prices that are not public, or people who did not agree to it." \
+        "Please write a short note to a customer who asks why the delivery of order 1047 is late. The parts come from two factories; one of them had to stop for three days because of a typhoon, and the carrier needs one day more than planned since a bridge is closed. The order now arrives on Thursday instead of Monday. Offer to send the half that is ready at once, at our cost, and ask which of the two they prefer. The customer has been with us for eleven years and has always paid in time, so please be warm, but do not promise a discount. Close with the name of the department and the telephone number of the front desk, and mention that questions are answered on weekdays from nine to five." \
+        >"$DEMO/body.json"
+}
+
+bench_policy() {
+    local mode=$1
+    cat <<END
+version: 1
+organisation: Bench K.K.
+time_zone: Asia/Tokyo
+currency: JPY
+scopes: {all_apis: , text_apis: all_apis, gpt_api: text_apis}
+issuers:
+  - issuer: $BENCH_ISSUER
+    tenant: $BENCH_TENANT
+    audiences: ["$BENCH_AUDIENCE"]
+    jwks: $(cat "$DEMO/jwks.json")
+upstreams:
+  - {name: llm, provider: openai, url: "http://127.0.0.1:$UPSTREAM_PORT"}
+apis:
+  - name: openai
+    provider: openai
+    operations: [chat_completions]
+    scope: text_apis
+    models: [{name: gpt-4o, scope: gpt_api, upstream: llm}]
+departments:
+  - {id: sales, name: 営業部, entitlements: [text_apis]}
+  - {id: hr, name: 人事部, entitlements: [text_apis]}
+  - {id: systems, name: システム部}
+  - {id: accounting, name: 経理部, entitlements: [text_apis]}
+budgets:
+END
+    local department
+    for department in sales hr systems accounting; do
+        cat <<END
+  - {id: $department-requests, department: $department, meter: requests, window: minute, limit: 100000000}
+  - {id: $department-tokens, department: $department, meter: tokens, window: day, limit: 1000000000000}
+  - {id: $department-cost, department: $department, meter: cost, window: month, limit: 1000000000}
+END
+    done
+    cat <<END
+prices:
+  - {model: gpt-4o, from: 2024-10-01, input_per_million: 375, output_per_million: 1500}
+audit: {mode: $mode}
+limits: {request_body_bytes: 4194304, ack_timeout_millis: 5000}
+END
+}
+
+# start_row NAME: its sidecar if it has one, its Envoy; adds it to MEASURED
+start_row() {
+    # shellcheck disable=SC2153  # paths.sh sets it
+    local row=$1 filters=$FILTERS mode=relaxed modules=gateway
+    case $row in
+    bare | native) start_baseline "$row" && return ;;
+    gateway-relaxed) ;;
+    gateway-strict) mode=strict ;;
+    gateway-relaxed-before) filters=$AGAINST ;;
+    gateway-strict-before) mode=strict filters=$AGAINST ;;
+    modules) modules=separate ;;
+    *) die "there is no row \`$row\`; see scripts/bench --help" ;;
+    esac
+    local dir=$DEMO/$row link
+    take_row_ports
+    mkdir -p "$dir"
+    bench_policy "$mode" >"$dir/sekisho.yaml"
+    "$BUILT/sekisho" users import "$DEMO/people.csv" --policy "$dir/sekisho.yaml" --db "sqlite:$dir/sekisho.db" \
+        >"$dir/import.log" || die "the bench's people could not be imported: $(tail -n 3 "$dir/import.log")"
+    take_port
+    link=$TAKEN
+    take_port
+    launch "$row-sidecar" "$BUILT/sekisho" serve --policy "$dir/sekisho.yaml" --db "sqlite:$dir/sekisho.db" \
+        --state "$dir" --api "127.0.0.1:$TAKEN" --link "127.0.0.1:$link"
+    wait_until "$row-sidecar" 20 url_answers "http://127.0.0.1:$TAKEN/v1/system/health"
+    render_row "$dir/sekisho.yaml" "$link" none --filters "$filters" --modules "$modules" >"$dir/envoy.yaml"
+    start_row_envoy "$row" "$dir/envoy.yaml" "$row-sidecar"
+}
+
+# Made from the same policy as the others, with our filters taken out of it.
+start_baseline() {
+    local row=$1 dir=$DEMO/$1 log=none options=()
+    take_row_ports
+    mkdir -p "$dir"
+    if [[ $row == native ]]; then
+        log=$dir/access.log
+        options=(--native --issuer "$BENCH_ISSUER" --audience "$BENCH_AUDIENCE" --jwks "$DEMO/jwks.json" --scope text_apis)
+    fi
+    bench_policy relaxed >"$dir/sekisho.yaml"
+    render_row "$dir/sekisho.yaml" 1 "$log" >"$dir/rendered.yaml"
+    "$BUILT/sekisho-bench" baseline --rendered "$dir/rendered.yaml" --cluster llm "${options[@]}" >"$dir/envoy.yaml"
+    start_row_envoy "$row" "$dir/envoy.yaml"
+}
+
+# render_row POLICY LINK-PORT ACCESS-LOG OPTIONS...
+render_row() {
+    local policy=$1 link=$2 log=$3
+    shift 3
+    "$BUILT/sekisho" render envoy --policy "$policy" --listen "127.0.0.1:$ROW_PORT" --admin "127.0.0.1:$ADMIN_PORT" \
+        --link "127.0.0.1:$link" --secrets "$DEMO" --access-log "$log" "$@"
+}
+
+# start_row_envoy ROW CONFIGURATION [SIDECAR]
+start_row_envoy() {
+    local row=$1 config=$2 sidecar=${3:-} process
+    launch "$row" "$BENCH_ENVOY" -c "$config" --concurrency 1 --log-level warning --disable-hot-restart
+    wait_until "$row" 120 row_answers "$ROW_PORT"
+    process=$(cat "$DEMO/pid/$row")
+    [[ -z $sidecar ]] || process+=:$(cat "$DEMO/pid/$sidecar")
+    MEASURED+=(--row "$row=$ROW_PORT:$process")
+}
+
+row_answers() {
+    curl -fsS -o /dev/null --max-time 5 -H "Authorization: Bearer $(head -n 1 "$DEMO/tokens")" \
+        -H 'Content-Type: application/json' --data-binary "@$DEMO/body.json" "http://127.0.0.1:$1/v1/chat/completions"
+}
+
+# Everything that was started here, and what it wrote but the logs.
+stop_bench() {
+    local file pid
+    for file in "$DEMO"/pid/*; do
+        pid=$(cat "$file" 2>/dev/null) || continue
+        kill -KILL -- "-$pid" 2>/dev/null || true
+    done
+    rm -rf "$OUT/last"
+    mv "$DEMO" "$OUT/last" 2>/dev/null || true
+    find "$OUT/last" -name '*.db*' -delete 2>/dev/null || true
+}
