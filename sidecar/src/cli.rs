@@ -20,7 +20,12 @@ use crate::policy_file::{self, PolicyFile, PolicyFileError, count};
 
 /// The API checkpoint: policy, records, budgets and people behind the Envoy filters.
 #[derive(Debug, Parser)]
-#[command(name = "sekisho", version, max_term_width = 100, subcommand_required = true)]
+#[command(
+    name = "sekisho",
+    version,
+    max_term_width = 100,
+    subcommand_required = true
+)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,

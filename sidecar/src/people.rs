@@ -114,8 +114,20 @@ mod tests {
     #[test]
     fn status_and_suspension_each_make_a_person_inactive() {
         let day = date(2023, 5, 1);
-        assert!(!Person { enabled: false, ..person() }.active_on(day));
-        assert!(!Person { suspended: true, ..person() }.active_on(day));
+        assert!(
+            !Person {
+                enabled: false,
+                ..person()
+            }
+            .active_on(day)
+        );
+        assert!(
+            !Person {
+                suspended: true,
+                ..person()
+            }
+            .active_on(day)
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use sekisho_domain::policy::raw::RawPolicy;
 use sekisho_domain::{Policy, Problem};
+use sekisho_providers::Catalogue;
 use serde_json::Value;
 
 use crate::ledger::Calendar;
@@ -123,7 +124,10 @@ fn at_file(message: String) -> Problem {
 /// Gives every price the moment at which its first day begins in the company's time zone.
 fn resolve_days(file: &mut Value) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let name = file.get("time_zone").and_then(Value::as_str).unwrap_or("UTC");
+    let name = file
+        .get("time_zone")
+        .and_then(Value::as_str)
+        .unwrap_or("UTC");
     let calendar = match Calendar::new(name) {
         Ok(calendar) => calendar,
         Err(unknown) => {
@@ -155,9 +159,9 @@ fn resolve_days(file: &mut Value) -> Vec<Problem> {
     problems
 }
 
-/// Operations and models that the providers' catalogue does not know.
-fn catalogue_problems(_policy: &Policy) -> Vec<Problem> {
-    Vec::new()
+/// Operations that the providers do not have, or that are open twice.
+fn catalogue_problems(policy: &Policy) -> Vec<Problem> {
+    Catalogue::new(policy).err().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -196,7 +200,12 @@ prices:
         // 2024-10-01T00:00+09:00
         let begins = UnixMillis(1_727_708_400_000);
         assert!(file.policy.prices.price("gpt-4o", begins).is_some());
-        assert!(file.policy.prices.price("gpt-4o", UnixMillis(begins.0 - 1)).is_none());
+        assert!(
+            file.policy
+                .prices
+                .price("gpt-4o", UnixMillis(begins.0 - 1))
+                .is_none()
+        );
     }
 
     #[test]
@@ -226,6 +235,12 @@ prices:
     }
 
     #[test]
+    fn an_operation_that_the_provider_does_not_have_is_reported() {
+        let text = SOUND.replace("[chat_completions]", "[chat_completion]");
+        assert_eq!(paths(&text), ["apis[0].operations[0]"]);
+    }
+
+    #[test]
     fn a_member_that_stands_there_twice_is_reported() {
         let problems = parse(&format!("{SOUND}\ncurrency: EUR\n")).unwrap_err();
         assert!(problems[0].message.contains("currency"), "{problems:?}");
@@ -241,7 +256,11 @@ prices:
             .replace("2024-10-01", "2024-02-30")
             .replace("organisation", "organization");
         let problems = parse(&text).unwrap_err();
-        assert_eq!(problems.len(), 7, "one more for the missing `organisation`: {problems:#?}");
+        assert_eq!(
+            problems.len(),
+            7,
+            "one more for the missing `organisation`: {problems:#?}"
+        );
     }
 
     #[test]

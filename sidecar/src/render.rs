@@ -38,7 +38,7 @@ pub struct Bootstrap {
     /// Envoy's admin interface.
     pub admin: SocketAddr,
     /// The sidecar's Link.
-    pub link: HostPort,
+    pub link: LinkTarget,
     /// Directory of the secret files.
     pub secrets: PathBuf,
     /// Certificate authorities for upstreams, PEM.
@@ -109,38 +109,38 @@ impl FromStr for AccessLog {
     }
 }
 
-/// A host by name or address, and a port.
+/// Where the sidecar's Link is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostPort {
-    /// Name or address, IPv6 without brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
+pub enum LinkTarget {
+    /// Name or address (IPv6 without brackets), and TCP port.
+    HostPort(String, u16),
+    /// A Unix socket.
+    Unix(PathBuf),
 }
 
-/// Why a text is no [`HostPort`].
+/// Why a text is no [`LinkTarget`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be `HOST:PORT`, such as `127.0.0.1:9902`")]
-pub struct NotHostPort;
+#[error("must be `HOST:PORT`, such as `127.0.0.1:9902`, or `unix:PATH`")]
+pub struct NotALinkTarget;
 
-impl FromStr for HostPort {
-    type Err = NotHostPort;
+impl FromStr for LinkTarget {
+    type Err = NotALinkTarget;
 
-    fn from_str(text: &str) -> Result<Self, NotHostPort> {
-        let (host, port) = text.rsplit_once(':').ok_or(NotHostPort)?;
-        let port = port.parse().map_err(|_| NotHostPort)?;
+    fn from_str(text: &str) -> Result<Self, NotALinkTarget> {
+        if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
+            return Ok(Self::Unix(path.into()));
+        }
+        let (host, port) = text.rsplit_once(':').ok_or(NotALinkTarget)?;
+        let port = port.parse().map_err(|_| NotALinkTarget)?;
         let host = match host.strip_prefix('[') {
-            Some(rest) => rest.strip_suffix(']').ok_or(NotHostPort)?,
-            None if host.contains(':') => return Err(NotHostPort),
+            Some(rest) => rest.strip_suffix(']').ok_or(NotALinkTarget)?,
+            None if host.contains(':') => return Err(NotALinkTarget),
             None => host,
         };
         if host.is_empty() || port == 0 || !host.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(NotHostPort);
+            return Err(NotALinkTarget);
         }
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
+        Ok(Self::HostPort(host.to_owned(), port))
     }
 }
 

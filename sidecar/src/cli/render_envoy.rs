@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{Failure, sound_policy};
-use crate::render::{self, AccessLog, Bootstrap, HostPort, Modules, Tls};
+use crate::render::{self, AccessLog, Bootstrap, LinkTarget, Modules, Tls};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -34,13 +34,21 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9901")]
     admin: SocketAddr,
     /// The sidecar's Link
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9902")]
-    link: HostPort,
+    #[arg(
+        long,
+        value_name = "HOST:PORT|unix:PATH",
+        default_value = "127.0.0.1:9902"
+    )]
+    link: LinkTarget,
     /// Where `sekisho secrets write` puts provider credentials
     #[arg(long, value_name = "DIR", default_value = "secrets")]
     secrets: PathBuf,
     /// Certificate authorities that providers' certificates must come from (PEM)
-    #[arg(long, value_name = "FILE", default_value = "/etc/ssl/certs/ca-certificates.crt")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/ssl/certs/ca-certificates.crt"
+    )]
     ca: PathBuf,
     /// Where Envoy's own access log goes: `stdout`, `none` or a file. It holds neither
     /// query strings nor credentials; the audit log does not depend on it
@@ -56,7 +64,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         )));
     }
     let policy = sound_policy(&arguments.policy)?.policy;
-    let tls = match (&arguments.tls_listen, &arguments.tls_cert, &arguments.tls_key) {
+    let tls = match (
+        &arguments.tls_listen,
+        &arguments.tls_cert,
+        &arguments.tls_key,
+    ) {
         (Some(listen), Some(certificate), Some(key)) => Some(Tls {
             listen: *listen,
             certificate: absolute(certificate)?,

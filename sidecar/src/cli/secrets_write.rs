@@ -18,6 +18,11 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let policy = sound_policy(&arguments.policy)?.policy;
     let written = secrets::write(&policy, &arguments.dir, |name| std::env::var(name).ok())?;
-    println!("{}: secrets: {}, new or changed: {}", arguments.dir.display(), written.all, written.changed);
+    println!(
+        "{}: secrets: {}, new or changed: {}",
+        arguments.dir.display(),
+        written.all,
+        written.changed
+    );
     Ok(())
 }

@@ -26,7 +26,13 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", default_value = "sekisho.yaml")]
     policy: PathBuf,
     /// The database: `sqlite:FILE` or a PostgreSQL URL
-    #[arg(long, value_name = "URL", env = "SEKISHO_DB", hide_env_values = true, default_value = "sqlite:sekisho.db")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SEKISHO_DB",
+        hide_env_values = true,
+        default_value = "sqlite:sekisho.db"
+    )]
     db: String,
     /// The tenant of these people; default: the one of the policy's issuers
     #[arg(long, value_name = "ID")]
@@ -40,7 +46,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => only_tenant(&policy)?,
     };
     let file = std::fs::read(&arguments.file).map_err(|error| {
-        Failure::because(format_args!("`{}` cannot be read: {error}", arguments.file.display()))
+        Failure::because(format_args!(
+            "`{}` cannot be read: {error}",
+            arguments.file.display()
+        ))
     })?;
     let rows = csv::read(&file, &policy).map_err(|problems| refused(&arguments.file, &problems))?;
     let imported = block_on(async {
@@ -53,7 +62,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn only_tenant(policy: &Policy) -> Result<String, Failure> {
-    let mut tenants: Vec<&str> = policy.issuers.iter().map(|issuer| issuer.tenant.as_str()).collect();
+    let mut tenants: Vec<&str> = policy
+        .issuers
+        .iter()
+        .map(|issuer| issuer.tenant.as_str())
+        .collect();
     tenants.sort_unstable();
     tenants.dedup();
     match tenants.as_slice() {
@@ -77,7 +90,12 @@ fn refused(file: &Path, problems: &[csv::RowProblem]) -> Failure {
 }
 
 fn report(file: &Path, imported: &Imported) {
-    let of = |wanted: Change| imported.iter().filter(|(_, change)| *change == wanted).count();
+    let of = |wanted: Change| {
+        imported
+            .iter()
+            .filter(|(_, change)| *change == wanted)
+            .count()
+    };
     for (id, change) in imported {
         match change {
             Change::Created => println!("created {id}"),

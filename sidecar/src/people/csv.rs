@@ -9,7 +9,14 @@ use uuid::Uuid;
 
 /// Columns that must be there, in any order.
 const COLUMNS: [&str; 9] = [
-    "user_id", "name", "email", "department", "job_title", "phone", "start_date", "end_date",
+    "user_id",
+    "name",
+    "email",
+    "department",
+    "job_title",
+    "phone",
+    "start_date",
+    "end_date",
     "status",
 ];
 /// A column that may be there: the account's object id.
@@ -94,7 +101,9 @@ pub fn read(file: &[u8], policy: &Policy) -> Result<Vec<Row>, Vec<RowProblem>> {
         }
     }
     if rows.is_empty() && check.problems.is_empty() {
-        check.problems.push(at_line(1, "the file has a header but no people"));
+        check
+            .problems
+            .push(at_line(1, "the file has a header but no people"));
     }
     if check.problems.is_empty() {
         Ok(rows)
@@ -130,7 +139,10 @@ fn columns(header: &csv::ByteRecord) -> Result<Vec<&'static str>, Vec<RowProblem
     let mut missing: HashSet<&str> = COLUMNS.into_iter().collect();
     for name in header {
         let name = String::from_utf8_lossy(name);
-        let known = COLUMNS.into_iter().chain([OBJECT_ID]).find(|column| *column == name);
+        let known = COLUMNS
+            .into_iter()
+            .chain([OBJECT_ID])
+            .find(|column| *column == name);
         match known {
             Some(column) if columns.contains(&column) => {
                 problems.push(at_line(1, &format!("column `{column}` is there twice")));
@@ -149,7 +161,10 @@ fn columns(header: &csv::ByteRecord) -> Result<Vec<&'static str>, Vec<RowProblem
             }
         }
     }
-    for column in COLUMNS.into_iter().filter(|column| missing.contains(column)) {
+    for column in COLUMNS
+        .into_iter()
+        .filter(|column| missing.contains(column))
+    {
         problems.push(at_line(1, &format!("column `{column}` is missing")));
     }
     if problems.is_empty() {
@@ -171,7 +186,11 @@ impl Check<'_> {
         let line = record.position().map_or(0, csv::Position::line);
         let before = self.problems.len();
         if record.len() != columns.len() {
-            let message = format!("has {} values, the header has {}", record.len(), columns.len());
+            let message = format!(
+                "has {} values, the header has {}",
+                record.len(),
+                columns.len()
+            );
             self.problems.push(at_line(line, &message));
             return None;
         }
@@ -194,7 +213,10 @@ impl Check<'_> {
         }
         self.unique(line, "email", &email);
         let department = self.department(line, &department);
-        if !phone.chars().all(|c| c.is_ascii_digit() || "+-() ".contains(c)) {
+        if !phone
+            .chars()
+            .all(|c| c.is_ascii_digit() || "+-() ".contains(c))
+        {
             self.problem(line, "phone", &phone, "is not a telephone number");
         }
         let start = if self.required(line, "start_date", &start) {
@@ -202,18 +224,32 @@ impl Check<'_> {
         } else {
             None
         };
-        let end = if end.is_empty() { None } else { self.date(line, "end_date", &end) };
+        let end = if end.is_empty() {
+            None
+        } else {
+            self.date(line, "end_date", &end)
+        };
         if let (Some(start), Some(last)) = (start, end)
             && last < start
         {
-            self.problem(line, "end_date", &last.to_string(), "is before `start_date`");
+            self.problem(
+                line,
+                "end_date",
+                &last.to_string(),
+                "is before `start_date`",
+            );
         }
         let enabled = match status.as_str() {
             "active" => true,
             "inactive" => false,
             "" => !self.required(line, "status", ""),
             _ => {
-                self.problem(line, "status", &status, "is neither `active` nor `inactive`");
+                self.problem(
+                    line,
+                    "status",
+                    &status,
+                    "is neither `active` nor `inactive`",
+                );
                 false
             }
         };
@@ -302,7 +338,12 @@ impl Check<'_> {
     fn date(&mut self, line: u64, column: &'static str, value: &str) -> Option<Date> {
         let date = parse_date(value);
         if date.is_none() {
-            self.problem(line, column, value, "is not a day as `2023/04/01` or `2023-04-01`");
+            self.problem(
+                line,
+                column,
+                value,
+                "is not a day as `2023/04/01` or `2023-04-01`",
+            );
         }
         date
     }
@@ -316,7 +357,12 @@ fn parse_date(text: &str) -> Option<Date> {
     let digits = |part: &str, most: usize| {
         (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
     };
-    if parts.next().is_some() || year.len() != 4 || !digits(year, 4) || !digits(month, 2) || !digits(day, 2) {
+    if parts.next().is_some()
+        || year.len() != 4
+        || !digits(year, 4)
+        || !digits(month, 2)
+        || !digits(day, 2)
+    {
         return None;
     }
     Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
@@ -331,7 +377,9 @@ fn is_email(text: &str) -> bool {
         && !local.is_empty()
         && domain.contains('.')
         && domain.split('.').all(|label| !label.is_empty())
-        && domain.chars().all(|c| c.is_alphanumeric() || c == '.' || c == '-')
+        && domain
+            .chars()
+            .all(|c| c.is_alphanumeric() || c == '.' || c == '-')
         && !text.contains(|c: char| c.is_whitespace() || "\"<>(),:;[]\\".contains(c))
 }
 

@@ -114,7 +114,9 @@ fn taken(
         ("email", |person| &person.email),
         ("object_id", |person| &person.object_id),
     ];
-    let stay = everybody.iter().filter(|person| !after.contains_key(person.id.as_str()));
+    let stay = everybody
+        .iter()
+        .filter(|person| !after.contains_key(person.id.as_str()));
     let mut everybody: Vec<&Person> = stay.chain(after.values()).collect();
     // Those who stay keep what they have; among rows, the earlier one does.
     everybody.sort_by_key(|person| lines.get(person.id.as_str()).copied().unwrap_or(0));
@@ -123,11 +125,16 @@ fn taken(
         let mut owners: HashMap<&str, &str> = HashMap::new();
         for person in &everybody {
             let owner = *owners.entry(value(person)).or_insert(person.id.as_str());
-            if let (true, Some(line)) = (owner != person.id.as_str(), lines.get(person.id.as_str())) {
+            if let (true, Some(line)) = (owner != person.id.as_str(), lines.get(person.id.as_str()))
+            {
                 problems.push(RowProblem {
                     line: *line,
                     column: Some(column),
-                    message: format!("{} belongs to user {} already", masked(value(person)), masked(owner)),
+                    message: format!(
+                        "{} belongs to user {} already",
+                        masked(value(person)),
+                        masked(owner)
+                    ),
                 });
             }
         }
@@ -166,7 +173,10 @@ mod tests {
     }
 
     fn changes(imported: &Imported) -> Vec<(&str, Change)> {
-        imported.iter().map(|(id, change)| (id.as_str(), *change)).collect()
+        imported
+            .iter()
+            .map(|(id, change)| (id.as_str(), *change))
+            .collect()
     }
 
     #[tokio::test]
@@ -174,20 +184,31 @@ mod tests {
         let (_dir, store) = store().await;
         let file = || vec![row(2, "001", "a@x.example"), row(3, "002", "b@x.example")];
         let first = import(&store, TENANT, file()).await.unwrap().unwrap();
-        assert_eq!(changes(&first), [("001", Change::Created), ("002", Change::Created)]);
+        assert_eq!(
+            changes(&first),
+            [("001", Change::Created), ("002", Change::Created)]
+        );
         let version = people::version(&store).await.unwrap();
         let second = import(&store, TENANT, file()).await.unwrap().unwrap();
-        assert_eq!(changes(&second), [("001", Change::Unchanged), ("002", Change::Unchanged)]);
+        assert_eq!(
+            changes(&second),
+            [("001", Change::Unchanged), ("002", Change::Unchanged)]
+        );
         assert_eq!(people::version(&store).await.unwrap(), version);
     }
 
     #[tokio::test]
     async fn a_new_address_keeps_the_identity_and_a_suspension_survives() {
         let (_dir, store) = store().await;
-        import(&store, TENANT, vec![row(2, "001", "a@x.example")]).await.unwrap().unwrap();
+        import(&store, TENANT, vec![row(2, "001", "a@x.example")])
+            .await
+            .unwrap()
+            .unwrap();
         let before = people::suspend(&store, "001", true).await.unwrap().unwrap();
         let seen = people::version(&store).await.unwrap();
-        let done = import(&store, TENANT, vec![row(2, "001", "new@x.example")]).await.unwrap();
+        let done = import(&store, TENANT, vec![row(2, "001", "new@x.example")])
+            .await
+            .unwrap();
         assert_eq!(changes(&done.unwrap()), [("001", Change::Updated)]);
         let changed = people::changed_after(&store, seen).await.unwrap();
         assert_eq!(changed.len(), 1);
@@ -199,19 +220,33 @@ mod tests {
     #[tokio::test]
     async fn an_address_of_somebody_else_stops_the_whole_import() {
         let (_dir, store) = store().await;
-        import(&store, TENANT, vec![row(2, "001", "a@x.example")]).await.unwrap().unwrap();
+        import(&store, TENANT, vec![row(2, "001", "a@x.example")])
+            .await
+            .unwrap()
+            .unwrap();
         let file = vec![row(2, "002", "b@x.example"), row(3, "003", "a@x.example")];
         let problems = import(&store, TENANT, file).await.unwrap().unwrap_err();
-        assert!(problems.iter().all(|problem| problem.line == 3), "{problems:?}");
+        assert!(
+            problems.iter().all(|problem| problem.line == 3),
+            "{problems:?}"
+        );
         assert_eq!(people::changed_after(&store, -1).await.unwrap().len(), 1);
     }
 
     #[tokio::test]
     async fn without_a_uuid_for_tenant_the_file_must_give_object_ids() {
         let (_dir, store) = store().await;
-        let problems = import(&store, "contoso", vec![row(2, "001", "a@x.example")]).await.unwrap();
+        let problems = import(&store, "contoso", vec![row(2, "001", "a@x.example")])
+            .await
+            .unwrap();
         assert_eq!(problems.unwrap_err()[0].column, Some("object_id"));
-        let given = Row { object_id: Some("o".into()), ..row(2, "001", "a@x.example") };
-        import(&store, "contoso", vec![given]).await.unwrap().unwrap();
+        let given = Row {
+            object_id: Some("o".into()),
+            ..row(2, "001", "a@x.example")
+        };
+        import(&store, "contoso", vec![given])
+            .await
+            .unwrap()
+            .unwrap();
     }
 }

@@ -23,12 +23,22 @@ pub struct Pushed {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn push_all(store: &Store, hub: &SnapshotHub, calendar: &Calendar, clock: &Clock) -> Result<Pushed, StoreError> {
+pub async fn push_all(
+    store: &Store,
+    hub: &SnapshotHub,
+    calendar: &Calendar,
+    clock: &Clock,
+) -> Result<Pushed, StoreError> {
     let today = calendar.day(clock.now());
     // Read first: what changes after it is pushed a second time, never missed.
     let version = people::version(store).await?;
     let everybody = people::changed_after(store, -1).await?;
-    hub.replace_users(everybody.iter().map(|person| person.to_link(today)).collect());
+    hub.replace_users(
+        everybody
+            .iter()
+            .map(|person| person.to_link(today))
+            .collect(),
+    );
     push_keys(store, hub, -1).await?;
     Ok(Pushed { version, today })
 }
@@ -64,7 +74,13 @@ pub async fn push_changes(
 }
 
 /// Looks for changes for ever.
-pub async fn watch(store: Store, hub: SnapshotHub, calendar: Calendar, clock: Clock, mut pushed: Pushed) {
+pub async fn watch(
+    store: Store,
+    hub: SnapshotHub,
+    calendar: Calendar,
+    clock: Clock,
+    mut pushed: Pushed,
+) {
     let mut failing = false;
     loop {
         tokio::time::sleep(PERIOD).await;
@@ -73,7 +89,10 @@ pub async fn watch(store: Store, hub: SnapshotHub, calendar: Calendar, clock: Cl
             Err(error) => {
                 // Once per outage, not four times a second.
                 if !failing {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the directory cannot be read");
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the directory cannot be read"
+                    );
                 }
                 failing = true;
             }

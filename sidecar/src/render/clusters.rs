@@ -4,18 +4,22 @@ use sekisho_domain::policy::{Credential, Upstream};
 use serde_json::{Value, json};
 
 use super::upstream_url::{Origin, origin};
-use super::{Bootstrap, HostPort, RenderError, SIDECAR, secrets};
+use super::{Bootstrap, LinkTarget, RenderError, SIDECAR, secrets};
 
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /// The sidecar is near and answers at once, or counts as down.
-pub(super) fn sidecar(link: &HostPort) -> Value {
+pub(super) fn sidecar(link: &LinkTarget) -> Value {
+    let (kind, address) = match link {
+        LinkTarget::HostPort(host, port) => ("STRICT_DNS", socket_address(host, *port)),
+        LinkTarget::Unix(path) => ("STATIC", json!({"pipe": {"path": path}})),
+    };
     json!({
         "name": SIDECAR,
-        "type": "STRICT_DNS",
+        "type": kind,
         "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "0.25s",
-        "load_assignment": load_assignment(SIDECAR, &link.host, link.port, None),
+        "load_assignment": load_assignment(SIDECAR, json!({"address": address})),
         "circuit_breakers": thresholds(1_000_000, 0),
         "typed_extension_protocol_options": {
             HTTP_OPTIONS: {
@@ -36,7 +40,9 @@ pub(super) fn upstream(upstream: &Upstream, bootstrap: &Bootstrap) -> Result<Val
         return Err(RenderError::ReservedName);
     }
     let origin = origin(upstream)?;
-    let mut http_filters: Vec<Value> = credential(upstream, &origin, bootstrap).into_iter().collect();
+    let mut http_filters: Vec<Value> = credential(upstream, &origin, bootstrap)
+        .into_iter()
+        .collect();
     http_filters.push(json!({
         "name": "envoy.filters.http.upstream_codec",
         "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"},
@@ -47,7 +53,10 @@ pub(super) fn upstream(upstream: &Upstream, bootstrap: &Bootstrap) -> Result<Val
         "http_filters": http_filters,
     });
     let protocols = if origin.tls {
-        ("auto_config", json!({"http_protocol_options": {}, "http2_protocol_options": {}}))
+        (
+            "auto_config",
+            json!({"http_protocol_options": {}, "http2_protocol_options": {}}),
+        )
     } else {
         ("explicit_http_config", json!({"http_protocol_options": {}}))
     };
@@ -56,15 +65,21 @@ pub(super) fn upstream(upstream: &Upstream, bootstrap: &Bootstrap) -> Result<Val
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "5s",
-        "load_assignment": load_assignment(
-            &upstream.name, &origin.host, origin.port, Some(&origin.authority)),
+        "load_assignment": load_assignment(&upstream.name, json!({
+            "address": socket_address(&origin.host, origin.port),
+            // What the route puts into `Host`.
+            "hostname": origin.authority,
+        })),
         "circuit_breakers": thresholds(4096, 3),
     });
     if let Some(options) = options.as_object_mut() {
         options.insert(protocols.0.into(), protocols.1);
     }
     if let Some(cluster) = cluster.as_object_mut() {
-        cluster.insert("typed_extension_protocol_options".into(), json!({HTTP_OPTIONS: options}));
+        cluster.insert(
+            "typed_extension_protocol_options".into(),
+            json!({HTTP_OPTIONS: options}),
+        );
         if origin.tls {
             cluster.insert("transport_socket".into(), tls(&origin, bootstrap));
         }
@@ -128,7 +143,11 @@ fn credential(upstream: &Upstream, origin: &Origin, bootstrap: &Bootstrap) -> Op
 }
 
 fn tls(origin: &Origin, bootstrap: &Bootstrap) -> Value {
-    let kind = if origin.address.is_some() { "IP_ADDRESS" } else { "DNS" };
+    let kind = if origin.address.is_some() {
+        "IP_ADDRESS"
+    } else {
+        "DNS"
+    };
     let mut context = json!({
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
         "common_tls_context": {
@@ -148,17 +167,15 @@ fn tls(origin: &Origin, bootstrap: &Bootstrap) -> Value {
     json!({"name": "envoy.transport_sockets.tls", "typed_config": context})
 }
 
-fn load_assignment(cluster: &str, host: &str, port: u16, authority: Option<&str>) -> Value {
-    let mut endpoint = json!({
-        "address": {"socket_address": {"address": host, "port_value": port}},
-    });
-    if let (Some(authority), Some(endpoint)) = (authority, endpoint.as_object_mut()) {
-        endpoint.insert("hostname".into(), json!(authority));
-    }
+fn load_assignment(cluster: &str, endpoint: Value) -> Value {
     json!({
         "cluster_name": cluster,
         "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}],
     })
+}
+
+fn socket_address(host: &str, port: u16) -> Value {
+    json!({"socket_address": {"address": host, "port_value": port}})
 }
 
 fn thresholds(most: u32, retries: u32) -> Value {

@@ -24,7 +24,14 @@ const LONGEST_CALL: &str = "3600s";
 const NO_CLUSTER_HEADER: &str = "x-sekisho-none";
 
 pub(super) fn plain(policy: &Policy, bootstrap: &Bootstrap, upstreams: &[&Upstream]) -> Value {
-    listener(policy, bootstrap, upstreams, "gateway", bootstrap.listen, None)
+    listener(
+        policy,
+        bootstrap,
+        upstreams,
+        "gateway",
+        bootstrap.listen,
+        None,
+    )
 }
 
 pub(super) fn tls(
@@ -47,7 +54,14 @@ pub(super) fn tls(
             },
         },
     });
-    listener(policy, bootstrap, upstreams, "gateway_tls", tls.listen, Some(socket))
+    listener(
+        policy,
+        bootstrap,
+        upstreams,
+        "gateway_tls",
+        tls.listen,
+        Some(socket),
+    )
 }
 
 fn listener(

@@ -52,7 +52,13 @@ pub(super) fn overload_manager() -> Value {
 /// Only statistics that somebody looks at: each one costs memory per worker.
 pub(super) fn stats() -> Value {
     let patterns: Vec<Value> = [
-        "cluster.", "http.sekisho.", "listener.", "overload.", "sekisho", "server.", "wasm",
+        "cluster.",
+        "http.sekisho.",
+        "listener.",
+        "overload.",
+        "sekisho",
+        "server.",
+        "wasm",
     ]
     .iter()
     .map(|prefix| json!({"prefix": prefix}))

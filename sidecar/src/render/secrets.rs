@@ -62,7 +62,8 @@ pub fn write(
         let Credential::Header { secret_env, .. } = &upstream.credential else {
             continue;
         };
-        let Some(secret) = environment(secret_env).filter(|secret| !secret.trim().is_empty()) else {
+        let Some(secret) = environment(secret_env).filter(|secret| !secret.trim().is_empty())
+        else {
             missing.push(format!("`{secret_env}` (upstream `{}`)", upstream.name));
             continue;
         };

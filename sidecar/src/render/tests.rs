@@ -53,7 +53,10 @@ fn manager(document: &Value, listener: usize) -> &Value {
 
 fn cluster<'d>(document: &'d Value, name: &str) -> &'d Value {
     let clusters = document["static_resources"]["clusters"].as_array().unwrap();
-    clusters.iter().find(|cluster| cluster["name"] == name).unwrap()
+    clusters
+        .iter()
+        .find(|cluster| cluster["name"] == name)
+        .unwrap()
 }
 
 fn upstream_filters(cluster: &Value) -> &Vec<Value> {
@@ -91,23 +94,45 @@ fn the_gateway_filter_can_wait_for_a_body_and_comes_back_after_a_trap() {
     let config = &filters[0]["typed_config"]["config"];
     assert_eq!(config["allow_on_headers_stop_iteration"], true);
     assert_eq!(config["failure_policy"], "FAIL_RELOAD");
-    assert_eq!(config["vm_config"]["code"]["local"]["filename"], "/opt/filters/gateway.wasm");
-    assert_eq!(config["configuration"]["value"], r#"{"link":{"cluster":"sekisho_sidecar"}}"#);
+    assert_eq!(
+        config["vm_config"]["code"]["local"]["filename"],
+        "/opt/filters/gateway.wasm"
+    );
+    assert_eq!(
+        config["configuration"]["value"],
+        r#"{"link":{"cluster":"sekisho_sidecar"}}"#
+    );
 }
 
 #[test]
 fn separate_modules_stand_in_the_order_of_their_decisions_each_in_its_own_vm() {
-    let separate = Bootstrap { modules: Modules::Separate, ..bootstrap() };
+    let separate = Bootstrap {
+        modules: Modules::Separate,
+        ..bootstrap()
+    };
     let document = rendered(&separate);
     let filters = manager(&document, 0)["http_filters"].as_array().unwrap();
-    let names: Vec<_> = filters.iter().map(|f| f["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = filters
+        .iter()
+        .map(|f| f["name"].as_str().unwrap())
+        .collect();
     assert_eq!(
         names,
-        ["sekisho_scope", "sekisho_quota", "sekisho_upstream", "sekisho_audit", "envoy.filters.http.router"]
+        [
+            "sekisho_scope",
+            "sekisho_quota",
+            "sekisho_upstream",
+            "sekisho_audit",
+            "envoy.filters.http.router"
+        ]
     );
     let vms: BTreeSet<_> = filters[..4]
         .iter()
-        .map(|f| f["typed_config"]["config"]["vm_config"]["vm_id"].as_str().unwrap())
+        .map(|f| {
+            f["typed_config"]["config"]["vm_config"]["vm_id"]
+                .as_str()
+                .unwrap()
+        })
         .collect();
     assert_eq!(vms.len(), 4);
 }
@@ -119,8 +144,14 @@ fn only_clusters_of_the_policy_can_be_chosen_and_the_default_is_404() {
     assert_eq!(host["request_body_buffer_limit"], 3_000_000);
     let routes = host["routes"].as_array().unwrap();
     let (last, chosen) = routes.split_last().unwrap();
-    assert_eq!(last["route"]["cluster_not_found_response_code"], "NOT_FOUND");
-    let clusters: Vec<_> = chosen.iter().map(|r| r["route"]["cluster"].as_str().unwrap()).collect();
+    assert_eq!(
+        last["route"]["cluster_not_found_response_code"],
+        "NOT_FOUND"
+    );
+    let clusters: Vec<_> = chosen
+        .iter()
+        .map(|r| r["route"]["cluster"].as_str().unwrap())
+        .collect();
     assert_eq!(clusters, ["azure", "bedrock", "openai", "plain"]);
     for route in chosen {
         let matched = &route["match"]["headers"][0];
@@ -141,8 +172,15 @@ fn tls_to_an_upstream_checks_its_name() {
         validation["match_typed_subject_alt_names"],
         json!([{"san_type": "DNS", "matcher": {"exact": "a.example"}}])
     );
-    assert_eq!(validation["trusted_ca"]["filename"], "/etc/ssl/certs/ca-certificates.crt");
-    assert!(cluster(&document, "openai").get("transport_socket").is_none());
+    assert_eq!(
+        validation["trusted_ca"]["filename"],
+        "/etc/ssl/certs/ca-certificates.crt"
+    );
+    assert!(
+        cluster(&document, "openai")
+            .get("transport_socket")
+            .is_none()
+    );
 }
 
 #[test]
@@ -153,13 +191,19 @@ fn credentials_are_put_on_by_the_upstreams_own_filters() {
     assert_eq!(injector["overwrite"], true);
     assert_eq!(injector["allow_request_without_credential"], false);
     let generic = &injector["credential"]["typed_config"];
-    assert_eq!((&generic["header"], &generic["header_value_prefix"]), (&json!("authorization"), &json!("Bearer ")));
+    assert_eq!(
+        (&generic["header"], &generic["header_value_prefix"]),
+        (&json!("authorization"), &json!("Bearer "))
+    );
     assert_eq!(
         generic["credential"]["sds_config"]["path_config_source"]["path"],
         "/run/secrets/openai.yaml"
     );
     let signer = &upstream_filters(cluster(&document, "bedrock"))[0]["typed_config"];
-    assert_eq!((&signer["region"], &signer["host_rewrite"]), (&json!("ap-northeast-1"), &json!("bedrock.example:8443")));
+    assert_eq!(
+        (&signer["region"], &signer["host_rewrite"]),
+        (&json!("ap-northeast-1"), &json!("bedrock.example:8443"))
+    );
     assert_eq!(upstream_filters(cluster(&document, "plain")).len(), 1);
 }
 
@@ -170,32 +214,56 @@ fn a_second_listener_speaks_tls() {
         certificate: "/c.pem".into(),
         key: "/k.pem".into(),
     };
-    let document = rendered(&Bootstrap { tls: Some(tls), ..bootstrap() });
+    let document = rendered(&Bootstrap {
+        tls: Some(tls),
+        ..bootstrap()
+    });
     assert_eq!(manager(&document, 0), manager(&document, 1));
     let chain = &document["static_resources"]["listeners"][1]["filter_chains"][0];
     let common = &chain["transport_socket"]["typed_config"]["common_tls_context"];
-    assert_eq!(common["tls_params"]["tls_minimum_protocol_version"], "TLSv1_2");
+    assert_eq!(
+        common["tls_params"]["tls_minimum_protocol_version"],
+        "TLSv1_2"
+    );
 }
 
 #[test]
 fn the_access_log_has_no_query_and_no_credential() {
     let document = rendered(&bootstrap());
-    let log = manager(&document, 0)["access_log"].to_string().to_lowercase();
+    let log = manager(&document, 0)["access_log"]
+        .to_string()
+        .to_lowercase();
     assert!(log.contains("%path(nq:path)%"));
-    assert!(!log.contains("authorization") && !log.contains("%req(:path"), "{log}");
-    let silent = rendered(&Bootstrap { access_log: AccessLog::None, ..bootstrap() });
+    assert!(
+        !log.contains("authorization") && !log.contains("%req(:path"),
+        "{log}"
+    );
+    let silent = rendered(&Bootstrap {
+        access_log: AccessLog::None,
+        ..bootstrap()
+    });
     assert_eq!(manager(&silent, 0)["access_log"], json!([]));
 }
 
 #[test]
-fn a_link_is_a_host_and_a_port() {
-    for (text, host, port) in [("127.0.0.1:9902", "127.0.0.1", 9902), ("[::1]:1", "::1", 1), ("sidecar:8081", "sidecar", 8081)] {
-        let expected = HostPort { host: host.into(), port };
-        assert_eq!(text.parse(), Ok(expected));
+fn a_link_is_a_host_and_a_port_or_a_socket() {
+    for (text, host, port) in [
+        ("127.0.0.1:9902", "127.0.0.1", 9902),
+        ("[::1]:1", "::1", 1),
+        ("sidecar:8081", "sidecar", 8081),
+    ] {
+        assert_eq!(text.parse(), Ok(LinkTarget::HostPort(host.into(), port)));
     }
-    for text in ["", "x", "x:0", ":1", "::1:2", "x:99999", "a b:1"] {
-        assert_eq!(text.parse::<HostPort>(), Err(NotHostPort), "{text}");
+    let socket = LinkTarget::Unix("/run/link.sock".into());
+    assert_eq!("unix:/run/link.sock".parse(), Ok(socket.clone()));
+    for text in ["", "x", "x:0", ":1", "::1:2", "x:99999", "a b:1", "unix:"] {
+        assert_eq!(text.parse::<LinkTarget>(), Err(NotALinkTarget), "{text}");
     }
+    let document = rendered(&Bootstrap {
+        link: socket,
+        ..bootstrap()
+    });
+    assert_eq!(cluster(&document, SIDECAR)["type"], "STATIC");
 }
 
 #[test]
@@ -221,8 +289,13 @@ fn secrets_are_written_once_for_their_owner_alone() {
 fn without_every_secret_none_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("secrets");
-    let error = secrets::write(&policy(), &dir, |name| (name == "AZURE_KEY").then(|| "x".into()));
+    let error = secrets::write(&policy(), &dir, |name| {
+        (name == "AZURE_KEY").then(|| "x".into())
+    });
     let error = error.unwrap_err().to_string();
-    assert_eq!(error, "no secret in the environment: `OPENAI_KEY` (upstream `openai`)");
+    assert_eq!(
+        error,
+        "no secret in the environment: `OPENAI_KEY` (upstream `openai`)"
+    );
     assert!(!dir.exists());
 }

@@ -21,10 +21,11 @@ CREATE TABLE issuer_keys (
 /// # Errors
 /// [`StoreError`].
 pub async fn load(store: &Store, issuer: &str) -> Result<Vec<IssuerKey>, StoreError> {
-    let rows = sqlx::query("SELECT issuer, kid, n, e FROM issuer_keys WHERE issuer = $1 ORDER BY kid")
-        .bind(issuer)
-        .fetch_all(store.pool())
-        .await?;
+    let rows =
+        sqlx::query("SELECT issuer, kid, n, e FROM issuer_keys WHERE issuer = $1 ORDER BY kid")
+            .bind(issuer)
+            .fetch_all(store.pool())
+            .await?;
     let key = |row: &sqlx::any::AnyRow| -> Result<IssuerKey, StoreError> {
         Ok(IssuerKey {
             issuer: row.try_get("issuer")?,

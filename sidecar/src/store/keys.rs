@@ -105,7 +105,11 @@ pub async fn add(store: &Store, key: &StoredKey) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn revoke(store: &Store, id: &str, now: UnixMillis) -> Result<Option<StoredKey>, StoreError> {
+pub async fn revoke(
+    store: &Store,
+    id: &str,
+    now: UnixMillis,
+) -> Result<Option<StoredKey>, StoreError> {
     let mut connection = store.pool().acquire().await?;
     let mut transaction = connection
         .begin_with(store.dialect().begin_writing())
@@ -131,7 +135,10 @@ fn to_column(moment: Option<UnixMillis>) -> i64 {
 }
 
 fn from_column(column: i64) -> Option<UnixMillis> {
-    u64::try_from(column).ok().filter(|millis| *millis != 0).map(UnixMillis)
+    u64::try_from(column)
+        .ok()
+        .filter(|millis| *millis != 0)
+        .map(UnixMillis)
 }
 
 fn key(row: &AnyRow) -> Result<StoredKey, StoreError> {

@@ -81,7 +81,11 @@ pub async fn find(store: &Store, id: &str) -> Result<Option<Person>, StoreError>
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn suspend(store: &Store, id: &str, suspended: bool) -> Result<Option<Person>, StoreError> {
+pub async fn suspend(
+    store: &Store,
+    id: &str,
+    suspended: bool,
+) -> Result<Option<Person>, StoreError> {
     let mut connection = store.pool().acquire().await?;
     let mut transaction = connection
         .begin_with(store.dialect().begin_writing())
@@ -150,7 +154,11 @@ pub(super) async fn next_version(connection: &mut AnyConnection) -> Result<i64, 
     Ok(row.try_get("version")?)
 }
 
-async fn save(connection: &mut AnyConnection, person: &Person, version: i64) -> Result<(), StoreError> {
+async fn save(
+    connection: &mut AnyConnection,
+    person: &Person,
+    version: i64,
+) -> Result<(), StoreError> {
     sqlx::query(SAVE)
         .bind(person.id.as_str())
         .bind(&person.tenant)

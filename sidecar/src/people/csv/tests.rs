@@ -34,9 +34,15 @@ fn the_columns_of_the_requirement_are_read() {
     assert_eq!(rows[0].line, 2);
     assert_eq!(rows[0].email, "taro.yamada@example.com");
     assert_eq!(rows[0].department, DepartmentId::from("sales"));
-    assert_eq!((rows[0].start, rows[0].end, rows[0].enabled), (date(2023, 4, 1), None, true));
+    assert_eq!(
+        (rows[0].start, rows[0].end, rows[0].enabled),
+        (date(2023, 4, 1), None, true)
+    );
     assert_eq!(rows[1].department, DepartmentId::from("hr"));
-    assert_eq!((rows[1].end, rows[1].enabled), (Some(date(2023, 6, 30)), false));
+    assert_eq!(
+        (rows[1].end, rows[1].enabled),
+        (Some(date(2023, 6, 30)), false)
+    );
     assert_eq!(rows[1].object_id, None);
 }
 
@@ -47,7 +53,10 @@ fn a_byte_order_mark_and_another_order_of_columns_change_nothing() {
          active,3D1F0A6E-2C54-4B8E-9F17-0A5B6C7D8E01,001,\"Yamada, Taro\",t@example.com,sales,,,2023/04/01,\r\n",
     );
     assert_eq!(rows[0].name, "Yamada, Taro");
-    assert_eq!(rows[0].object_id.as_deref(), Some("3d1f0a6e-2c54-4b8e-9f17-0a5b6c7d8e01"));
+    assert_eq!(
+        rows[0].object_id.as_deref(),
+        Some("3d1f0a6e-2c54-4b8e-9f17-0a5b6c7d8e01")
+    );
 }
 
 #[test]

@@ -1,0 +1,164 @@
+//! The REST API under `/v1`. One endpoint, one file.
+//!
+//! Callers show an access token of an issuer of the policy; it is checked by the same
+//! crate that checks tokens at the gateway. `Sekisho.Auditor` may read,
+//! `Sekisho.Administrator` may also change. Errors are problem details (RFC 9457).
+
+mod apikey_issue;
+mod apikey_revoke;
+mod audit_search;
+mod authentication;
+mod department_usage;
+mod extract;
+mod health;
+mod moments;
+mod money;
+mod problem;
+mod usage_summary;
+mod user_disable;
+mod user_enable;
+mod users;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::{get, post, put};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+use crate::clock::Clock;
+use crate::jwks::KeyFetcher;
+use crate::ledger::Calendar;
+use crate::snapshot::SnapshotHub;
+use crate::store::Store;
+use authentication::Authentication;
+use problem::Problem;
+
+/// Largest request body, bytes.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// What the endpoints work with; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Api(Arc<Shared>);
+
+struct Shared {
+    store: Store,
+    hub: SnapshotHub,
+    clock: Clock,
+    calendar: Calendar,
+    authentication: Authentication,
+    key_fetcher: Option<KeyFetcher>,
+    pepper: Vec<u8>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the pepper.
+        f.debug_struct("Shared")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    /// The API over a database and a snapshot. `pepper`: the secret under which keys are
+    /// hashed; `key_fetcher`: whom to tell when tokens name unknown signing keys.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        hub: SnapshotHub,
+        clock: Clock,
+        calendar: Calendar,
+        key_fetcher: Option<KeyFetcher>,
+        pepper: Vec<u8>,
+    ) -> Self {
+        let authentication = Authentication::new(&hub);
+        Self(Arc::new(Shared {
+            store,
+            hub,
+            clock,
+            calendar,
+            authentication,
+            key_fetcher,
+            pepper,
+        }))
+    }
+}
+
+/// All endpoints.
+#[must_use]
+pub fn router(api: Api) -> Router {
+    Router::new()
+        .route(
+            "/",
+            get(|| async { Redirect::temporary("/v1/openapi.json") }),
+        )
+        .route("/v1/openapi.json", get(openapi))
+        .route("/v1/system/health", get(health::get))
+        .route("/v1/departments/usage/summary", get(usage_summary::get))
+        .route(
+            "/v1/departments/{departmentId}/usage",
+            get(department_usage::get),
+        )
+        .route("/v1/audit/logs/search", get(audit_search::get))
+        .route("/v1/users", get(users::get))
+        .route("/v1/users/{userId}/disable", put(user_disable::put))
+        .route("/v1/users/{userId}/enable", put(user_enable::put))
+        .route("/v1/apikeys", post(apikey_issue::post))
+        .route("/v1/apikeys/{apiKey}/revoke", put(apikey_revoke::put))
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this path does not answer to this method",
+            )
+        })
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .with_state(api)
+}
+
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], openapi_json())
+}
+
+/// The description of the API (OpenAPI), as it is served and committed.
+#[must_use]
+pub fn openapi_json() -> String {
+    let mut document = Description::openapi();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some(
+            "Access token of an issuer of the policy with the role `Sekisho.Auditor` or `Sekisho.Administrator`",
+        ))
+        .build();
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    let mut text = document.to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Sekisho",
+        description = "The sidecar of the Sekisho API checkpoint.",
+        license(name = "Apache-2.0")
+    ),
+    paths(
+        health::get,
+        usage_summary::get,
+        department_usage::get,
+        audit_search::get,
+        users::get,
+        user_disable::put,
+        user_enable::put,
+        apikey_issue::post,
+        apikey_revoke::put,
+    )
+)]
+struct Description;

@@ -1,0 +1,96 @@
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Api;
+use super::authentication::Auditor;
+use super::problem::Problem;
+use crate::store::people;
+
+/// Whether the sidecar works.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    /// Always `ok`; a sidecar that cannot work answers 503.
+    #[schema(example = "ok")]
+    status: &'static str,
+    /// For auditors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details>,
+}
+
+/// What the gateways decide by.
+#[derive(Debug, Serialize, ToSchema)]
+struct Details {
+    /// Version of the sidecar.
+    release: &'static str,
+    /// Name of the company.
+    organisation: String,
+    /// Version of the snapshot that gateways get.
+    snapshot_version: u64,
+    /// People known to the gateways.
+    people: usize,
+    /// Subscription keys known to the gateways.
+    keys: usize,
+    /// Trusted issuers.
+    issuers: Vec<IssuerHealth>,
+}
+
+/// One trusted issuer.
+#[derive(Debug, Serialize, ToSchema)]
+struct IssuerHealth {
+    /// The `iss` of its tokens.
+    issuer: String,
+    /// Its signing keys that are known; without any, its tokens are refused.
+    signing_keys: usize,
+}
+
+/// Whether the sidecar works; with a token, in detail.
+#[utoipa::path(
+    get, path = "/v1/system/health", operation_id = "getHealth", tag = "system",
+    security((), ("token" = [])),
+    responses(
+        (status = 200, body = Health),
+        (status = 401, description = "The token is not accepted", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database does not answer", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn get(
+    State(api): State<Api>,
+    auditor: Option<Auditor>,
+) -> Result<Json<Health>, Problem> {
+    if let Err(error) = people::version(&api.0.store).await {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the database does not answer"
+        );
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        return Err(Problem::new(unavailable, "the database does not answer"));
+    }
+    Ok(Json(Health {
+        status: "ok",
+        details: auditor.map(|_| details(&api)),
+    }))
+}
+
+fn details(api: &Api) -> Details {
+    let policy = api.0.hub.policy();
+    let snapshot = api.0.hub.full();
+    let signing_keys = |iss: &str| {
+        let pushed = snapshot.issuer_keys.iter().find(|set| set.issuer == iss);
+        pushed.map(|set| set.keys.len())
+    };
+    let issuers = policy.issuers.iter().map(|issuer| IssuerHealth {
+        issuer: issuer.issuer.clone(),
+        signing_keys: signing_keys(&issuer.issuer).unwrap_or(issuer.keys.len()),
+    });
+    Details {
+        release: env!("CARGO_PKG_VERSION"),
+        organisation: policy.organisation.clone(),
+        snapshot_version: snapshot.version,
+        people: snapshot.users.len(),
+        keys: snapshot.keys.len(),
+        issuers: issuers.collect(),
+    }
+}

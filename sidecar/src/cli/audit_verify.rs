@@ -1,0 +1,138 @@
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use ed25519_dalek::VerifyingKey;
+use sekisho_domain::Policy;
+
+use super::serve::{CHECKPOINTS, PUBLIC_KEY, read_public_key};
+use super::{Failure, block_on, sound_policy};
+use crate::log::verify::{Finding, Report, verify};
+use crate::policy_file;
+use crate::store::{Store, policies};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Everything is computed anew from the records' bodies: hashes, tree, checkpoints, costs, charges,
+roll-ups. Exit status 1 if anything is not as it must be. The sidecar may run meanwhile.")]
+pub(super) struct Arguments {
+    /// The database: `sqlite:FILE` or a PostgreSQL URL
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SEKISHO_DB",
+        hide_env_values = true,
+        default_value = "sqlite:sekisho.db"
+    )]
+    db: String,
+    /// The second place of checkpoints; default: `checkpoints` in the sidecar's state
+    #[arg(long, value_name = "DIR")]
+    checkpoints: Option<PathBuf>,
+    /// The log's public key (PEM); default: the one beside the checkpoints, in the sidecar's state.
+    /// Auditors keep their own copy
+    #[arg(long, value_name = "FILE")]
+    public_key: Option<PathBuf>,
+    /// The sidecar's state
+    #[arg(long, value_name = "DIR", default_value = "state")]
+    state: PathBuf,
+    /// The policy file, for its prices; default: the policy that was served last
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let checkpoints = match &arguments.checkpoints {
+        Some(dir) => dir.clone(),
+        None => arguments.state.join(CHECKPOINTS),
+    };
+    let key = public_key(arguments, &checkpoints)?;
+    if arguments
+        .db
+        .strip_prefix("sqlite:")
+        .is_some_and(|file| !Path::new(file.trim_start_matches("//")).exists())
+    {
+        // Opening it would create it, and an empty log is in order.
+        return Err(Failure::because(format_args!(
+            "there is no database `{}`",
+            arguments.db
+        )));
+    }
+    let report = block_on(async {
+        let store = Store::open(&arguments.db).await?;
+        let policy = policy(arguments, &store).await?;
+        Ok(verify(&store, &policy, &key, Some(&checkpoints)).await?)
+    })?;
+    print(&report);
+    if report.is_ok() {
+        Ok(())
+    } else {
+        let found = policy_file::count(usize::try_from(report.found).unwrap_or(usize::MAX));
+        Err(Failure::because(format_args!(
+            "the audit log is not as it must be: {found}"
+        )))
+    }
+}
+
+fn public_key(arguments: &Arguments, checkpoints: &Path) -> Result<VerifyingKey, Failure> {
+    let path = match (&arguments.public_key, checkpoints.parent()) {
+        (Some(path), _) => path.clone(),
+        (None, Some(state)) => state.join(PUBLIC_KEY),
+        (None, None) => arguments.state.join(PUBLIC_KEY),
+    };
+    Ok(read_public_key(&path)?)
+}
+
+async fn policy(arguments: &Arguments, store: &Store) -> Result<Policy, Failure> {
+    if let Some(path) = &arguments.policy {
+        return Ok(sound_policy(path)?.policy);
+    }
+    let served = policies::newest(store).await?;
+    let served = served.ok_or_else(|| {
+        Failure::because("no policy was ever served on this database; give one with `--policy`")
+    })?;
+    let parsed = policy_file::parse(&served).map_err(|_| {
+        Failure::because(
+            "this release cannot read the policy that was served last; give one with `--policy`",
+        )
+    })?;
+    Ok(parsed.policy)
+}
+
+fn print(report: &Report) {
+    println!("log          {}", report.origin);
+    println!("size         {}", report.records);
+    println!("root         {}", report.root);
+    println!(
+        "checkpoints  {} in the database, {} in the second place, {} records signed",
+        report.checkpoints, report.exported, report.signed
+    );
+    println!("open calls   {}", report.open.len());
+    for id in &report.open {
+        println!("             {id}");
+    }
+    if report.refusals_dropped > 0 {
+        println!(
+            "dropped      {} refusals that gateways could not record while the sidecar was away",
+            report.refusals_dropped
+        );
+    }
+    for finding in &report.findings {
+        println!("{}", sentence(finding));
+    }
+    let listed = u64::try_from(report.findings.len()).unwrap_or(u64::MAX);
+    if report.found > listed {
+        println!("and {} more", report.found - listed);
+    }
+    if report.is_ok() {
+        println!("OK");
+    }
+}
+
+fn sentence(finding: &Finding) -> String {
+    let place = match (finding.seq, finding.record_id) {
+        (Some(seq), Some(id)) => format!("record {seq} ({id}): "),
+        (Some(seq), None) => format!("record {seq}: "),
+        (None, Some(id)) => format!("call {id}: "),
+        (None, None) => String::new(),
+    };
+    format!("{place}{}", finding.what)
+}

@@ -1,0 +1,168 @@
+mod state;
+mod tracing_output;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::{Failure, block_on, sound_policy};
+use crate::api::{self, Api};
+use crate::clock::Clock;
+use crate::jwks::KeyFetcher;
+use crate::ledger::Calendar;
+use crate::link::{Link, LinkAddress, LinkListener};
+use crate::people::watch as directory;
+use crate::policy_file::PolicyFile;
+use crate::snapshot::SnapshotHub;
+use crate::store::{Store, policies};
+use crate::writer::Writer;
+use state::State;
+pub(super) use state::{CHECKPOINTS, PUBLIC_KEY, read_public_key};
+use tracing_output::LogFormat;
+
+/// How long streams and requests under way may take after SIGTERM.
+const GRACE: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The policy file
+    #[arg(long, value_name = "FILE", default_value = "sekisho.yaml")]
+    policy: PathBuf,
+    /// The database: `sqlite:FILE` or a PostgreSQL URL
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SEKISHO_DB",
+        hide_env_values = true,
+        default_value = "sqlite:sekisho.db"
+    )]
+    db: String,
+    /// Where the sidecar keeps what must not be in the database: the log's signing key, the
+    /// secret under which subscription keys are hashed, and a second copy of the checkpoints.
+    /// Made on first start
+    #[arg(long, value_name = "DIR", default_value = "state")]
+    state: PathBuf,
+    /// Where the REST API listens
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    api: SocketAddr,
+    /// Where Link listens: for the gateways alone, so a loopback address or a Unix socket
+    #[arg(
+        long,
+        value_name = "ADDRESS|unix:PATH",
+        default_value = "127.0.0.1:9902"
+    )]
+    link: LinkAddress,
+    /// How the sidecar's own log on standard error is written; SEKISHO_LOG says how much
+    /// (`info`, `sekisho=debug`, ...)
+    #[arg(long, value_enum, default_value_t = LogFormat::Plain)]
+    log_format: LogFormat,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    tracing_output::start(arguments.log_format)?;
+    // The only one in this program; the second caller would get an error.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let policy = sound_policy(&arguments.policy)?;
+    block_on(serve(arguments, policy))
+}
+
+async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
+    let clock = Clock::system();
+    let state = State::open(&arguments.state)?;
+    let store = Store::open(&arguments.db).await?;
+    let policy = Arc::new(file.policy);
+    let calendar = Calendar::new(&policy.time_zone)?;
+    policies::serve(&store, &String::from_utf8_lossy(&file.json), clock.now()).await?;
+    let hub = SnapshotHub::new(Arc::clone(&policy), file.json, state.pepper.clone());
+    let pushed = directory::push_all(&store, &hub, &calendar, &clock).await?;
+    let writer = Writer::start(
+        store.clone(),
+        Arc::clone(&policy),
+        clock.clone(),
+        state.log_key,
+        Some(state.checkpoints),
+    )
+    .await?;
+    let fetcher = KeyFetcher::new(store.clone(), hub.clone(), clock.clone())?;
+    fetcher.start().await?;
+    let link_listener = LinkListener::bind(&arguments.link).await.map_err(|error| {
+        Failure::because(format_args!(
+            "Link cannot listen on {:?}: {error}",
+            arguments.link
+        ))
+    })?;
+    let api_listener = TcpListener::bind(arguments.api).await.map_err(|error| {
+        Failure::because(format_args!(
+            "the API cannot listen on {}: {error}",
+            arguments.api
+        ))
+    })?;
+    tokio::spawn(directory::watch(
+        store.clone(),
+        hub.clone(),
+        calendar.clone(),
+        clock.clone(),
+        pushed,
+    ));
+
+    let (stop, _) = watch::channel(false);
+    let link = Link::new(writer.clone(), hub.clone());
+    let mut link = tokio::spawn(link_listener.serve(link, stopped(&stop)));
+    let router = api::router(Api::new(
+        store,
+        hub,
+        clock,
+        calendar,
+        Some(fetcher),
+        state.pepper,
+    ));
+    let served = axum::serve(api_listener, router).with_graceful_shutdown(stopped(&stop));
+    let mut rest = tokio::spawn(async move { served.await });
+    tracing::info!(api = %arguments.api, link = ?arguments.link, log = writer.origin(), "ready");
+
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    tokio::select! {
+        reason = writer.poisoned() => {
+            return Err(Failure::because(format_args!(
+                "the audit log cannot be written ({reason}); nothing is acknowledged any more"
+            )));
+        }
+        ended = &mut link => return Err(ended_early("Link", ended.map(|outcome| outcome.map_err(Failure::from)))),
+        ended = &mut rest => return Err(ended_early("the API", ended.map(|outcome| outcome.map_err(Failure::from)))),
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    let _ = stop.send(true);
+    // Gateways keep their streams as long as they live: what they are owed is in the database.
+    let _ = tokio::time::timeout(GRACE, async { tokio::join!(link, rest) }).await;
+    // The last records get their checkpoint.
+    let _ = writer.tick().await;
+    Ok(())
+}
+
+fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'static {
+    let mut stopped = stop.subscribe();
+    async move {
+        // The sender gone means the same.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    }
+}
+
+fn ended_early<E: std::fmt::Display>(what: &str, ended: Result<Result<(), Failure>, E>) -> Failure {
+    match ended {
+        Ok(Ok(())) => Failure::because(format_args!("{what} ended by itself")),
+        Ok(Err(Failure(reason))) => Failure::because(format_args!("{what} failed: {reason}")),
+        Err(error) => Failure::because(format_args!("{what} failed: {error}")),
+    }
+}

@@ -1,0 +1,80 @@
+//! Every policy that was served, so that the log can be read with the prices of its time.
+
+use sekisho_domain::UnixMillis;
+use sqlx::{Connection as _, Row as _};
+
+use super::rows::to_db;
+use super::{Store, StoreError};
+
+/// One row for each change, oldest first.
+pub(crate) const DDL: &str = "
+CREATE TABLE policies (
+    number BIGINT NOT NULL PRIMARY KEY,
+    served_from BIGINT NOT NULL,
+    policy TEXT NOT NULL
+);
+";
+
+const NEWEST: &str = "SELECT number, policy FROM policies ORDER BY number DESC LIMIT 1";
+
+/// The policy that was served last, as JSON.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn newest(store: &Store) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query(NEWEST).fetch_optional(store.pool()).await?;
+    let policy = row.map(|row| row.try_get("policy")).transpose();
+    Ok(policy?)
+}
+
+/// Notes that this policy is served from now on, if the last one was another.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn serve(store: &Store, policy: &str, now: UnixMillis) -> Result<(), StoreError> {
+    let mut connection = store.pool().acquire().await?;
+    let mut transaction = connection
+        .begin_with(store.dialect().begin_writing())
+        .await?;
+    let last = sqlx::query(NEWEST)
+        .fetch_optional(&mut *transaction)
+        .await?;
+    let (number, same) = match &last {
+        None => (0, false),
+        Some(row) => (
+            row.try_get("number")?,
+            row.try_get::<String, _>("policy")? == policy,
+        ),
+    };
+    if !same {
+        sqlx::query("INSERT INTO policies (number, served_from, policy) VALUES ($1, $2, $3)")
+            .bind(number + 1)
+            .bind(to_db(now.0))
+            .bind(policy)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_policy_is_noted_when_it_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("d.db").display());
+        let store = Store::open(&url).await.unwrap();
+        assert_eq!(newest(&store).await.unwrap(), None);
+        for (at, policy) in [(1, "{}"), (2, "{}"), (3, "{\"a\":1}"), (4, "{}")] {
+            serve(&store, policy, UnixMillis(at)).await.unwrap();
+        }
+        assert_eq!(newest(&store).await.unwrap().as_deref(), Some("{}"));
+        let row = sqlx::query("SELECT COUNT(*) AS n FROM policies")
+            .fetch_one(store.pool())
+            .await;
+        assert_eq!(row.unwrap().try_get::<i64, _>("n").unwrap(), 3);
+    }
+}
