@@ -1,6 +1,6 @@
 //! A database, a policy, a writer, and workers that speak to it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
@@ -65,6 +65,14 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let (clock, hand) = Clock::moved(START);
         let store = open(&folder).await;
+        Self::begin(folder, store, clock, hand).await
+    }
+
+    /// On SQLite, whatever the others test on.
+    pub(crate) async fn on_sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (clock, hand) = Clock::moved(START);
+        let store = Store::open(&sqlite(folder.path())).await.unwrap();
         Self::begin(folder, store, clock, hand).await
     }
 
@@ -151,13 +159,12 @@ pub(crate) async fn open(folder: &TempDir) -> Store {
             let url = format!("{url}{join}options=-csearch_path%3D{schema}");
             Store::open(&url).await.unwrap()
         }
-        Err(_) => {
-            let file = folder.path().join("sekisho.db");
-            Store::open(&format!("sqlite:{}", file.display()))
-                .await
-                .unwrap()
-        }
+        Err(_) => Store::open(&sqlite(folder.path())).await.unwrap(),
     }
+}
+
+pub(crate) fn sqlite(folder: &Path) -> String {
+    format!("sqlite:{}", folder.join("sekisho.db").display())
 }
 
 /// What a worker does, without a gateway around it.
