@@ -278,7 +278,9 @@ fn adopt(worker: &mut Worker, snapshot: &v1::Snapshot) {
             n: key.n.to_vec(),
             e: key.e.to_vec(),
         });
-        authenticator.set_issuer_keys(&set.issuer, keys.collect());
+        for unusable in authenticator.set_issuer_keys(&set.issuer, keys.collect()) {
+            log::error!("a signing key of `{}` is not used: {unusable}", set.issuer);
+        }
     }
     worker.snapshot_version = snapshot.version;
 }

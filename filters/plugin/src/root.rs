@@ -130,6 +130,9 @@ impl RootContext for Root {
         if now.since(self.looked) >= IDLE_LOOK_MILLIS {
             self.looked = now;
             link::return_idle(&mut worker, now);
+            if let Some(authenticator) = &mut worker.authenticator {
+                authenticator.forget_expired(now);
+            }
         }
         let heartbeat = now.since(worker.outbox.durable_at()) >= HEARTBEAT_MILLIS;
         worker.flush(self.id, now, heartbeat);
