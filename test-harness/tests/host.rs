@@ -4,6 +4,8 @@
 //! The probe is built by `scripts/build-filters`; without it these tests have nothing to run and
 //! say so.
 
+#![expect(clippy::unwrap_used, reason = "what the tests share may be blunt too")]
+
 #[path = "host/support.rs"]
 mod support;
 

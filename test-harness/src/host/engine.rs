@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use wasmtime::{Cache, CacheConfig, Config, Engine, ExternType, InstancePre, Linker, Module};
+use wasmtime::{
+    Cache, CacheConfig, Config, Engine, ExternType, InstancePre, Linker, Module, OptLevel,
+};
 
 use super::calls;
 use super::vm::VmData;
@@ -69,6 +71,7 @@ fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
         let mut config = Config::new();
+        config.cranelift_opt_level(OptLevel::None);
         // Without the cache every test process would compile the modules again.
         let mut cache = CacheConfig::new();
         cache.with_directory(cache_directory());

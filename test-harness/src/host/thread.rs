@@ -248,7 +248,11 @@ impl Host {
         let handles = self.threads.iter().flat_map(|thread| &thread.handles);
         let mut streams = self.world.streams.values().filter(|stream| !stream.ended);
         let used = handles.into_iter().any(|handle| handle.vm == vm)
-            || streams.any(|s| s.filters.iter().any(|f| f.place.is_some_and(|(v, _)| v == vm)));
+            || streams.any(|s| {
+                s.filters
+                    .iter()
+                    .any(|f| f.place.is_some_and(|(v, _)| v == vm))
+            });
         if !used {
             self.world.grpc.drop_vm(vm);
         }

@@ -123,7 +123,9 @@ fn a_peer_that_goes_away_closes_streams_and_is_found_again_when_it_is_back() {
 
 #[test]
 fn a_stream_of_a_dead_vm_is_cut_when_the_vm_is_replaced_and_its_last_request_ended() {
-    let Some((mut host, peer)) = linked(true) else { return };
+    let Some((mut host, peer)) = linked(true) else {
+        return;
+    };
     let waiting = host.request(WORKER, get("rqh=pause"));
     host.request(WORKER, get("rqh=panic"));
     assert!(peer.borrow().cancelled.is_empty());

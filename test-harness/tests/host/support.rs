@@ -100,7 +100,7 @@ fn tidy(line: &str) -> String {
     let headers = words.iter().any(|word| matches!(*word, "rqh" | "rsh"));
     let kept = words
         .into_iter()
-        .filter(|word| !word.starts_with("ctx=") && !(headers && word.starts_with("n=")));
+        .filter(|word| !(word.starts_with("ctx=") || headers && word.starts_with("n=")));
     let line = kept.collect::<Vec<_>>().join(" ");
     match line.split_once(" wake ") {
         Some((name, rest)) => {

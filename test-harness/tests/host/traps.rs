@@ -60,7 +60,10 @@ fn other_streams_of_a_dead_vm_fail_at_their_next_event_and_waiting_ones_hang() {
     }
     host.advance(Duration::from_secs(300));
     let outcome = host.outcome(waiting).unwrap();
-    assert_eq!((outcome.status, outcome.flags), (Some(503), ResponseFlags::STREAM_IDLE_TIMEOUT));
+    assert_eq!(
+        (outcome.status, outcome.flags),
+        (Some(503), ResponseFlags::STREAM_IDLE_TIMEOUT)
+    );
     assert_eq!(outcome.details.as_deref(), Some("wasm_fail_stream"));
 }
 

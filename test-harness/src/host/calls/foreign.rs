@@ -185,3 +185,107 @@ fn declare_property(data: &mut VmData, arguments: &[u8]) -> Result<Vec<u8>, Stat
     root.declared.push(arguments.name);
     Ok(Vec::new())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rsa::pkcs8::EncodePublicKey;
+
+    const KEY: &str = "-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAq1IqIKy/hKwIFDGrgbF1
+aYEEfhwTnQ0Jvqd048OhJBjribvvuuwxmHUXrbxDmxP9DGMl5oeG8eGqnYaYBRE6
+CggHuunHfz7htBdj+4pMyLi4oWCJBKcMkBqClz7S7y+1BOyCDg+dZh9sHkqwZzVu
+HKD2eOMYNL0wJq58c7Z1MZOciMgj3HRxw6xjAYB3oZVLo3twOl6QHFknyRZrhTww
+A6Z0o3QF0OwPegGRHdcanSijnnYzZakItq2x702JV6P2fI5g7iNRj7vj7LuB5vIT
+6jtByGo/Lys5zp0MVtxvb1vwGlswgbF11SqWneUb/kbeAEyrRS9Zh/2nLI3MiiMW
+CQIDAQAB
+-----END PUBLIC KEY-----
+";
+    const TEXT: &[u8] = b"header.payload";
+    /// By `openssl dgst -sha256 -sign` over [`TEXT`].
+    const SIGNATURE: &str = "\
+        6e37f740ee448f7c0c833b3b6f6cf3475eccaa7c949326131597a8235e2a1c4f\
+        829642e129c746ffe5d4ce045e1525da294f8f458d26b71ca40b4190bcdc6b7d\
+        c8dfe814b8c5619a24deb9acda782ef189b1a664b0db6e99fe24846159911cb4\
+        d6883d294c5d47f95707cc86dc5ace8c47a8f4192c8015df1c1ff87091ac63e8\
+        e382421f8e5399fcf0b75883e247c95e4bd640419f3c6a5b867177d4bdf649f2\
+        e86239ca4ffaabf0715ddd6907b01be430edd4a60fb19d0b616f1d70dca60d87\
+        3d8aa8b7cb48dfd088e26a1be3a5ed549c9b6e770d78a04435fa875a6ddf0849\
+        2f2a30203bb83b83cb063d02f203f343638ad9f4fc8fb33b249b1a6a276c3a42";
+
+    fn signature() -> Vec<u8> {
+        let pairs = SIGNATURE
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| std::str::from_utf8(pair).unwrap());
+        pairs
+            .map(|pair| u8::from_str_radix(pair, 16).unwrap())
+            .collect()
+    }
+
+    fn good() -> VerifySignatureArguments {
+        let key = RsaPublicKey::from_public_key_pem(KEY).unwrap();
+        VerifySignatureArguments {
+            hash_function: "sha256".to_owned(),
+            public_key: key.to_public_key_der().unwrap().into_vec(),
+            signature: signature(),
+            text: TEXT.to_vec(),
+            public_key_pem: Vec::new(),
+        }
+    }
+
+    fn verified(arguments: &VerifySignatureArguments) -> bool {
+        let answer = verify_signature(&arguments.encode_to_vec()).unwrap();
+        VerifySignatureResult::decode(answer.as_slice())
+            .unwrap()
+            .result
+    }
+
+    #[test]
+    fn a_signature_of_openssl_verifies_and_a_changed_text_does_not() {
+        assert!(verified(&good()));
+        // What a filter reads without a protobuf decoder: field 1, varint, true.
+        let bytes = verify_signature(&good().encode_to_vec()).unwrap();
+        assert_eq!(bytes, [0x08, 0x01]);
+        assert!(!verified(&VerifySignatureArguments {
+            text: b"header.payloae".to_vec(),
+            ..good()
+        }));
+        assert!(!verified(&VerifySignatureArguments {
+            signature: vec![0; 256],
+            ..good()
+        }));
+        assert!(!verified(&VerifySignatureArguments {
+            signature: vec![],
+            ..good()
+        }));
+        assert!(!verified(&VerifySignatureArguments {
+            hash_function: "md5".into(),
+            ..good()
+        }));
+    }
+
+    #[test]
+    fn a_pem_key_will_do_and_two_keys_or_none_will_not() {
+        let pem = VerifySignatureArguments {
+            public_key: Vec::new(),
+            public_key_pem: KEY.as_bytes().to_vec(),
+            ..good()
+        };
+        assert!(verified(&pem));
+        let both = VerifySignatureArguments {
+            public_key: good().public_key,
+            ..pem.clone()
+        };
+        let none = VerifySignatureArguments {
+            public_key_pem: Vec::new(),
+            ..pem
+        };
+        for arguments in [both, none] {
+            assert_eq!(
+                verify_signature(&arguments.encode_to_vec()),
+                Err(Status::BadArgument)
+            );
+        }
+    }
+}
