@@ -11,9 +11,6 @@ use super::Store;
 #[derive(Debug)]
 pub(crate) struct Lock(#[expect(dead_code, reason = "held, not read")] Option<File>);
 
-/// Key of the advisory lock in PostgreSQL: `sekisho` as a number.
-const ADVISORY_KEY: i64 = 0x0073_656b_6973_686f;
-
 impl Lock {
     /// Takes the lock on behalf of `connection`; `None`: somebody else has it.
     pub(crate) async fn take(
@@ -21,11 +18,10 @@ impl Lock {
         connection: &mut AnyConnection,
     ) -> Result<Option<Self>, sqlx::Error> {
         let Some(database) = store.file() else {
-            let sql = "SELECT CASE WHEN pg_try_advisory_lock($1) THEN 1 ELSE 0 END AS taken";
-            let row = sqlx::query(sql)
-                .bind(ADVISORY_KEY)
-                .fetch_one(connection)
-                .await?;
+            // One lock per schema; the first number is `seki` in ASCII.
+            let sql = "SELECT CASE WHEN pg_try_advisory_lock(1936026473, \
+                hashtext(current_schema())) THEN 1 ELSE 0 END AS taken";
+            let row = sqlx::query(sql).fetch_one(connection).await?;
             let taken: i32 = row.try_get("taken")?;
             return Ok((taken == 1).then_some(Self(None)));
         };
