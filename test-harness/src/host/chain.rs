@@ -4,6 +4,7 @@
 mod callback;
 mod end;
 mod reply;
+mod vm_call;
 
 use super::Host;
 use super::stream::{BodyView, Direction, Half, Iteration, Side, StreamId};

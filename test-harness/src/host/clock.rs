@@ -49,3 +49,15 @@ impl Random {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_seed_gives_one_run_of_bytes_however_it_is_read() {
+        assert_eq!(Random(7).bytes(32), Random(7).bytes(32));
+        assert_ne!(Random(7).bytes(32), Random(8).bytes(32));
+        assert_eq!(Random(7).bytes(3), Random(7).bytes(32)[..3]);
+    }
+}
