@@ -1,12 +1,14 @@
 //! `sekisho.yaml`: from the file to a checked policy, with every problem named.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
+use sekisho_domain::policy::Api;
 use sekisho_domain::policy::raw::RawPolicy;
-use sekisho_domain::{Policy, Problem};
+use sekisho_domain::{ApiId, AuditMode, Policy, Problem, Provider};
 use sekisho_providers::Catalogue;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::ledger::Calendar;
 
@@ -63,13 +65,11 @@ pub fn load(path: &Path) -> Result<PolicyFile, PolicyFileError> {
 pub fn parse(text: &str) -> Result<PolicyFile, Vec<Problem>> {
     let mut file = read_yaml(text).map_err(|problem| vec![problem])?;
     let mut problems = resolve_days(&mut file);
+    problems.extend(unknown_operations(&file));
     match Policy::parse(file.clone()) {
         Ok(policy) if problems.is_empty() => {
-            problems = catalogue_problems(&policy);
-            if problems.is_empty() {
-                let json = file.to_string().into_bytes();
-                return Ok(PolicyFile { policy, json });
-            }
+            let json = file.to_string().into_bytes();
+            return Ok(PolicyFile { policy, json });
         }
         Ok(_) => {}
         Err(more) => problems.extend(more),
@@ -159,9 +159,39 @@ fn resolve_days(file: &mut Value) -> Vec<Problem> {
     problems
 }
 
-/// Operations that the providers do not have, or that are open twice.
-fn catalogue_problems(policy: &Policy) -> Vec<Problem> {
-    Catalogue::new(policy).err().unwrap_or_default()
+/// Operations that their provider does not have, or that are open twice. Also of a file
+/// that is wrong elsewhere: so a policy of nothing but its APIs is asked.
+fn unknown_operations(file: &Value) -> Vec<Problem> {
+    let Ok(mut policy) = Policy::parse(json!({
+        "version": 1, "organisation": "", "time_zone": "UTC", "currency": "JPY",
+        "scopes": {"any": null}, "apis": [],
+        "issuers": [{"issuer": "https://issuer", "tenant": "t", "audiences": ["a"], "jwks": {"keys": []}}],
+    })) else {
+        return Vec::new();
+    };
+    let Some(scope) = policy.scopes.id("any") else {
+        return Vec::new();
+    };
+    let apis = file.get("apis").and_then(Value::as_array);
+    for api in apis.into_iter().flatten() {
+        let member = |name: &str| api.get(name).cloned().unwrap_or_default();
+        let provider = serde_json::from_value::<Provider>(member("provider"));
+        let operations = serde_json::from_value::<Vec<String>>(member("operations"));
+        // What is neither is reported by the policy itself; the others keep their places.
+        let (provider, operations) = match (provider, operations) {
+            (Ok(provider), Ok(operations)) => (provider, operations),
+            _ => (Provider::OpenAi, Vec::new()),
+        };
+        policy.apis.push(Api {
+            id: ApiId(member("name").as_str().unwrap_or_default().to_owned()),
+            provider,
+            operations,
+            scope,
+            audit: AuditMode::Strict,
+            models: HashMap::new(),
+        });
+    }
+    Catalogue::new(&policy).err().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -238,6 +268,8 @@ prices:
     fn an_operation_that_the_provider_does_not_have_is_reported() {
         let text = SOUND.replace("[chat_completions]", "[chat_completion]");
         assert_eq!(paths(&text), ["apis[0].operations[0]"]);
+        let also = text.replace("JPY", "yen");
+        assert_eq!(paths(&also), ["apis[0].operations[0]", "currency"]);
     }
 
     #[test]

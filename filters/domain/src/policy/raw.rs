@@ -244,7 +244,10 @@ pub struct RawPrice {
 /// A whole number, or a decimal in quotes (`"0.375"`): never a floating-point number.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "must be a whole number that is not negative, or a decimal in quotes such as `\"0.375\"`"
+)]
 pub enum Amount {
     /// Whole.
     Whole(u64),

@@ -1,0 +1,24 @@
+//! The REST API from outside, over a real database, log and ledger.
+
+#[path = "api/apikeys.rs"]
+mod apikeys;
+#[path = "api/audit.rs"]
+mod audit;
+#[path = "api/authentication.rs"]
+mod authentication;
+#[path = "api/departments.rs"]
+mod departments;
+#[path = "api/openapi.rs"]
+mod openapi;
+#[path = "api/service.rs"]
+mod service;
+#[path = "api/system.rs"]
+mod system;
+#[path = "api/users.rs"]
+mod users;
+#[expect(
+    dead_code,
+    reason = "shared with the tests of the core, which use all of it"
+)]
+#[path = "core/world.rs"]
+mod world;

@@ -1,0 +1,173 @@
+//! The API over a world with three people, and tokens for them.
+
+use std::sync::OnceLock;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rsa::pkcs1v15::SigningKey;
+use rsa::rand_core::OsRng;
+use rsa::sha2::Sha256;
+use rsa::signature::{SignatureEncoding as _, Signer as _};
+use rsa::traits::PublicKeyParts as _;
+use rsa::{RsaPrivateKey, RsaPublicKey};
+use sekisho::api::{Api, router};
+use sekisho::ledger::Calendar;
+use sekisho::people::csv;
+use sekisho::people::import::import;
+use sekisho::people::watch::push_all;
+use sekisho_link::v1;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use crate::world::World;
+
+const ISSUER: &str = "https://login.example/t/v2.0";
+const ADMINISTRATOR: &str = "00000000-0000-4000-8000-000000000001";
+const AUDITOR: &str = "00000000-0000-4000-8000-000000000002";
+const NOBODY_SPECIAL: &str = "00000000-0000-4000-8000-000000000003";
+
+const PEOPLE: &str = "\
+user_id,name,email,department,job_title,phone,start_date,end_date,status,object_id
+001,Ichiro,ichiro@example.com,sales,,,2023/04/01,,active,00000000-0000-4000-8000-000000000001
+002,Hanako,hanako@example.com,hr,,,2023/04/01,,active,00000000-0000-4000-8000-000000000002
+003,Taro,taro@example.com,sales,,,2023/04/01,,active,00000000-0000-4000-8000-000000000003
+004,Yuko,yuko@example.com,hr,,,2023/04/01,2023/06/30,inactive,00000000-0000-4000-8000-000000000004
+";
+
+/// Who calls.
+#[derive(Clone, Copy)]
+pub(crate) enum As {
+    Administrator,
+    Auditor,
+    NobodySpecial,
+    Nobody,
+}
+
+pub(crate) struct Service {
+    pub(crate) world: World,
+    router: Router,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Service {
+    pub(crate) async fn new() -> Self {
+        let world = World::new().await;
+        let rows = csv::read(PEOPLE.as_bytes(), &world.policy).unwrap();
+        import(&world.store, "t", rows).await.unwrap().unwrap();
+        let calendar = Calendar::new(&world.policy.time_zone).unwrap();
+        push_all(&world.store, &world.hub, &calendar, &world.clock)
+            .await
+            .unwrap();
+        let public = key().0.clone();
+        world.hub.set_issuer_keys(v1::IssuerKeySet {
+            issuer: ISSUER.into(),
+            keys: vec![v1::RsaKey {
+                kid: "k".into(),
+                n: public.n().to_bytes_be().into(),
+                e: public.e().to_bytes_be().into(),
+            }],
+        });
+        let api = Api::new(
+            world.store.clone(),
+            world.hub.clone(),
+            world.clock.clone(),
+            calendar,
+            None,
+            b"pepper".to_vec(),
+        );
+        Self {
+            world,
+            router: router(api),
+        }
+    }
+
+    pub(crate) async fn get(&self, caller: As, path: &str) -> Answer {
+        self.call(caller, "GET", path, None).await
+    }
+
+    pub(crate) async fn put(&self, caller: As, path: &str) -> Answer {
+        self.call(caller, "PUT", path, None).await
+    }
+
+    pub(crate) async fn call(
+        &self,
+        caller: As,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let token = match caller {
+            As::Administrator => Some(self.token(ADMINISTRATOR, &["Sekisho.Administrator"])),
+            As::Auditor => Some(self.token(AUDITOR, &["Sekisho.Auditor"])),
+            As::NobodySpecial => Some(self.token(NOBODY_SPECIAL, &["Sekisho.Reader"])),
+            As::Nobody => None,
+        };
+        self.call_with(token.as_deref(), method, path, body).await
+    }
+
+    pub(crate) async fn call_with(
+        &self,
+        token: Option<&str>,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let body = match body {
+            None => Body::empty(),
+            Some(body) => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Body::from(body.to_string())
+            }
+        };
+        let answer = self
+            .router
+            .clone()
+            .oneshot(request.body(body).unwrap())
+            .await
+            .unwrap();
+        let (parts, body) = answer.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        }
+    }
+
+    fn token(&self, object_id: &str, roles: &[&str]) -> String {
+        let now = self.world.clock.now().seconds();
+        let claims = json!({
+            "iss": ISSUER, "tid": "t", "aud": "api://x", "oid": object_id, "roles": roles,
+            "scp": "all_apis", "nbf": now, "exp": now + 3600,
+        });
+        signed(&claims)
+    }
+}
+
+pub(crate) fn signed(claims: &Value) -> String {
+    let header = json!({"alg": "RS256", "typ": "JWT", "kid": "k"});
+    let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let text = format!("{}.{}", encode(&header), encode(claims));
+    let signature = key().1.sign(text.as_bytes()).to_vec();
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+fn key() -> &'static (RsaPublicKey, SigningKey<Sha256>) {
+    static KEY: OnceLock<(RsaPublicKey, SigningKey<Sha256>)> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let private = RsaPrivateKey::new(&mut OsRng, 2048).unwrap();
+        (private.to_public_key(), SigningKey::new(private))
+    })
+}

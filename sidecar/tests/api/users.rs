@@ -1,0 +1,62 @@
+use axum::http::StatusCode;
+
+use crate::service::{As, Service};
+
+#[tokio::test]
+async fn a_disabled_person_is_pushed_to_the_gateways_and_comes_back() {
+    let service = Service::new().await;
+    let (_, mut changes) = service.world.hub.subscribe();
+    let answer = service
+        .put(As::Administrator, "/v1/users/003/disable")
+        .await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(
+        (&answer.body["active"], &answer.body["disabled"]),
+        (&false.into(), &true.into())
+    );
+    let pushed = changes.next().await;
+    assert_eq!(
+        (pushed.users[0].id.as_str(), pushed.users[0].active),
+        ("003", false)
+    );
+    let answer = service.put(As::Administrator, "/v1/users/003/enable").await;
+    assert_eq!(answer.body["active"], true);
+    assert!(changes.next().await.users[0].active);
+}
+
+#[tokio::test]
+async fn an_unknown_person_is_404() {
+    let service = Service::new().await;
+    for path in ["/v1/users/999/disable", "/v1/users/999/enable"] {
+        let answer = service.put(As::Administrator, path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn who_is_inactive_by_the_directory_cannot_be_enabled() {
+    let service = Service::new().await;
+    let answer = service.put(As::Administrator, "/v1/users/004/enable").await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn the_list_has_everybody_with_todays_state() {
+    let service = Service::new().await;
+    let answer = service.get(As::Auditor, "/v1/users").await;
+    let users = answer.body["users"].as_array().unwrap();
+    let states: Vec<_> = users
+        .iter()
+        .map(|user| {
+            (
+                user["id"].as_str().unwrap(),
+                user["active"].as_bool().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        states,
+        [("001", true), ("002", true), ("003", true), ("004", false)]
+    );
+    assert_eq!(users[3]["end_date"], "2023-06-30");
+}
