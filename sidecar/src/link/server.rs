@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sekisho_link::v1;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream, UnixListenerStream};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -101,7 +101,7 @@ impl LinkListener {
         }
     }
 
-    /// Serves until `end`.
+    /// Serves until `end`; then closes all streams, which workers open anew elsewhere or later.
     ///
     /// # Errors
     /// The listener fails.
@@ -110,7 +110,12 @@ impl LinkListener {
         link: Link,
         end: impl Future<Output = ()>,
     ) -> Result<(), tonic::transport::Error> {
-        let service = link_server::LinkServer::new(LinkServer { link })
+        let (ending, ended) = watch::channel(false);
+        let end = async move {
+            end.await;
+            ending.send_replace(true);
+        };
+        let service = link_server::LinkServer::new(LinkServer { link, ended })
             .max_decoding_message_size(MOST_BYTES)
             .max_encoding_message_size(MOST_BYTES);
         let router = tonic::transport::Server::builder()
@@ -135,6 +140,7 @@ impl LinkListener {
 #[derive(Clone, Debug)]
 pub struct LinkServer {
     link: Link,
+    ended: watch::Receiver<bool>,
 }
 
 #[tonic::async_trait]
@@ -146,7 +152,8 @@ impl link_server::Link for LinkServer {
         request: Request<Streaming<v1::Up>>,
     ) -> Result<Response<Self::OpenStream>, Status> {
         let (downs, stream) = mpsc::channel(AHEAD);
-        tokio::spawn(carry(self.link.open(), request.into_inner(), downs));
+        let (session, ended) = (self.link.open(), self.ended.clone());
+        tokio::spawn(carry(session, request.into_inner(), downs, ended));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }
@@ -156,11 +163,13 @@ async fn carry(
     mut session: LinkSession,
     mut ups: Streaming<v1::Up>,
     downs: mpsc::Sender<Result<v1::Down, Status>>,
+    mut ended: watch::Receiver<bool>,
 ) {
     loop {
         let taken = tokio::select! {
             biased;
             () = downs.closed() => return,
+            () = stopping(&mut ended) => return,
             down = session.recv() => {
                 if downs.send(Ok(down)).await.is_err() {
                     return;
@@ -178,6 +187,11 @@ async fn carry(
             return;
         }
     }
+}
+
+/// Returns when the server is to end, or nobody is left who could say so.
+async fn stopping(ended: &mut watch::Receiver<bool>) {
+    let _ = ended.wait_for(|ended| *ended).await;
 }
 
 fn status(error: &LinkError) -> Status {

@@ -33,6 +33,7 @@ CREATE TABLE audit_entries (
     charges TEXT,
     UNIQUE (record_id, kind)
 );
+CREATE INDEX audit_entries_at ON audit_entries (at);
 CREATE INDEX audit_entries_department ON audit_entries (department, seq);
 CREATE INDEX audit_entries_user ON audit_entries (user_id, seq);
 CREATE INDEX audit_entries_denial ON audit_entries (denial, seq) WHERE denial IS NOT NULL;

@@ -6,7 +6,7 @@ use sqlx::query::Query;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 /// Rows per statement, largest first: few different texts, so that each stays prepared.
-const BATCHES: [usize; 4] = [64, 16, 4, 1];
+const BATCHES: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 
 /// A statement with a list of rows in the middle.
 #[derive(Clone, Copy, Debug)]

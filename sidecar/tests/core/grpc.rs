@@ -13,10 +13,18 @@ type Ups = mpsc::Sender<v1::Up>;
 type Downs = tonic::Streaming<v1::Down>;
 
 async fn connect(world: &World) -> (Ups, Downs) {
+    connect_until(world, std::future::pending()).await.0
+}
+
+async fn connect_until(
+    world: &World,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> ((Ups, Downs), tokio::task::JoinHandle<()>) {
     let address: LinkAddress = "127.0.0.1:0".parse().unwrap();
     let listener = LinkListener::bind(&address).await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(listener.serve(world.link.clone(), std::future::pending()));
+    let link = world.link.clone();
+    let server = tokio::spawn(async move { listener.serve(link, end).await.unwrap() });
     let url = format!("http://127.0.0.1:{port}");
     let channel = tonic::transport::Endpoint::new(url)
         .unwrap()
@@ -30,7 +38,7 @@ async fn connect(world: &World) -> (Ups, Downs) {
     let path = PathAndQuery::from_static("/sekisho.link.v1.Link/Open");
     let request = tonic::Request::new(ReceiverStream::new(stream));
     let answer = client.streaming(request, path, codec).await.unwrap();
-    (ups, answer.into_inner())
+    ((ups, answer.into_inner()), server)
 }
 
 async fn next(downs: &mut Downs) -> v1::Down {
@@ -147,4 +155,18 @@ async fn what_is_not_a_batch_closes_the_stream_and_nothing_else() {
     let call = worker.call(1, "sales");
     worker.entries(vec![call.refuse()]).await;
     World::sound(&world.verify().await);
+}
+
+#[tokio::test]
+async fn a_sidecar_that_is_asked_to_stop_does_not_wait_for_its_gateways() {
+    let world = World::new().await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let end = async move {
+        let _ = stopped.await;
+    };
+    let ((_ups, mut downs), server) = connect_until(&world, end).await;
+    next(&mut downs).await;
+    stop.send(()).unwrap();
+    assert!(!matches!(downs.message().await, Ok(Some(_))));
+    server.await.unwrap();
 }

@@ -259,7 +259,7 @@ fn place(change: &Change) -> Option<i64> {
 fn every_change_is_found_whether_or_not_it_is_covered_up() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (folder, records) = runtime.block_on(written());
-    let mut config = Config::with_cases(96);
+    let mut config = Config::with_cases(48);
     config.failure_persistence = None;
     let mut runner = TestRunner::new(config);
     let tried = runner.run(&change(records), |(change, covered)| {
