@@ -228,8 +228,10 @@ fn routes(policy: &Policy, upstreams: &[&Upstream]) -> Value {
         "virtual_hosts": [{
             "name": "sekisho",
             "domains": ["*"],
-            // How much of a body can wait for a decision.
-            "request_body_buffer_limit": policy.request_body_bytes,
+            // How much of a body can wait for a decision. A little more than the policy allows:
+            // so the filter refuses what is too large, in the API's words and on record,
+            // before Envoy would.
+            "request_body_buffer_limit": policy.request_body_bytes.saturating_add(CONNECTION_BUFFER),
             "routes": routes,
         }],
     })

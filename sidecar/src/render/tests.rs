@@ -141,7 +141,7 @@ fn separate_modules_stand_in_the_order_of_their_decisions_each_in_its_own_vm() {
 fn only_clusters_of_the_policy_can_be_chosen_and_the_default_is_404() {
     let document = rendered(&bootstrap());
     let host = &manager(&document, 0)["route_config"]["virtual_hosts"][0];
-    assert_eq!(host["request_body_buffer_limit"], 3_000_000);
+    assert_eq!(host["request_body_buffer_limit"], 3_000_000 + 1024 * 1024);
     let routes = host["routes"].as_array().unwrap();
     let (last, chosen) = routes.split_last().unwrap();
     assert_eq!(
