@@ -53,11 +53,11 @@ make_people() {
     local number id department header claims signed now
     now=$(date +%s)
     header=$(printf '{"typ":"JWT","alg":"RS256","kid":"bench"}' | base64url)
-    echo user_id,name,email,department,object_id,status >"$DEMO/people.csv"
+    echo user_id,name,email,department,job_title,phone,start_date,end_date,object_id,status >"$DEMO/people.csv"
     for ((number = 0; number < BENCH_PEOPLE; number++)); do
         id=$(printf '5e6c7d80-91ab-4f00-8a00-%012d' "$number")
         department=${BENCH_DEPARTMENTS[number % ${#BENCH_DEPARTMENTS[@]}]}
-        printf '%04d,Person %d,person%d@bench.example,%s,%s,active\n' \
+        printf '%04d,Person %d,person%d@bench.example,%s,,,2023/04/01,,%s,active\n' \
             "$number" "$number" "$number" "$department" "$id" >>"$DEMO/people.csv"
         claims=$(printf '{"aud":"%s","iss":"%s","iat":%d,"nbf":%d,"exp":%d,"acct":0,"acrs":["p1"],"aio":"%s","amr":["pwd","mfa"],"azp":"4a1e8f0c-52d3-4b7e-9c65-0d2f3b4a5c6e","azpacr":"0","ipaddr":"192.0.2.10","name":"Person %d","oid":"%s","preferred_username":"person%d@bench.example","rh":"1.AXkAUhw6j35rD02aIV5sfYCRq","scp":"text_apis","sid":"0031fae2-6e1c-4c0b-8f0a-1c8de7a5b7d2","sub":"%s","tid":"%s","uti":"%s","ver":"2.0","xms_ftd":"kT3Vt0hVQm2aXbUuV0kq8w"}' \
             "$BENCH_AUDIENCE" "$BENCH_ISSUER" "$now" "$((now - 60))" "$((now + 14400))" "$(random_hex 40)" \
@@ -192,6 +192,8 @@ stop_bench() {
     for file in "$DEMO"/pid/*; do
         pid=$(cat "$file" 2>/dev/null) || continue
         kill -KILL -- "-$pid" 2>/dev/null || true
+        # So that the shell does not report each as killed.
+        wait "$pid" 2>/dev/null || true
     done
     rm -rf "$OUT/last"
     mv "$DEMO" "$OUT/last" 2>/dev/null || true

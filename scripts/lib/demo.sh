@@ -131,7 +131,7 @@ start_envoy() {
         --tls-cert "$DEMO/tls/gateway.crt" --tls-key "$DEMO/tls/gateway.key" \
         --admin "127.0.0.1:$SEKISHO_ENVOY_ADMIN_PORT" --link "127.0.0.1:$SEKISHO_LINK_PORT" \
         --secrets "$DEMO/secrets" --access-log "$DEMO/log/access.log" >"$DEMO/envoy.yaml"
-    launch envoy "$envoy" -c "$DEMO/envoy.yaml" --concurrency 2 --log-level warning --disable-hot-restart
+    launch envoy env AWS_EC2_METADATA_DISABLED=true "$envoy" -c "$DEMO/envoy.yaml" --concurrency 2 --log-level warning --disable-hot-restart
     wait_until envoy 60 url_answers "http://127.0.0.1:$SEKISHO_ENVOY_ADMIN_PORT/ready"
     wait_until envoy 20 gateway_has_policy
 }

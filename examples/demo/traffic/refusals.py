@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import anthropic
-import httpx
+import httpx2 as httpx
 import openai
 from botocore.exceptions import ClientError
 from google.genai import errors as google
