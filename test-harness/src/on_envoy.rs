@@ -1,0 +1,266 @@
+//! The gateway in Envoy itself, with the configuration that `sekisho render envoy` makes, the
+//! real sidecar behind a relay, and a stub in the providers' place.
+
+mod client;
+mod process;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sekisho::render::{self, AccessLog, Bootstrap, LinkTarget, Modules};
+use sekisho_domain::UnixMillis;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+use self::process::Envoy;
+use crate::gateway::{
+    Answer, AnswerEnd, Disturbance, Exchange, Gateway, GatewayError, ModuleSet, Request,
+};
+use crate::provider::stub::Stub;
+use crate::relay::Relay;
+use crate::sidecar::Sidecar;
+
+/// How long an answer's end must be held to count as held.
+const HELD: Duration = Duration::from_millis(300);
+/// Nobody waits longer than this for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// After the sidecar is there again, filters are connected within this time.
+const RECONNECTED: Duration = Duration::from_secs(2);
+
+/// The gateway in Envoy.
+pub struct OnEnvoy {
+    envoy: Envoy,
+    runtime: Runtime,
+    relay: Relay,
+    stub: Stub,
+    sidecar: Sidecar,
+    _folder: TempDir,
+}
+
+/// Everything around Envoy that must be there before its configuration can be made.
+pub struct Surroundings {
+    runtime: Runtime,
+    stub: Stub,
+}
+
+impl Surroundings {
+    /// Starts a stub for these upstreams.
+    ///
+    /// # Errors
+    /// [`GatewayError::Io`].
+    pub fn start(
+        upstreams: &[String],
+        probe: crate::sidecar::LogProbe,
+    ) -> Result<Self, GatewayError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        let stub = runtime.block_on(Stub::start(upstreams, probe))?;
+        Ok(Self { runtime, stub })
+    }
+
+    /// Where each upstream is.
+    #[must_use]
+    pub const fn addresses(&self) -> &std::collections::BTreeMap<String, std::net::SocketAddr> {
+        self.stub.addresses()
+    }
+}
+
+impl OnEnvoy {
+    /// Starts Envoy with the modules of a folder, connected to the sidecar, and waits until
+    /// its filters have their policy.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub fn start(
+        modules: ModuleSet,
+        filters: &Path,
+        envoy: &Path,
+        surroundings: Surroundings,
+        sidecar: Sidecar,
+    ) -> Result<Self, GatewayError> {
+        for name in modules.names() {
+            let module = filters.join(format!("{name}.wasm"));
+            if !module.is_file() {
+                return Err(GatewayError::NoModule(module));
+            }
+        }
+        let Surroundings { runtime, stub } = surroundings;
+        let relay = runtime.block_on(Relay::start(sidecar.link()?))?;
+        let folder = TempDir::with_prefix("sekisho-envoy-")?;
+        let secrets = folder.path().join("secrets");
+        render::secrets::write(sidecar.policy(), &secrets, |name| {
+            Some(format!("secret-of-{}", name.to_lowercase()))
+        })?;
+        let any_port = ([127, 0, 0, 1], 0).into();
+        let link = relay.address();
+        let bootstrap = Bootstrap {
+            filters: std::path::absolute(filters)?,
+            modules: match modules {
+                ModuleSet::Gateway => Modules::Gateway,
+                ModuleSet::Separate => Modules::Separate,
+            },
+            listen: any_port,
+            tls: None,
+            admin: any_port,
+            link: LinkTarget::HostPort(link.ip().to_string(), link.port()),
+            secrets,
+            ca: "/etc/ssl/certs/ca-certificates.crt".into(),
+            access_log: AccessLog::File(folder.path().join("access.log")),
+        };
+        let configuration = render::envoy(sidecar.policy(), &bootstrap)?;
+        let envoy = runtime.block_on(Envoy::start(envoy, folder.path(), &configuration))?;
+        let gateway = Self {
+            envoy,
+            runtime,
+            relay,
+            stub,
+            sidecar,
+            _folder: folder,
+        };
+        gateway.wait_until_connected(Duration::from_secs(20))?;
+        Ok(gateway)
+    }
+
+    /// Asks for something that no policy knows until the filters have one to say so. Each try
+    /// leaves a record; scenarios look only at records of their own calls.
+    fn wait_until_connected(&self, most: Duration) -> Result<(), GatewayError> {
+        let request = Request {
+            method: "GET".to_owned(),
+            path: "/is-a-policy-there".to_owned(),
+            ..Request::default()
+        };
+        let began = now();
+        loop {
+            let answer = self
+                .runtime
+                .block_on(client::call(self.envoy.address(), &request))?;
+            let denial = answer.response.as_ref().and_then(|response| {
+                let found = response
+                    .headers
+                    .iter()
+                    .find(|(n, _)| n == "x-sekisho-denial");
+                found.map(|(_, value)| value.as_slice())
+            });
+            if denial == Some(b"unknown_endpoint") {
+                return Ok(());
+            }
+            if now().duration_since(began) > most {
+                let status = answer.response.map(|response| response.status);
+                let reason = format!("the filters have no policy; status {status:?}");
+                return Err(GatewayError::EnvoyNotReady(reason));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn disturb_now(&mut self, what: Disturbance) -> Result<(), GatewayError> {
+        match what {
+            Disturbance::Stall => self.relay.stall(),
+            Disturbance::Cut => self.relay.cut(),
+            Disturbance::Resume => self.relay.pass(),
+            Disturbance::Restart => {
+                self.relay.cut();
+                self.sidecar.restart()?;
+                self.relay.set_target(self.sidecar.link()?);
+                self.relay.pass();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Gateway for OnEnvoy {
+    fn call(&mut self, request: &Request, answer: &Answer) -> Result<Exchange, GatewayError> {
+        self.stub.prepare(answer);
+        let began = now();
+        let calling = client::call(self.envoy.address(), request);
+        let mut exchange = Exchange::default();
+        let Some(what) = answer.before_end else {
+            let got = self
+                .runtime
+                .block_on(async { timeout(PATIENCE, calling).await });
+            exchange.response = got.ok().transpose()?.and_then(|got| got.response);
+            exchange.took = now().duration_since(began);
+            // A client that has left does not wait for what providers see.
+            std::thread::sleep(Duration::from_millis(
+                u64::from(exchange.response.is_none()) * 50,
+            ));
+            exchange.seen = self.stub.seen();
+            return Ok(exchange);
+        };
+        let progress = client::Progress::default();
+        let watched = client::call_watched(self.envoy.address(), request.clone(), progress.clone());
+        let running = self.runtime.spawn(watched);
+        let almost = self
+            .runtime
+            .block_on(async { timeout(PATIENCE, self.stub.almost_done()).await });
+        if almost.is_err() {
+            running.abort();
+            exchange.seen = self.stub.seen();
+            return Ok(exchange);
+        }
+        self.disturb_now(what)?;
+        self.stub.go_on();
+        std::thread::sleep(HELD);
+        if !running.is_finished() {
+            exchange.waited = Some(progress.body());
+            self.disturb_now(Disturbance::Resume)?;
+        }
+        let got = self
+            .runtime
+            .block_on(async { timeout(PATIENCE, running).await });
+        if let Ok(Ok(got)) = got {
+            exchange.response = got?.response;
+        }
+        exchange.took = now().duration_since(began);
+        exchange.seen = self.stub.seen();
+        if answer.end != AnswerEnd::Whole {
+            self.wait();
+        }
+        Ok(exchange)
+    }
+
+    fn advance(&mut self, _by: Duration) -> Result<(), GatewayError> {
+        Err(GatewayError::RealTime)
+    }
+
+    fn disturb(&mut self, what: Disturbance) -> Result<(), GatewayError> {
+        self.disturb_now(what)?;
+        if matches!(what, Disturbance::Stall | Disturbance::Cut) {
+            // The cut must reach Envoy before the next request does.
+            std::thread::sleep(Duration::from_millis(50));
+            return Ok(());
+        }
+        self.wait_until_connected(RECONNECTED)
+    }
+
+    fn let_arrive(&mut self) -> Result<(), GatewayError> {
+        // What is promised: a change counts within a second.
+        std::thread::sleep(Duration::from_millis(950));
+        Ok(())
+    }
+
+    fn wait(&mut self) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+
+    fn now(&self) -> UnixMillis {
+        self.sidecar.now()
+    }
+
+    fn sidecar(&self) -> &Sidecar {
+        &self.sidecar
+    }
+
+    fn log(&self) -> Vec<String> {
+        self.envoy.log()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "real time is what Envoy runs on")]
+fn now() -> Instant {
+    Instant::now()
+}

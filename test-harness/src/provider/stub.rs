@@ -1,0 +1,224 @@
+//! A provider on real connections: one address for each upstream of a policy. It answers what
+//! it was told and notes what it saw.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::gateway::{Answer, AnswerEnd, Seen};
+use crate::sidecar::LogProbe;
+
+/// Between two pieces of a body, so that they travel apart.
+const APART: Duration = Duration::from_millis(1);
+/// After so many pieces the rest need not travel apart.
+const MOST_APART: usize = 300;
+
+/// All upstreams of a policy.
+#[derive(Debug)]
+pub struct Stub {
+    addresses: BTreeMap<String, SocketAddr>,
+    shared: Arc<Shared>,
+    listening: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    answer: Mutex<Answer>,
+    seen: Mutex<Vec<Seen>>,
+    probe: LogProbe,
+    /// All but the last byte of an answer has been sent...
+    almost_done: Notify,
+    /// ...and the last may be.
+    go_on: Notify,
+}
+
+type Body = StreamBody<ReceiverStream<Result<Frame<Bytes>, io::Error>>>;
+
+impl Stub {
+    /// Listens for each upstream at a free port of the loopback address.
+    ///
+    /// # Errors
+    /// No port can be had.
+    pub async fn start(upstreams: &[String], probe: LogProbe) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            answer: Mutex::default(),
+            seen: Mutex::default(),
+            probe,
+            almost_done: Notify::new(),
+            go_on: Notify::new(),
+        });
+        let mut stub = Self {
+            addresses: BTreeMap::new(),
+            shared,
+            listening: Vec::new(),
+        };
+        for name in upstreams {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+            stub.addresses.insert(name.clone(), listener.local_addr()?);
+            let listening = listen(listener, name.clone(), Arc::clone(&stub.shared));
+            stub.listening.push(tokio::spawn(listening));
+        }
+        Ok(stub)
+    }
+
+    /// Where each upstream is.
+    #[must_use]
+    pub const fn addresses(&self) -> &BTreeMap<String, SocketAddr> {
+        &self.addresses
+    }
+
+    /// What is answered from now on; forgets what was seen before.
+    pub fn prepare(&self, answer: &Answer) {
+        *lock(&self.shared.answer) = answer.clone();
+        lock(&self.shared.seen).clear();
+    }
+
+    /// What was seen since.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        lock(&self.shared.seen).clone()
+    }
+
+    /// Waits until all but the last byte of an answer with a disturbance has been sent.
+    pub async fn almost_done(&self) {
+        self.shared.almost_done.notified().await;
+    }
+
+    /// Lets the last byte go.
+    pub fn go_on(&self) {
+        self.shared.go_on.notify_one();
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        self.listening.iter().for_each(JoinHandle::abort);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn listen(listener: TcpListener, cluster: String, shared: Arc<Shared>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (cluster, shared) = (cluster.clone(), Arc::clone(&shared));
+        tokio::spawn(async move {
+            let _ = serve(stream, &cluster, &shared).await;
+        });
+    }
+}
+
+async fn serve(stream: TcpStream, cluster: &str, shared: &Arc<Shared>) -> hyper::Result<()> {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(async |request: hyper::Request<Incoming>| {
+        note(request, cluster, shared).await?;
+        Ok::<_, hyper::Error>(respond(shared))
+    });
+    hyper::server::conn::http1::Builder::new()
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+}
+
+async fn note(
+    request: hyper::Request<Incoming>,
+    cluster: &str,
+    shared: &Shared,
+) -> hyper::Result<()> {
+    // Asked first: what is not on record when the request is here came too late.
+    let log_size = shared.probe.size().await;
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let headers = parts.headers.iter();
+    lock(&shared.seen).push(Seen {
+        cluster: cluster.to_owned(),
+        method: parts.method.to_string(),
+        path: parts
+            .uri
+            .path_and_query()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        headers: headers
+            .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+            .collect(),
+        body: body.to_vec(),
+        log_size,
+    });
+    Ok(())
+}
+
+fn respond(shared: &Arc<Shared>) -> hyper::Response<Body> {
+    let answer = lock(&shared.answer).clone();
+    let length: usize = answer.body.iter().map(Vec::len).sum();
+    let (pieces, body) = mpsc::channel(1);
+    let mut response = hyper::Response::new(StreamBody::new(ReceiverStream::new(body)));
+    if let Ok(status) = hyper::StatusCode::from_u16(answer.status) {
+        *response.status_mut() = status;
+    }
+    for (name, value) in &answer.headers {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    if !answer.chunked {
+        let length = HeaderValue::from(length);
+        response
+            .headers_mut()
+            .insert(hyper::header::CONTENT_LENGTH, length);
+    }
+    tokio::spawn(send(answer, length, pieces, Arc::clone(shared)));
+    response
+}
+
+/// Sends the pieces of an answer, and ends as the answer says.
+async fn send(
+    answer: Answer,
+    length: usize,
+    to: mpsc::Sender<Result<Frame<Bytes>, io::Error>>,
+    shared: Arc<Shared>,
+) {
+    let held_back = usize::from(answer.before_end.is_some() && length > 0);
+    let mut sent = 0;
+    for (at, piece) in answer.body.iter().enumerate() {
+        let most = (length - held_back).saturating_sub(sent).min(piece.len());
+        sent += most;
+        let piece = Bytes::copy_from_slice(piece.get(..most).unwrap_or_default());
+        if to.send(Ok(Frame::data(piece))).await.is_err() {
+            return;
+        }
+        if at < MOST_APART {
+            tokio::time::sleep(APART).await;
+        }
+    }
+    if answer.before_end.is_some() {
+        shared.almost_done.notify_one();
+        shared.go_on.notified().await;
+    }
+    match answer.end {
+        AnswerEnd::Whole if held_back > 0 => {
+            let last = answer.body.last().and_then(|piece| piece.last().copied());
+            let last: Vec<u8> = last.into_iter().collect();
+            let _ = to.send(Ok(Frame::data(last.into()))).await;
+        }
+        AnswerEnd::Whole => {}
+        AnswerEnd::Cut => {
+            let cut = io::Error::new(io::ErrorKind::ConnectionReset, "cut on purpose");
+            let _ = to.send(Err(cut)).await;
+        }
+        AnswerEnd::Never => to.closed().await,
+    }
+}

@@ -1,0 +1,167 @@
+//! One thing that happens in a scenario.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::answer::AnswerSpec;
+use super::expect::{Expectation, UsageExpectation};
+use super::format::Span;
+use super::request::RequestSpec;
+use crate::gateway::Disturbance;
+
+/// A step: a name, if it has one, and what happens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "RawStep")]
+pub struct Step {
+    name: Option<String>,
+    pub(super) action: Action,
+}
+
+/// What happens.
+#[derive(Clone, Debug)]
+pub(super) enum Action {
+    /// A request is made.
+    Request(Box<Call>),
+    /// Time passes.
+    Advance(Duration),
+    /// A person's account is disabled.
+    DisableUser(String),
+    /// It is enabled again.
+    EnableUser(String),
+    /// A subscription key is revoked.
+    RevokeKey(String),
+    /// Something happens to the sidecar.
+    Sidecar(Disturbance),
+    /// A department's figures are looked at.
+    Usage(UsageExpectation),
+    /// The log is verified.
+    Verify,
+}
+
+/// A request with its answer and what must come of it.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) request: RequestSpec,
+    pub(super) answer: AnswerSpec,
+    pub(super) expect: Expectation,
+    /// How often it is made.
+    pub(super) repeat: usize,
+    /// Sizes of pieces with which it is made, once each; empty: as the bodies say.
+    pub(super) piece_sizes: Vec<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStep {
+    name: Option<String>,
+    request: Option<RequestSpec>,
+    upstream: Option<AnswerSpec>,
+    expect: Option<Expectation>,
+    repeat: Option<usize>,
+    piece_sizes: Option<Vec<usize>>,
+    advance: Option<Span>,
+    disable_user: Option<String>,
+    enable_user: Option<String>,
+    revoke_key: Option<String>,
+    sidecar: Option<Disturbance>,
+    usage: Option<UsageExpectation>,
+    verify: Option<VerifyResult>,
+}
+
+/// What a verification must find.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum VerifyResult {
+    /// Nothing wrong.
+    Ok,
+}
+
+impl TryFrom<RawStep> for Step {
+    type Error = String;
+
+    fn try_from(raw: RawStep) -> Result<Self, String> {
+        let mut actions = Vec::new();
+        let around = raw.upstream.is_some() || raw.expect.is_some() || raw.repeat.is_some();
+        if let Some(request) = raw.request {
+            let call = Call {
+                request,
+                answer: raw.upstream.unwrap_or_default(),
+                expect: raw.expect.unwrap_or_default(),
+                repeat: raw.repeat.unwrap_or(1),
+                piece_sizes: raw.piece_sizes.unwrap_or_default(),
+            };
+            if call.repeat == 0 || call.piece_sizes.contains(&0) {
+                return Err("`repeat` and `piece_sizes` begin at 1".to_owned());
+            }
+            actions.push(Action::Request(Box::new(call)));
+        } else if around || raw.piece_sizes.is_some() {
+            return Err(
+                "`upstream`, `expect`, `repeat` and `piece_sizes` need a `request`".to_owned(),
+            );
+        }
+        actions.extend(raw.advance.map(|span| Action::Advance(span.0)));
+        actions.extend(raw.disable_user.map(Action::DisableUser));
+        actions.extend(raw.enable_user.map(Action::EnableUser));
+        actions.extend(raw.revoke_key.map(Action::RevokeKey));
+        actions.extend(raw.sidecar.map(Action::Sidecar));
+        actions.extend(raw.usage.map(Action::Usage));
+        actions.extend(raw.verify.map(|VerifyResult::Ok| Action::Verify));
+        match (actions.pop(), actions.is_empty()) {
+            (Some(action), true) => Ok(Self {
+                name: raw.name,
+                action,
+            }),
+            _ => Err(
+                "a step does exactly one thing: `request`, `advance`, `disable_user`, \
+                      `enable_user`, `revoke_key`, `sidecar`, `usage` or `verify`"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+impl Step {
+    /// Its name, or what it does.
+    #[must_use]
+    pub fn title(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
+        match &self.action {
+            Action::Request(call) => call.request.title(),
+            Action::Advance(by) => format!("{} s pass", by.as_secs_f64()),
+            Action::DisableUser(person) => format!("{person} is disabled"),
+            Action::EnableUser(person) => format!("{person} is enabled"),
+            Action::RevokeKey(key) => format!("key {key} is revoked"),
+            Action::Sidecar(Disturbance::Stall) => "the sidecar stalls".to_owned(),
+            Action::Sidecar(Disturbance::Cut) => "the sidecar is cut off".to_owned(),
+            Action::Sidecar(Disturbance::Resume) => "the sidecar is there again".to_owned(),
+            Action::Sidecar(Disturbance::Restart) => "the sidecar is restarted".to_owned(),
+            Action::Usage(usage) => format!("usage of {}", usage.department),
+            Action::Verify => "the log verifies".to_owned(),
+        }
+    }
+
+    /// The person whom it names.
+    pub(super) fn person(&self) -> Option<&str> {
+        match &self.action {
+            Action::Request(call) => call.request.person(),
+            Action::DisableUser(person) | Action::EnableUser(person) => Some(person),
+            _ => None,
+        }
+    }
+
+    /// The subscription key that it names.
+    pub(super) fn key(&self) -> Option<&str> {
+        match &self.action {
+            Action::Request(call) => call.request.key(),
+            Action::RevokeKey(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn moves_the_clock(&self) -> bool {
+        matches!(self.action, Action::Advance(_))
+    }
+}

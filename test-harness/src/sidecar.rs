@@ -1,0 +1,403 @@
+//! The real sidecar, in this process: its store, writer and Link server, on a folder of its own.
+
+mod people;
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+use jiff::civil::date;
+use sekisho::clock::{Clock, Hand};
+use sekisho::ledger::{Calendar, UnknownTimeZone};
+use sekisho::link::{Link, LinkAddress, LinkListener};
+use sekisho::log::verify::{VerifyError, verify};
+use sekisho::log::{Filter, search};
+use sekisho::policy_file::PolicyFile;
+use sekisho::snapshot::SnapshotHub;
+use sekisho::store::{Store, StoreError, keys};
+use sekisho::usage::{Days, Figures};
+use sekisho::writer::{StartError, Writer};
+use sekisho_domain::{DepartmentId, Policy, UnixMillis};
+use sekisho_link::v1;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::{Handle, Runtime};
+
+pub use people::{IssuedKey, Registered};
+
+/// Why the sidecar does not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum SidecarError {
+    /// The operating system refuses.
+    #[error("the sidecar did not start")]
+    Io(#[from] std::io::Error),
+    /// The database refuses.
+    #[error("the sidecar's database")]
+    Store(#[from] StoreError),
+    /// The writer does not start.
+    #[error("the sidecar's writer did not start")]
+    Writer(#[from] StartError),
+    /// The policy's time zone.
+    #[error(transparent)]
+    TimeZone(#[from] UnknownTimeZone),
+    /// A record in the log that cannot be read.
+    #[error("the log holds a record that is no JSON")]
+    Record(#[from] serde_json::Error),
+    /// A name that nobody has.
+    #[error("`{0}` is not known to the sidecar")]
+    Unknown(String),
+    /// The log cannot be verified.
+    #[error("the log cannot be verified")]
+    Unverifiable(#[from] VerifyError),
+    /// The log does not verify.
+    #[error("the log does not verify: {}", .0.join("; "))]
+    Verify(Vec<String>),
+    /// It was stopped.
+    #[error("the sidecar does not run")]
+    Stopped,
+    /// A change was not pushed.
+    #[error("a change of the directory did not reach the filters within a second")]
+    NotPushed,
+}
+
+const ANY_PORT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
+
+/// What a sidecar begins with.
+pub struct Setup {
+    /// The policy.
+    pub policy: PolicyFile,
+    /// The directory.
+    pub people: Vec<Registered>,
+    /// Subscription keys.
+    pub keys: Vec<IssuedKey>,
+    /// The signing keys of the policy's issuer.
+    pub issuer_keys: v1::IssuerKeySet,
+    /// Where its clock begins and stands until it is moved; none: the machine's clock.
+    pub stands_at: Option<UnixMillis>,
+}
+
+/// A running sidecar.
+pub struct Sidecar {
+    folder: TempDir,
+    policy: Arc<Policy>,
+    policy_json: Vec<u8>,
+    issuer_keys: v1::IssuerKeySet,
+    clock: Clock,
+    hand: Option<Hand>,
+    probe: LogProbe,
+    process: Option<Process>,
+}
+
+/// What would be the sidecar's process: gone at once when its runtime goes.
+struct Process {
+    runtime: Runtime,
+    store: Store,
+    writer: Writer,
+    link: Link,
+    address: SocketAddr,
+}
+
+/// Counts the records of the log, for whoever has only this.
+#[derive(Clone, Debug, Default)]
+pub struct LogProbe(Arc<Mutex<Option<Store>>>);
+
+impl LogProbe {
+    /// How many records are durable now; 0 if nobody can say.
+    pub async fn size(&self) -> u64 {
+        let store = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let Some(store) = store else { return 0 };
+        match search(&store, &Filter::default(), None, 1).await {
+            Ok(page) => page
+                .records
+                .first()
+                .map_or(0, |newest| newest.seq.saturating_add(1)),
+            Err(_) => 0,
+        }
+    }
+
+    fn set(&self, store: Option<Store>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = store;
+    }
+}
+
+/// A record of the log.
+#[derive(Clone, Debug)]
+pub struct LogRecord {
+    /// Its place, from 0.
+    pub place: u64,
+    /// What it says.
+    pub record: Value,
+}
+
+impl Sidecar {
+    /// Starts a sidecar in a new folder.
+    ///
+    /// # Errors
+    /// [`SidecarError`].
+    pub fn start(setup: Setup) -> Result<Self, SidecarError> {
+        Self::start_with(setup, LogProbe::default())
+    }
+
+    /// Starts a sidecar in a new folder, whose log this probe is to count.
+    ///
+    /// # Errors
+    /// [`SidecarError`].
+    pub fn start_with(setup: Setup, probe: LogProbe) -> Result<Self, SidecarError> {
+        let (clock, hand) = match setup.stands_at {
+            Some(moment) => {
+                let (clock, hand) = Clock::moved(moment);
+                (clock, Some(hand))
+            }
+            None => (Clock::system(), None),
+        };
+        let mut sidecar = Self {
+            folder: TempDir::with_prefix("sekisho-scenario-")?,
+            policy: Arc::new(setup.policy.policy),
+            policy_json: setup.policy.json,
+            issuer_keys: setup.issuer_keys,
+            clock,
+            hand,
+            probe,
+            process: None,
+        };
+        let runtime = runtime()?;
+        let store = runtime.block_on(async {
+            let store = Store::open(&sidecar.database()).await?;
+            people::register(&store, &setup.people).await?;
+            people::issue(&store, &setup.keys, sidecar.clock.now()).await?;
+            Ok::<_, SidecarError>(store)
+        })?;
+        sidecar.run(runtime, store)?;
+        Ok(sidecar)
+    }
+
+    fn database(&self) -> String {
+        format!("sqlite:{}", self.folder.path().join("sekisho.db").display())
+    }
+
+    fn run(&mut self, runtime: Runtime, store: Store) -> Result<(), SidecarError> {
+        let (policy, json) = (Arc::clone(&self.policy), self.policy_json.clone());
+        let hub = SnapshotHub::new(Arc::clone(&policy), json, people::PEPPER.to_vec());
+        hub.set_issuer_keys(self.issuer_keys.clone());
+        let (clock, checkpoints) = (self.clock.clone(), self.checkpoints());
+        let calendar = Calendar::new(&policy.time_zone)?;
+        let (writer, link, address) = runtime.block_on(async {
+            let pushed = sekisho::people::watch::push_all(&store, &hub, &calendar, &clock).await?;
+            let writer = Writer::start(
+                store.clone(),
+                policy,
+                clock.clone(),
+                log_key(),
+                Some(checkpoints),
+            )
+            .await?;
+            let link = Link::new(writer.clone(), hub.clone());
+            let listener = LinkListener::bind(&LinkAddress::Tcp(ANY_PORT)).await?;
+            let address = listener.local_addr().unwrap_or(ANY_PORT);
+            tokio::spawn(listener.serve(link.clone(), std::future::pending()));
+            let watching =
+                sekisho::people::watch::watch(store.clone(), hub, calendar, clock, pushed);
+            tokio::spawn(watching);
+            Ok::<_, SidecarError>((writer, link, address))
+        })?;
+        self.probe.set(Some(store.clone()));
+        self.process = Some(Process {
+            runtime,
+            store,
+            writer,
+            link,
+            address,
+        });
+        Ok(())
+    }
+
+    fn checkpoints(&self) -> PathBuf {
+        self.folder.path().join("checkpoints")
+    }
+
+    /// Ends the process without warning and begins a new one on the same folder.
+    ///
+    /// # Errors
+    /// [`SidecarError`].
+    pub fn restart(&mut self) -> Result<(), SidecarError> {
+        self.kill();
+        let runtime = runtime()?;
+        let store = runtime.block_on(Store::open(&self.database()))?;
+        self.run(runtime, store)
+    }
+
+    fn kill(&mut self) {
+        self.probe.set(None);
+        if let Some(process) = self.process.take() {
+            process.runtime.shutdown_timeout(Duration::from_millis(200));
+        }
+    }
+
+    fn process(&self) -> Result<&Process, SidecarError> {
+        self.process.as_ref().ok_or(SidecarError::Stopped)
+    }
+
+    /// Where Link listens.
+    ///
+    /// # Errors
+    /// [`SidecarError::Stopped`].
+    pub fn link(&self) -> Result<SocketAddr, SidecarError> {
+        Ok(self.process()?.address)
+    }
+
+    /// Opens sessions without a connection, and runs them.
+    ///
+    /// # Errors
+    /// [`SidecarError::Stopped`].
+    pub fn sessions(&self) -> Result<(Handle, Link), SidecarError> {
+        let process = self.process()?;
+        Ok((process.runtime.handle().clone(), process.link.clone()))
+    }
+
+    /// Moves its clock, where that can be moved.
+    #[must_use]
+    pub const fn hand(&self) -> Option<&Hand> {
+        self.hand.as_ref()
+    }
+
+    /// Its time.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
+    /// The policy that it serves.
+    #[must_use]
+    pub const fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// Disables a person's account or enables it again, as the REST API does.
+    ///
+    /// # Errors
+    /// [`SidecarError`].
+    pub fn suspend(&self, person: &str, suspended: bool) -> Result<(), SidecarError> {
+        let process = self.process()?;
+        let changed = sekisho::store::people::suspend(&process.store, person, suspended);
+        let changed = process.runtime.block_on(changed)?;
+        changed
+            .map(|_| ())
+            .ok_or_else(|| SidecarError::Unknown(person.to_owned()))
+    }
+
+    /// Revokes a subscription key.
+    ///
+    /// # Errors
+    /// [`SidecarError`].
+    pub fn revoke(&self, key: &str) -> Result<(), SidecarError> {
+        let process = self.process()?;
+        let revoked = keys::revoke(&process.store, key, self.clock.now());
+        let revoked = process.runtime.block_on(revoked)?;
+        revoked
+            .map(|_| ())
+            .ok_or_else(|| SidecarError::Unknown(key.to_owned()))
+    }
+
+    /// All records, in the order of the log.
+    ///
+    /// # Errors
+    /// [`SidecarError`].
+    pub fn records(&self) -> Result<Vec<LogRecord>, SidecarError> {
+        let process = self.process()?;
+        let mut records = Vec::new();
+        let mut cursor = None;
+        loop {
+            let everything = Filter::default();
+            let page = search(&process.store, &everything, cursor, 1000);
+            let page = process.runtime.block_on(page)?;
+            for found in page.records {
+                records.push(LogRecord {
+                    place: found.seq,
+                    record: serde_json::from_slice(&found.body)?,
+                });
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                records.reverse();
+                return Ok(records);
+            }
+        }
+    }
+
+    /// How many records are durable.
+    ///
+    /// # Errors
+    /// [`SidecarError::Stopped`].
+    pub fn log_size(&self) -> Result<u64, SidecarError> {
+        Ok(self.process()?.runtime.block_on(self.probe.size()))
+    }
+
+    /// What a department used, over all days.
+    ///
+    /// # Errors
+    /// [`SidecarError`].
+    pub fn usage(&self, department: &str) -> Result<Figures, SidecarError> {
+        let process = self.process()?;
+        let id = DepartmentId(department.to_owned());
+        let days = Days {
+            from: date(2000, 1, 1),
+            to: date(2999, 12, 31),
+        };
+        let now = self.clock.now();
+        let detail = sekisho::usage::department(&process.store, &self.policy, &id, days, now);
+        let detail = process.runtime.block_on(detail)?;
+        let detail = detail.ok_or_else(|| SidecarError::Unknown(department.to_owned()))?;
+        Ok(detail.usage.figures)
+    }
+
+    /// Verifies the whole log, as `sekisho audit verify` does.
+    ///
+    /// # Errors
+    /// [`SidecarError::Verify`] with what is wrong.
+    pub fn verify(&self) -> Result<(), SidecarError> {
+        let process = self.process()?;
+        let report = process.runtime.block_on(async {
+            process
+                .writer
+                .tick()
+                .await
+                .map_err(|_| SidecarError::Stopped)?;
+            let (log_key, checkpoints) = (log_key(), self.checkpoints());
+            let key = log_key.verifying_key();
+            let report = verify(&process.store, &self.policy, &key, Some(&checkpoints)).await?;
+            Ok::<_, SidecarError>(report)
+        })?;
+        if report.is_ok() {
+            return Ok(());
+        }
+        let findings = report.findings.iter().map(|finding| match finding.seq {
+            Some(seq) => format!("record {seq}: {}", finding.what),
+            None => finding.what.to_string(),
+        });
+        Err(SidecarError::Verify(findings.collect()))
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("sidecar")
+        .enable_all()
+        .build()
+}
+
+fn log_key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}

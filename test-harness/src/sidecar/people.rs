@@ -1,0 +1,83 @@
+//! The directory and the subscription keys that a scenario begins with.
+
+use jiff::civil::date;
+use sekisho::people::Person;
+use sekisho::store::keys::{self, StoredKey};
+use sekisho::store::{Store, people};
+use sekisho_domain::UnixMillis;
+
+use super::SidecarError;
+
+/// The secret under which the keys of scenarios are hashed.
+pub(super) const PEPPER: &[u8] = b"the pepper of scenarios, 32 byte";
+
+/// A person of the directory.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// The company's id; scenarios use the name.
+    pub id: String,
+    /// Tenant of the account.
+    pub tenant: String,
+    /// Object id of the account.
+    pub object_id: String,
+    /// Code of the department.
+    pub department: String,
+    /// Whether the account may be used.
+    pub active: bool,
+}
+
+/// A subscription key.
+#[derive(Clone, Debug)]
+pub struct IssuedKey {
+    /// Its public id; scenarios use the name.
+    pub id: String,
+    /// The key itself.
+    pub secret: String,
+    /// Code of the department.
+    pub department: String,
+    /// Names of the scopes that it grants.
+    pub scopes: Vec<String>,
+    /// Milliseconds for which it is valid; none: for ever.
+    pub valid_millis: Option<u64>,
+}
+
+pub(super) async fn register(store: &Store, people: &[Registered]) -> Result<(), SidecarError> {
+    let people = people.iter().map(|person| Person {
+        id: person.id.as_str().into(),
+        tenant: person.tenant.to_lowercase(),
+        object_id: person.object_id.to_lowercase(),
+        name: person.id.clone(),
+        email: format!("{}@example.com", person.id),
+        department: person.department.as_str().into(),
+        job_title: String::new(),
+        phone: String::new(),
+        start: date(2000, 1, 1),
+        end: None,
+        enabled: person.active,
+        suspended: false,
+    });
+    let people = people.collect();
+    let saved = people::change(store, |_| Ok::<_, std::convert::Infallible>((people, ()))).await?;
+    saved.map_err(|never| match never {})
+}
+
+pub(super) async fn issue(
+    store: &Store,
+    issued: &[IssuedKey],
+    now: UnixMillis,
+) -> Result<(), SidecarError> {
+    for key in issued {
+        let stored = StoredKey {
+            id: key.id.as_str().into(),
+            hash: sekisho_scope::hash_key(PEPPER, key.secret.as_bytes()).to_vec(),
+            name: key.id.clone(),
+            department: key.department.as_str().into(),
+            scopes: key.scopes.clone(),
+            created: now,
+            expires: key.valid_millis.map(|millis| now.plus_millis(millis)),
+            revoked: None,
+        };
+        keys::add(store, &stored).await?;
+    }
+    Ok(())
+}
