@@ -89,7 +89,6 @@ impl Api {
 }
 
 /// All endpoints.
-#[must_use]
 pub fn router(api: Api) -> Router {
     Router::new()
         .route(

@@ -149,7 +149,7 @@ fn resolve_days(file: &mut Value) -> Vec<Problem> {
         };
         let begins = calendar.start_of(day).0;
         match price.insert("from_unix_millis".into(), begins.into()) {
-            Some(given) if given != Value::from(begins) => problems.push(Problem {
+            Some(given) if given != begins => problems.push(Problem {
                 path: format!("prices[{at}].from_unix_millis"),
                 message: "follows from `from` and `time_zone`; leave it out".into(),
             }),
