@@ -230,7 +230,9 @@ mod tests {
         for code in DenialCode::EVERY {
             let (name, status, stage) = (code.as_str(), code.status(), code.stage().as_str());
             let (meaning, remedy) = (code.meaning(), code.remedy());
-            text.push_str(&format!("| `{name}` | {status} | {stage} | {meaning} | {remedy} |\n"));
+            text.push_str(&format!(
+                "| `{name}` | {status} | {stage} | {meaning} | {remedy} |\n"
+            ));
         }
         text
     }
@@ -245,7 +247,10 @@ mod tests {
         if std::env::var_os("SEKISHO_UPDATE").is_some() {
             std::fs::write(path, &fresh).unwrap();
         }
-        assert!(text == fresh, "docs/denials.md is stale: run with SEKISHO_UPDATE=1");
+        assert!(
+            text == fresh,
+            "docs/denials.md is stale: run with SEKISHO_UPDATE=1"
+        );
     }
 
     #[test]

@@ -189,8 +189,16 @@ impl Policy {
     /// # Errors
     /// Every [`Problem`], sorted by path.
     pub fn parse(file: serde_json::Value) -> Result<Self, Vec<Problem>> {
-        let (raw, mut problems) = repair::read(file);
-        let policy = raw.map(|raw| check::check(raw, &mut problems));
+        let (reading, mut problems) = repair::read(file);
+        let policy = reading.map(|reading| {
+            let mut more = Vec::new();
+            let policy = check::check(reading.raw, reading.defined, &mut more);
+            problems.extend(
+                more.into_iter()
+                    .filter(|p| !reading.stand_ins.contains(&p.path)),
+            );
+            policy
+        });
         problems.sort();
         problems.dedup();
         match policy {

@@ -295,6 +295,10 @@ impl Filter {
                 }
             }
         }
+        if self.call.borrow().passage.model.is_empty() {
+            let text = "the body names no `model`";
+            return self.refuse(&Denial::with(DenialCode::InvalidBody, text));
+        }
         let next = {
             let mut worker = self.worker.borrow_mut();
             pipeline::decide(&mut worker, &self.call, body, self.context, now)

@@ -22,8 +22,7 @@ struct Check<'p> {
     scopes: ScopeTree,
 }
 
-pub(super) fn check(read: (RawPolicy, Defined), problems: &mut Vec<Problem>) -> Policy {
-    let (raw, defined) = read;
+pub(super) fn check(raw: RawPolicy, defined: Defined, problems: &mut Vec<Problem>) -> Policy {
     let pairs: Vec<_> = raw.scopes.clone().into_iter().collect();
     let scopes = ScopeTree::new(&pairs).unwrap_or_else(|errors| {
         for error in errors {
@@ -601,6 +600,23 @@ mod tests {
                 "issuers[0].audiences",
                 "prices[0].from",
                 "upstreams[0].url",
+            ]
+        );
+    }
+
+    #[test]
+    fn two_mistakes_in_one_entry_are_two_problems() {
+        let mut file = sound();
+        file["budgets"][0] = json!({"id": "b", "department": "sale", "meter": "rquests",
+                                    "window": "month", "limit": -1});
+        let problems = Policy::parse(file).unwrap_err();
+        let paths: Vec<&str> = problems.iter().map(|p| p.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            [
+                "budgets[0].department",
+                "budgets[0].limit",
+                "budgets[0].meter"
             ]
         );
     }

@@ -40,19 +40,70 @@ impl Defined {
     }
 }
 
-/// Reads the file as far as it can be read; no policy if it is not even an object.
-pub(super) fn read(mut file: Value) -> (Option<(RawPolicy, Defined)>, Vec<Problem>) {
+/// What could be read of a file, and what had to be put in its place.
+pub(super) struct Reading {
+    pub(super) raw: RawPolicy,
+    pub(super) defined: Defined,
+    /// Places whose value is a stand-in: nothing more is to be said about them.
+    pub(super) stand_ins: HashSet<String>,
+}
+
+/// Reads the file as far as it can be read; nothing if it is not even an object.
+pub(super) fn read(mut file: Value) -> (Option<Reading>, Vec<Problem>) {
     let defined = Defined::of(&file);
     let mut problems = Vec::new();
-    let mut removed = Removed::default();
+    let mut mended = Mended::default();
     for _ in 0..MOST_PROBLEMS {
-        let error = match serde_path_to_error::deserialize::<_, RawPolicy>(&file) {
-            Ok(raw) => return (Some((raw, defined)), problems),
+        let error = match try_read(&file) {
+            Ok(raw) => {
+                let reading = Reading {
+                    raw,
+                    defined,
+                    stand_ins: mended.members,
+                };
+                return (Some(reading), problems);
+            }
             Err(error) => error,
         };
+        let place = mended.show(&error.path);
+        // A member that is missing only because it was just taken out is no news.
+        let missing = error.missing.as_ref().map(|name| join(&place, name));
+        if !missing
+            .as_ref()
+            .is_some_and(|member| mended.members.contains(member))
+        {
+            let path = if place.is_empty() {
+                "(file)".to_owned()
+            } else {
+                place.clone()
+            };
+            problems.push(Problem {
+                path,
+                message: error.message,
+            });
+        }
+        let done = match (error.missing, missing) {
+            (Some(name), Some(member)) => mended.fill_in(&mut file, &error.path, &name, member),
+            _ => mended.take_out(&mut file, &error.path, place),
+        };
+        if !done {
+            return (None, problems);
+        }
+    }
+    (None, problems)
+}
+
+/// Why a file is no policy, as far as the first misfit tells.
+struct Misfit {
+    message: String,
+    path: Vec<Segment>,
+    missing: Option<String>,
+}
+
+fn try_read(file: &Value) -> Result<RawPolicy, Misfit> {
+    serde_path_to_error::deserialize::<_, RawPolicy>(file).map_err(|error| {
         let message = error.inner().to_string();
         let mut path: Vec<Segment> = error.path().iter().cloned().collect();
-        let missing = quoted_after(&message, "missing field").map(str::to_owned);
         if let Some(name) = quoted_after(&message, "unknown field") {
             // The path ends at the object or at the member itself.
             if !matches!(path.last(), Some(Segment::Map { key }) if key == name) {
@@ -61,29 +112,13 @@ pub(super) fn read(mut file: Value) -> (Option<(RawPolicy, Defined)>, Vec<Proble
                 });
             }
         }
-        let place = removed.show(&path);
-        // A member that is missing only because it was just taken out is no news.
-        if !missing
-            .as_ref()
-            .is_some_and(|name| removed.members.contains(&join(&place, name)))
-        {
-            let path = if place.is_empty() {
-                "(file)".to_owned()
-            } else {
-                place.clone()
-            };
-            problems.push(Problem { path, message });
+        let missing = quoted_after(&message, "missing field").map(str::to_owned);
+        Misfit {
+            message,
+            path,
+            missing,
         }
-        let mended = match (&missing, path.is_empty()) {
-            (Some(name), true) => fill_in(&mut file, name),
-            (_, true) => false,
-            (_, false) => removed.take_out(&mut file, &path, place),
-        };
-        if !mended {
-            return (None, problems);
-        }
-    }
-    (None, problems)
+    })
 }
 
 fn quoted_after<'a>(message: &'a str, phrase: &str) -> Option<&'a str> {
@@ -98,27 +133,23 @@ fn join(place: &str, name: &str) -> String {
     }
 }
 
-/// Gives a required section its empty form, so that the other sections can be read.
-fn fill_in(file: &mut Value, section: &str) -> bool {
-    let empty = match section {
-        "version" => json!(1),
-        "organisation" | "time_zone" | "currency" => json!(""),
-        "scopes" => json!({}),
-        _ => json!([]),
-    };
-    file.as_object_mut()
-        .is_some_and(|members| members.insert(section.to_owned(), empty).is_none())
+fn at<'v>(file: &'v mut Value, path: &[Segment]) -> Option<&'v mut Value> {
+    path.iter().try_fold(file, |at, segment| match segment {
+        Segment::Seq { index } => at.get_mut(*index),
+        Segment::Map { key } => at.get_mut(key.as_str()),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    })
 }
 
-/// What was taken out so far.
+/// What was mended so far.
 #[derive(Debug, Default)]
-struct Removed {
+struct Mended {
     members: HashSet<String>,
     /// For each list, the places (as the file counts them) that are gone.
     items: BTreeMap<String, BTreeSet<usize>>,
 }
 
-impl Removed {
+impl Mended {
     /// The path as the file counts it, whatever was taken out before.
     fn show(&self, path: &[Segment]) -> String {
         let mut text = String::new();
@@ -146,28 +177,49 @@ impl Removed {
         at
     }
 
+    /// Puts some value of a fitting type where a member is missing, so that its
+    /// neighbours can be read too.
+    fn fill_in(&mut self, file: &mut Value, path: &[Segment], name: &str, place: String) -> bool {
+        let fits = |file: &Value| {
+            try_read(file).err().is_none_or(|next| {
+                let at = self.show(&next.path);
+                let misfit = next.missing.map_or(at.clone(), |name| join(&at, &name));
+                let inside = misfit.strip_prefix(&place);
+                !inside.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            })
+        };
+        for value in [
+            json!([]),
+            json!({}),
+            json!(1),
+            json!("x"),
+            // Members with fixed values.
+            json!("openai"),
+            json!("requests"),
+            json!("minute"),
+        ] {
+            let Some(Value::Object(members)) = at(file, path) else {
+                return false;
+            };
+            members.insert(name.to_owned(), value);
+            if fits(file) {
+                self.members.insert(place);
+                return true;
+            }
+        }
+        false
+    }
+
     fn take_out(&mut self, file: &mut Value, path: &[Segment], place: String) -> bool {
         let Some((last, above)) = path.split_last() else {
             return false;
         };
-        let mut at = file;
-        for segment in above {
-            let next = match segment {
-                Segment::Seq { index } => at.get_mut(*index),
-                Segment::Map { key } => at.get_mut(key.as_str()),
-                Segment::Enum { .. } | Segment::Unknown => None,
-            };
-            match next {
-                Some(value) => at = value,
-                None => return false,
-            }
-        }
-        match (last, at) {
-            (Segment::Map { key }, Value::Object(members)) => {
+        match (last, at(file, above)) {
+            (Segment::Map { key }, Some(Value::Object(members))) => {
                 self.members.insert(place);
                 members.remove(key.as_str()).is_some()
             }
-            (Segment::Seq { index }, Value::Array(items)) if *index < items.len() => {
+            (Segment::Seq { index }, Some(Value::Array(items))) if *index < items.len() => {
                 let list = self.show(above);
                 let original = self.original(&list, *index);
                 items.remove(*index);
@@ -198,6 +250,20 @@ mod tests {
                 "departments[1]",
                 "departments[2].x"
             ]
+        );
+    }
+
+    #[test]
+    fn items_that_are_no_objects_do_not_shift_their_neighbours() {
+        let (_, problems) = read(json!({
+            "version": 1, "organisation": "x", "time_zone": "Asia/Tokyo", "currency": "JPY",
+            "scopes": {}, "issuers": [], "apis": [],
+            "departments": ["a", 7, {"id": "c", "name": "c", "x": 1}],
+        }));
+        let paths: Vec<&str> = problems.iter().map(|p| p.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            ["departments[0]", "departments[1]", "departments[2].x"]
         );
     }
 
