@@ -44,10 +44,10 @@ pub(super) fn moment(
         let millis = u64::try_from(timestamp.as_millisecond()).unwrap_or(0);
         return Ok(Some(UnixMillis(millis)));
     }
-    let day =
-        text.parse::<Date>()
-            .ok()
-            .and_then(|day| if end { day.tomorrow().ok() } else { Some(day) });
+    let day = text
+        .parse::<Date>()
+        .ok()
+        .and_then(|day| if end { day.tomorrow().ok() } else { Some(day) });
     let day = day.ok_or_else(|| {
         Problem::bad_request(format!(
             "`{name}` must be a moment as `2024-10-01T09:00:00Z` or a day as `2024-10-01`"
