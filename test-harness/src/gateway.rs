@@ -59,6 +59,15 @@ impl fmt::Display for ModuleSet {
     }
 }
 
+/// Where things are.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The folder of the filter modules.
+    pub filters: PathBuf,
+    /// Envoy's binary; only for [`HostKind::Envoy`].
+    pub envoy: Option<PathBuf>,
+}
+
 /// What becomes of the sidecar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -171,8 +180,11 @@ pub enum GatewayError {
     #[error("`{}` is not there: run scripts/build-filters", .0.display())]
     NoModule(PathBuf),
     /// Envoy is missing.
-    #[error("`{}` is not there: set SEKISHO_ENVOY to an Envoy 1.40 or later", .0.display())]
+    #[error("there is no Envoy at `{}`: set SEKISHO_ENVOY to an Envoy 1.40 or later", .0.display())]
     NoEnvoy(PathBuf),
+    /// Envoy is not named.
+    #[error("SEKISHO_ENVOY is not set to an Envoy 1.40 or later")]
+    NoEnvoyNamed,
     /// The test host does not start.
     #[error("the test host did not start")]
     Host(#[from] HostError),

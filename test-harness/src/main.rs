@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sekisho_test_harness::gateway::{HostKind, ModuleSet};
-use sekisho_test_harness::scenario::{Place, Scenario, Verdict, run};
+use sekisho_test_harness::gateway::{HostKind, ModuleSet, Place};
+use sekisho_test_harness::scenario::{Scenario, Verdict, run};
 
 /// Shows what the checkpoint's filters do with requests, without Envoy or in it.
 #[derive(Debug, Parser)]

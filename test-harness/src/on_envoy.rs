@@ -4,7 +4,6 @@
 mod client;
 mod process;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sekisho::render::{self, AccessLog, Bootstrap, LinkTarget, Modules};
@@ -15,7 +14,7 @@ use tokio::time::timeout;
 
 use self::process::Envoy;
 use crate::gateway::{
-    Answer, AnswerEnd, Disturbance, Exchange, Gateway, GatewayError, ModuleSet, Request,
+    Answer, AnswerEnd, Disturbance, Exchange, Gateway, GatewayError, ModuleSet, Place, Request,
 };
 use crate::provider::stub::Stub;
 use crate::relay::Relay;
@@ -25,8 +24,8 @@ use crate::sidecar::Sidecar;
 const HELD: Duration = Duration::from_millis(300);
 /// Nobody waits longer than this for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// After the sidecar is there again, filters are connected within this time.
-const RECONNECTED: Duration = Duration::from_secs(2);
+/// After the sidecar is there again, calls pass within this time.
+const RECONNECTED: Duration = Duration::from_secs(5);
 
 /// The gateway in Envoy.
 pub struct OnEnvoy {
@@ -35,6 +34,8 @@ pub struct OnEnvoy {
     relay: Relay,
     stub: Stub,
     sidecar: Sidecar,
+    /// Passes every stage once all are ready.
+    ready: Option<Request>,
     _folder: TempDir,
 }
 
@@ -70,17 +71,19 @@ impl Surroundings {
 
 impl OnEnvoy {
     /// Starts Envoy with the modules of a folder, connected to the sidecar, and waits until
-    /// its filters have their policy.
+    /// a call passes its filters; `ready` is that call.
     ///
     /// # Errors
     /// [`GatewayError`].
     pub fn start(
         modules: ModuleSet,
-        filters: &Path,
-        envoy: &Path,
+        place: &Place,
         surroundings: Surroundings,
         sidecar: Sidecar,
+        ready: Option<Request>,
     ) -> Result<Self, GatewayError> {
+        let filters = &place.filters;
+        let envoy = place.envoy.as_ref().ok_or(GatewayError::NoEnvoyNamed)?;
         for name in modules.names() {
             let module = filters.join(format!("{name}.wasm"));
             if !module.is_file() {
@@ -118,38 +121,37 @@ impl OnEnvoy {
             relay,
             stub,
             sidecar,
+            ready,
             _folder: folder,
         };
-        gateway.wait_until_connected(Duration::from_secs(20))?;
+        gateway.wait_until_ready(Duration::from_secs(20))?;
         Ok(gateway)
     }
 
-    /// Asks for something that no policy knows until the filters have one to say so. Each try
-    /// leaves a record; scenarios look only at records of their own calls.
-    fn wait_until_connected(&self, most: Duration) -> Result<(), GatewayError> {
-        let request = Request {
-            method: "GET".to_owned(),
-            path: "/is-a-policy-there".to_owned(),
-            ..Request::default()
+    /// Makes a call that every stage lets pass until they do.
+    fn wait_until_ready(&self, most: Duration) -> Result<(), GatewayError> {
+        let Some(request) = &self.ready else {
+            return Ok(());
         };
+        self.stub.prepare(&Answer {
+            status: 200,
+            body: vec![b"{}".to_vec()],
+            ..Answer::default()
+        });
         let began = now();
         loop {
-            let answer = self
-                .runtime
-                .block_on(client::call(self.envoy.address(), &request))?;
-            let denial = answer.response.as_ref().and_then(|response| {
-                let found = response
-                    .headers
-                    .iter()
-                    .find(|(n, _)| n == "x-sekisho-denial");
-                found.map(|(_, value)| value.as_slice())
-            });
-            if denial == Some(b"unknown_endpoint") {
+            let answer = client::call(self.envoy.address(), request);
+            let answer = self.runtime.block_on(async { timeout(most, answer).await });
+            let status = answer
+                .ok()
+                .transpose()?
+                .and_then(|answer| answer.response)
+                .map(|response| response.status);
+            if status == Some(200) {
                 return Ok(());
             }
             if now().duration_since(began) > most {
-                let status = answer.response.map(|response| response.status);
-                let reason = format!("the filters have no policy; status {status:?}");
+                let reason = format!("the filters let nothing pass; status {status:?}");
                 return Err(GatewayError::EnvoyNotReady(reason));
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -234,7 +236,7 @@ impl Gateway for OnEnvoy {
             std::thread::sleep(Duration::from_millis(50));
             return Ok(());
         }
-        self.wait_until_connected(RECONNECTED)
+        self.wait_until_ready(RECONNECTED)
     }
 
     fn let_arrive(&mut self) -> Result<(), GatewayError> {

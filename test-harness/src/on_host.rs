@@ -5,7 +5,6 @@ mod bridge;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,11 +12,11 @@ use sekisho_domain::UnixMillis;
 
 use self::bridge::Bridge;
 use crate::gateway::{
-    Answer, AnswerEnd, Disturbance, Exchange, Gateway, GatewayError, ModuleSet, Request, Response,
-    Seen,
+    Answer, AnswerEnd, Disturbance, Exchange, Gateway, GatewayError, ModuleSet, Place, Request,
+    Response, Seen,
 };
 use crate::host::{
-    FailPolicy, Headers, Host, PluginSpec, RequestHead, StreamId, UnixNanos, WorkerId,
+    FailPolicy, Headers, Host, Outcome, PluginSpec, RequestHead, StreamId, UnixNanos, WorkerId,
 };
 use crate::sidecar::Sidecar;
 
@@ -51,7 +50,7 @@ impl OnHost {
     /// [`GatewayError`].
     pub fn start(
         modules: ModuleSet,
-        filters: &Path,
+        place: &Place,
         sidecar: Sidecar,
     ) -> Result<Self, GatewayError> {
         let hand = sidecar.hand().cloned().ok_or(GatewayError::RealTime)?;
@@ -66,7 +65,7 @@ impl OnHost {
             .buffer_limit(body_limit)
             .grpc_peer(SIDECAR, Rc::clone(&bridge));
         for name in modules.names() {
-            let path = filters.join(format!("{name}.wasm"));
+            let path = place.filters.join(format!("{name}.wasm"));
             let wasm = std::fs::read(&path).map_err(|_| GatewayError::NoModule(path))?;
             let plugin = format!("sekisho_{name}");
             builder = builder.module(name, wasm).plugin(PluginSpec {
@@ -222,7 +221,7 @@ impl OnHost {
         self.pass(HELD);
         let outcome = self.host.outcome(stream);
         let held = outcome
-            .filter(|outcome| !outcome.ended())
+            .filter(|outcome| !has_ended(outcome))
             .map(|outcome| outcome.body());
         if held.is_some() {
             self.disturb(Disturbance::Resume)?;
@@ -350,6 +349,13 @@ impl Gateway for OnHost {
             .map(|(text, times)| format!("{times} x {text}"))
             .collect()
     }
+}
+
+/// To a client, an answer with a length has ended when it is so long.
+fn has_ended(outcome: &Outcome) -> bool {
+    let length = outcome.headers.text("content-length");
+    let length = length.and_then(|length| length.parse().ok());
+    outcome.ended() || length.is_some_and(|length: usize| outcome.body().len() >= length)
 }
 
 const fn millis(now: UnixNanos) -> UnixMillis {

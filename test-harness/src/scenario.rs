@@ -7,6 +7,7 @@ mod format;
 mod judge;
 mod people;
 mod policy;
+mod probe;
 mod request;
 mod run;
 mod step;
@@ -19,9 +20,10 @@ use serde::Deserialize;
 
 use crate::gateway::{HostKind, ModuleSet};
 
+pub use format::Moment;
 pub use people::{KeySpec, PersonSpec};
 pub use policy::{PolicyError, ScenarioPolicy};
-pub use run::{Place, RunError, Verdict, run};
+pub use run::{RunError, Verdict, run};
 pub use step::Step;
 
 /// A scenario.
@@ -35,6 +37,9 @@ pub struct Scenario {
     /// Hosts on which it runs.
     #[serde(default = "every_host")]
     pub hosts: Vec<HostKind>,
+    /// When it begins, on the wasm host: `2026-01-15T10:00:05+09:00`, which is also the default.
+    #[serde(default)]
+    pub starts_at: Option<Moment>,
     /// Module sets with which it runs.
     #[serde(default = "every_module_set")]
     pub modules: Vec<ModuleSet>,
@@ -47,6 +52,11 @@ pub struct Scenario {
     /// What happens, in order.
     pub steps: Vec<Step>,
 }
+
+const REAL_TIME: &str = "only the wasm host has a clock that can be set: say `hosts: [wasm]`";
+
+/// What is merged may itself be merged from something, so often.
+const MOST_MERGES: usize = 4;
 
 fn every_host() -> Vec<HostKind> {
     vec![HostKind::Wasm, HostKind::Envoy]
@@ -100,7 +110,9 @@ impl Scenario {
         };
         // Anchors and merge keys (`<<`) spare scenarios much repetition.
         let file = serde_yaml_ng::from_str(text).and_then(|mut file: serde_yaml_ng::Value| {
-            file.apply_merge()?;
+            for _ in 0..MOST_MERGES {
+                file.apply_merge()?;
+            }
             Ok(file)
         });
         let file = file.map_err(|error| malformed(String::new(), error.to_string()))?;
@@ -122,6 +134,10 @@ impl Scenario {
 
     /// Names that are used, but not defined; times that cannot be moved.
     fn check(&self) -> Result<(), (String, String)> {
+        let on_envoy = self.hosts.contains(&HostKind::Envoy);
+        if self.starts_at.is_some() && on_envoy {
+            return Err(("starts_at".to_owned(), REAL_TIME.to_owned()));
+        }
         for (at, step) in self.steps.iter().enumerate() {
             let place = |member: &str| format!("steps[{at}].{member}");
             if let Some(person) = step.person()
@@ -134,7 +150,7 @@ impl Scenario {
             {
                 return Err((place("key"), format!("`{key}` is not under `keys`")));
             }
-            if step.moves_the_clock() && self.hosts.contains(&HostKind::Envoy) {
+            if step.moves_the_clock() && on_envoy {
                 let message =
                     "only the wasm host has a clock that can be moved: say `hosts: [wasm]`";
                 return Err((place("advance"), message.to_owned()));

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use sekisho_test_harness::gateway::{HostKind, ModuleSet};
-use sekisho_test_harness::scenario::{Place, Scenario, Verdict, run};
+use sekisho_test_harness::gateway::{HostKind, ModuleSet, Place};
+use sekisho_test_harness::scenario::{Scenario, Verdict, run};
 
 fn main() {
     let arguments = Arguments::from_args();

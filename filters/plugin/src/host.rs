@@ -54,6 +54,14 @@ pub(crate) fn set_response_header(name: &str, value: &[u8]) {
     }
 }
 
+/// Removes every copy of a response header.
+pub(crate) fn remove_response_header(name: &str) {
+    let removed = hostcalls::set_map_value_bytes(MapType::HttpResponseHeaders, name, None);
+    if removed.is_err() {
+        log::error!("response header `{name}` could not be removed");
+    }
+}
+
 /// A part of the request's body that the proxy holds.
 pub(crate) fn request_body(start: usize, size: usize) -> Bytes {
     body(BufferType::HttpRequestBody, start, size)

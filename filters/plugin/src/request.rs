@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proxy_wasm::types::{Action, Bytes};
 use sekisho_domain::{Denial, DenialCode, RecordId};
-use sekisho_providers::{RequestBody, RequestScan, operations};
+use sekisho_providers::{ModelPlace, RequestBody, RequestScan, operations};
 
 use crate::call::Phase;
 use crate::filter::Filter;
@@ -125,7 +125,7 @@ impl Filter {
         };
         let compiled = compiled
             .ok_or_else(|| Denial::new(DenialCode::PolicyUnavailable).retry_after(1_000))?;
-        if !stages.scope && self.take_over(&compiled) {
+        if !stages.scope && self.take_over(&compiled, headers) {
             return self.heard(now);
         }
         for (name, _) in headers {
@@ -151,7 +151,7 @@ impl Filter {
     }
 
     /// Goes on from where the module before this one has left the call.
-    fn take_over(&mut self, compiled: &Compiled) -> bool {
+    fn take_over(&mut self, compiled: &Compiled, headers: &[(String, Bytes)]) -> bool {
         let Some(handover) = Handover::read() else {
             return false;
         };
@@ -165,7 +165,15 @@ impl Filter {
         };
         let mut call = self.call.borrow_mut();
         let name = handover.passage.operation.as_str();
-        call.operation = operations(api.provider).iter().find(|o| o.name == name);
+        // Some operations have a path with the model in it, and one with the model in the body.
+        let in_body = handover.passage.model_span.is_some();
+        let named = || operations(api.provider).iter().filter(|o| o.name == name);
+        call.operation = named()
+            .find(|o| (o.model == ModelPlace::Body) == in_body)
+            .or_else(|| named().next());
+        if let Some((_, path)) = headers.iter().find(|(name, _)| name == ":path") {
+            call.raw_path.clone_from(path);
+        }
         call.provider = Some(api.provider);
         call.api = at;
         call.strict = self.worker.borrow().is_strict(at);

@@ -46,10 +46,14 @@ impl Filter {
             self.response.meter = operation.map(|op| UsageMeter::new(op, &content_type));
         }
         if end_of_stream {
-            self.finish(Outcome::Answered)
-        } else {
-            Action::Continue
+            return self.finish(Outcome::Answered);
         }
+        if self.call.borrow().strict {
+            // A client that knows the length has the whole answer before its end, which is
+            // what waits for the record.
+            host::remove_response_header("content-length");
+        }
+        Action::Continue
     }
 
     pub(crate) fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action {

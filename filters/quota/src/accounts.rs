@@ -128,7 +128,8 @@ impl Accounts {
     /// Sets all demands aside, or none.
     ///
     /// # Errors
-    /// [`Shortfall`] with those demands that the leases do not cover.
+    /// [`Shortfall`] with what is missing: what is free here is not asked for again, so that
+    /// a budget can be used to its end.
     pub fn reserve(
         &mut self,
         demands: &[Demand],
@@ -137,7 +138,10 @@ impl Accounts {
         let short: Vec<Demand> = demands
             .iter()
             .filter(|demand| !self.covers(demand, now))
-            .cloned()
+            .map(|demand| Demand {
+                amount: demand.amount.saturating_sub(self.free(&demand.budget, now)),
+                ..demand.clone()
+            })
             .collect();
         if !short.is_empty() {
             return Err(Shortfall(short));
@@ -156,6 +160,13 @@ impl Accounts {
             })
         };
         Ok(demands.iter().filter_map(take).collect())
+    }
+
+    fn free(&self, budget: &BudgetId, now: UnixMillis) -> u64 {
+        self.by_budget
+            .get(budget)
+            .filter(|account| now < account.window_end)
+            .map_or(0, |account| account.free)
     }
 
     fn covers(&self, demand: &Demand, now: UnixMillis) -> bool {
@@ -257,7 +268,7 @@ mod tests {
         let both = [demand("a", 10), demand("b", 6)];
         assert_eq!(
             accounts.reserve(&both, NOW),
-            Err(Shortfall(vec![demand("b", 6)]))
+            Err(Shortfall(vec![demand("b", 1)]))
         );
         assert_eq!(accounts.reserve(&[demand("a", 10)], NOW).unwrap().len(), 1);
         assert!(accounts.reserve(&[demand("a", 1)], NOW).is_err());

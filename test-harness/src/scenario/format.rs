@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use sekisho_domain::UnixMillis;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_yaml_ng::Value;
@@ -34,6 +35,23 @@ impl<'de> Deserialize<'de> for Span {
         Self::parse(&text).ok_or_else(|| {
             D::Error::custom(format!(
                 "`{text}` is no time span such as `250ms`, `61s`, `2h`"
+            ))
+        })
+    }
+}
+
+/// A moment as RFC 3339 writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment(pub UnixMillis);
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let moment = text.parse::<jiff::Timestamp>().ok();
+        let millis = moment.and_then(|moment| u64::try_from(moment.as_millisecond()).ok());
+        millis.map(UnixMillis).map(Self).ok_or_else(|| {
+            D::Error::custom(format!(
+                "`{text}` is no moment such as `2026-01-15T10:00:05+09:00`"
             ))
         })
     }

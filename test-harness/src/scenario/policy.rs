@@ -8,6 +8,9 @@ use sekisho::policy_file::{self, PolicyFile};
 use sekisho_domain::Problem;
 use serde_yaml_ng::{Mapping, Value};
 
+/// The person, and the department, that finds out whether a gateway is ready.
+pub(super) const PROBER: &str = "scenario-prober";
+
 /// A policy file as it stands, to be completed for each run.
 #[derive(Clone, Debug)]
 pub struct ScenarioPolicy {
@@ -80,6 +83,14 @@ impl ScenarioPolicy {
         names.collect()
     }
 
+    /// The names of its scopes.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<String> {
+        let scopes = self.file.get("scopes").and_then(Value::as_mapping);
+        let names = scopes.into_iter().flat_map(Mapping::keys);
+        names.filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
     /// The policy with upstreams at these addresses; those without one are nowhere.
     ///
     /// # Errors
@@ -101,6 +112,17 @@ impl ScenarioPolicy {
             // The keys reach the filters as the sidecar's fetched ones do.
             if !issuer.contains_key("jwks") && !issuer.contains_key("jwks_uri") {
                 issuer.insert("jwks_uri".into(), "http://127.0.0.1:9/keys".into());
+            }
+        }
+        if let Some(members) = file.as_mapping_mut() {
+            let prober = [("id", PROBER), ("name", PROBER)]
+                .map(|(member, text)| (member.into(), text.into()));
+            let prober: Mapping = prober.into_iter().collect();
+            let departments = members
+                .entry("departments".into())
+                .or_insert_with(|| Value::Sequence(Vec::new()));
+            if let Some(departments) = departments.as_sequence_mut() {
+                departments.push(prober.into());
             }
         }
         let problems = |problems| PolicyError::Problems {

@@ -1,6 +1,6 @@
 //! Running a scenario on a gateway.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use sekisho_domain::policy::AuditMode;
@@ -10,10 +10,12 @@ use serde_json::Value;
 
 use super::expect::UsageExpectation;
 use super::judge::{self, header};
+use super::policy::PROBER;
+use super::probe;
 use super::request::{Context, UnusableRequest};
 use super::step::{Action, Call};
 use super::{PolicyError, Scenario, ScenarioPolicy, Step};
-use crate::gateway::{Disturbance, Exchange, Gateway, GatewayError, HostKind, ModuleSet};
+use crate::gateway::{Disturbance, Exchange, Gateway, GatewayError, HostKind, ModuleSet, Place};
 use crate::on_envoy::{OnEnvoy, Surroundings};
 use crate::on_host::OnHost;
 use crate::sidecar::{IssuedKey, LogRecord, Registered, Setup, Sidecar, SidecarError};
@@ -28,15 +30,6 @@ const STANDS_AT: UnixMillis = UnixMillis(1_768_438_805_000);
 const TRIES: u32 = 150;
 /// On the real time no budget's window may end while a scenario runs.
 const ROOM_IN_WINDOW: u64 = 20;
-
-/// Where things are.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// The folder of the filter modules.
-    pub filters: PathBuf,
-    /// Envoy's binary; only for [`HostKind::Envoy`].
-    pub envoy: Option<PathBuf>,
-}
 
 /// What came of a step.
 #[derive(Clone, Debug)]
@@ -148,12 +141,15 @@ impl<'s> Runner<'s> {
                 issuer: issuer.clone(),
                 keys: vec![key],
             },
-            stands_at: (host == HostKind::Wasm).then_some(STANDS_AT),
+            stands_at: match host {
+                HostKind::Wasm => Some(scenario.starts_at.map_or(STANDS_AT, |moment| moment.0)),
+                HostKind::Envoy => None,
+            },
         };
         let gateway: Box<dyn Gateway> = match host {
             HostKind::Wasm => {
                 let sidecar = Sidecar::start(setup)?;
-                Box::new(OnHost::start(modules, &place.filters, sidecar)?)
+                Box::new(OnHost::start(modules, place, sidecar)?)
             }
             HostKind::Envoy => start_envoy(policy, setup, modules, place)?,
         };
@@ -400,10 +396,19 @@ impl<'s> Runner<'s> {
         }
         for record in &records {
             let kind = record.record.get("kind").and_then(Value::as_str);
-            if let (Some("admit"), Some(id)) = (kind, record_id(&record.record))
-                && !has(id, Some("complete"))
-            {
-                wrong.push(format!("call {id} was admitted and has no end in the log"));
+            let (Some("admit"), Some(id)) = (kind, record_id(&record.record)) else {
+                continue;
+            };
+            // An admit whose call was refused after all is taken back by the refusal.
+            if !has(id, Some("complete")) && !has(id, Some("refuse")) {
+                let call = record
+                    .record
+                    .get("call")
+                    .map(Value::to_string)
+                    .unwrap_or_default();
+                wrong.push(format!(
+                    "call {id} was admitted and has no end in the log: {call}"
+                ));
             }
         }
         Ok(wrong)
@@ -416,7 +421,6 @@ fn start_envoy(
     modules: ModuleSet,
     place: &Place,
 ) -> Result<Box<dyn Gateway>, RunError> {
-    let envoy = place.envoy.clone().unwrap_or_else(|| "(nowhere)".into());
     // The stub asks the log, the sidecar's policy names the stub: the probe comes first.
     let probe = crate::sidecar::LogProbe::default();
     let surroundings = Surroundings::start(&policy.upstreams(), probe.clone())?;
@@ -426,7 +430,9 @@ fn start_envoy(
     };
     wait_for_room(&setup.policy.policy);
     let sidecar = Sidecar::start_with(setup, probe)?;
-    let gateway = OnEnvoy::start(modules, &place.filters, &envoy, surroundings, sidecar)?;
+    let scopes = policy.scopes();
+    let ready = probe::request(sidecar.policy(), &scopes, &object_id(PROBER), sidecar.now())?;
+    let gateway = OnEnvoy::start(modules, place, surroundings, sidecar, ready)?;
     Ok(Box::new(gateway))
 }
 
@@ -460,7 +466,14 @@ fn registered(scenario: &Scenario, tenant: &str) -> Vec<Registered> {
         department: person.department.clone(),
         active: person.active,
     });
-    registered.collect()
+    let prober = Registered {
+        id: PROBER.to_owned(),
+        tenant: tenant.to_owned(),
+        object_id: object_id(PROBER),
+        department: PROBER.to_owned(),
+        active: true,
+    };
+    registered.chain([prober]).collect()
 }
 
 fn issued(scenario: &Scenario) -> Vec<IssuedKey> {
