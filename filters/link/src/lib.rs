@@ -7,11 +7,7 @@ pub use outbox::{Acknowledged, Outbox};
 
 /// Messages, generated from `proto/link.proto`.
 pub mod v1 {
-    #![expect(
-        missing_docs,
-        clippy::all,
-        reason = "generated code"
-    )]
+    #![expect(missing_docs, clippy::all, reason = "generated code")]
     include!(concat!(env!("OUT_DIR"), "/sekisho.link.v1.rs"));
 }
 
