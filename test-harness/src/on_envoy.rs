@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use self::process::Envoy;
 use crate::gateway::{
-    Answer, AnswerEnd, Disturbance, Exchange, Gateway, GatewayError, ModuleSet, Place, Request,
+    Answer, Disturbance, Exchange, Gateway, GatewayError, ModuleSet, Place, Request,
 };
 use crate::provider::stub::Stub;
 use crate::relay::Relay;
@@ -174,39 +174,36 @@ impl OnEnvoy {
     }
 }
 
-impl Gateway for OnEnvoy {
-    fn call(&mut self, request: &Request, answer: &Answer) -> Result<Exchange, GatewayError> {
-        self.stub.prepare(answer);
-        let began = now();
-        let calling = client::call(self.envoy.address(), request);
-        let mut exchange = Exchange::default();
-        let Some(what) = answer.before_end else {
-            let got = self
-                .runtime
-                .block_on(async { timeout(PATIENCE, calling).await });
-            exchange.response = got.ok().transpose()?.and_then(|got| got.response);
-            exchange.took = now().duration_since(began);
-            // A client that has left does not wait for what providers see.
-            std::thread::sleep(Duration::from_millis(
-                u64::from(exchange.response.is_none()) * 50,
-            ));
-            exchange.seen = self.stub.seen();
-            return Ok(exchange);
-        };
+impl OnEnvoy {
+    /// A call at whose end something happens to the sidecar.
+    fn call_disturbed(
+        &mut self,
+        request: &Request,
+        what: Disturbance,
+    ) -> Result<Exchange, GatewayError> {
         let progress = client::Progress::default();
         let watched = client::call_watched(self.envoy.address(), request.clone(), progress.clone());
-        let running = self.runtime.spawn(watched);
-        let almost = self
-            .runtime
-            .block_on(async { timeout(PATIENCE, self.stub.almost_done()).await });
-        if almost.is_err() {
+        let mut running = self.runtime.spawn(watched);
+        let ended = self.runtime.block_on(async {
+            tokio::select! {
+                () = self.stub.almost_done() => None,
+                got = timeout(PATIENCE, &mut running) => Some(got),
+            }
+        });
+        if let Some(got) = ended {
+            // Refused, or hung.
             running.abort();
-            exchange.seen = self.stub.seen();
-            return Ok(exchange);
+            let got = got.ok().and_then(Result::ok).transpose()?;
+            return Ok(Exchange {
+                response: got.and_then(|got| got.response),
+                seen: self.stub.seen(),
+                ..Exchange::default()
+            });
         }
         self.disturb_now(what)?;
         self.stub.go_on();
         std::thread::sleep(HELD);
+        let mut exchange = Exchange::default();
         if !running.is_finished() {
             exchange.waited = Some(progress.body());
             self.disturb_now(Disturbance::Resume)?;
@@ -217,12 +214,43 @@ impl Gateway for OnEnvoy {
         if let Ok(Ok(got)) = got {
             exchange.response = got?.response;
         }
-        exchange.took = now().duration_since(began);
         exchange.seen = self.stub.seen();
-        if answer.end != AnswerEnd::Whole {
-            self.wait();
+        if exchange.waited.is_some() {
+            self.wait_until_ready(RECONNECTED)?;
         }
         Ok(exchange)
+    }
+
+    fn call_plainly(&mut self, request: &Request) -> Result<Exchange, GatewayError> {
+        let calling = client::call(self.envoy.address(), request);
+        let got = self
+            .runtime
+            .block_on(async { timeout(PATIENCE, calling).await });
+        let response = got.ok().transpose()?.and_then(|got| got.response);
+        if response.is_none() {
+            // A client that has left does not wait for what providers see.
+            self.wait();
+        }
+        Ok(Exchange {
+            response,
+            seen: self.stub.seen(),
+            ..Exchange::default()
+        })
+    }
+}
+
+impl Gateway for OnEnvoy {
+    fn call(&mut self, request: &Request, answer: &Answer) -> Result<Exchange, GatewayError> {
+        self.stub.prepare(answer);
+        let began = now();
+        let exchange = match answer.before_end {
+            Some(what) => self.call_disturbed(request, what),
+            None => self.call_plainly(request),
+        };
+        Ok(Exchange {
+            took: now().duration_since(began),
+            ..exchange?
+        })
     }
 
     fn advance(&mut self, _by: Duration) -> Result<(), GatewayError> {
@@ -246,7 +274,7 @@ impl Gateway for OnEnvoy {
     }
 
     fn wait(&mut self) {
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(50));
     }
 
     fn now(&self) -> UnixMillis {

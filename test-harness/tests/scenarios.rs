@@ -1,6 +1,9 @@
 //! Every scenario file, on every host and with every module set that it names.
 
-#![expect(clippy::expect_used, reason = "a test that cannot read its files has failed")]
+#![expect(
+    clippy::expect_used,
+    reason = "a test that cannot read its files has failed"
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -38,7 +38,13 @@ struct Shared {
     answer: Mutex<Answer>,
     seen: Mutex<Vec<Seen>>,
     probe: LogProbe,
-    /// All but the last byte of an answer has been sent...
+    turn: Mutex<Arc<Turn>>,
+}
+
+/// How one answer comes to its end.
+#[derive(Debug, Default)]
+struct Turn {
+    /// All but its last byte has been sent...
     almost_done: Notify,
     /// ...and the last may be.
     go_on: Notify,
@@ -56,8 +62,7 @@ impl Stub {
             answer: Mutex::default(),
             seen: Mutex::default(),
             probe,
-            almost_done: Notify::new(),
-            go_on: Notify::new(),
+            turn: Mutex::default(),
         });
         let mut stub = Self {
             addresses: BTreeMap::new(),
@@ -83,6 +88,7 @@ impl Stub {
     pub fn prepare(&self, answer: &Answer) {
         *lock(&self.shared.answer) = answer.clone();
         lock(&self.shared.seen).clear();
+        *lock(&self.shared.turn) = Arc::default();
     }
 
     /// What was seen since.
@@ -93,12 +99,13 @@ impl Stub {
 
     /// Waits until all but the last byte of an answer with a disturbance has been sent.
     pub async fn almost_done(&self) {
-        self.shared.almost_done.notified().await;
+        let turn = Arc::clone(&lock(&self.shared.turn));
+        turn.almost_done.notified().await;
     }
 
     /// Lets the last byte go.
     pub fn go_on(&self) {
-        self.shared.go_on.notify_one();
+        lock(&self.shared.turn).go_on.notify_one();
     }
 }
 
@@ -180,7 +187,8 @@ fn respond(shared: &Arc<Shared>) -> hyper::Response<Body> {
             .headers_mut()
             .insert(hyper::header::CONTENT_LENGTH, length);
     }
-    tokio::spawn(send(answer, length, pieces, Arc::clone(shared)));
+    let turn = Arc::clone(&lock(&shared.turn));
+    tokio::spawn(send(answer, length, pieces, turn));
     response
 }
 
@@ -189,7 +197,7 @@ async fn send(
     answer: Answer,
     length: usize,
     to: mpsc::Sender<Result<Frame<Bytes>, io::Error>>,
-    shared: Arc<Shared>,
+    turn: Arc<Turn>,
 ) {
     let held_back = usize::from(answer.before_end.is_some() && length > 0);
     let mut sent = 0;
@@ -205,8 +213,8 @@ async fn send(
         }
     }
     if answer.before_end.is_some() {
-        shared.almost_done.notify_one();
-        shared.go_on.notified().await;
+        turn.almost_done.notify_one();
+        turn.go_on.notified().await;
     }
     match answer.end {
         AnswerEnd::Whole if held_back > 0 => {
