@@ -51,17 +51,19 @@ wasm_linker() {
 
 # wasm_cargo TOOLCHAIN SUBCOMMAND ARGUMENTS...: cargo for the wasm target
 wasm_cargo() {
-    local toolchain=$1 linker
-    shift
+    local toolchain=$1 subcommand=$2 linker
+    shift 2
+    # Before the arguments: some of them may stand behind a `--` and be the compiler's.
+    set -- "$subcommand" --target "$WASM_TARGET" "$@"
     if [[ $toolchain == rustup ]]; then
-        cargo "$@" --target "$WASM_TARGET"
+        cargo "$@"
         return
     fi
     linker=$(wasm_linker) &&
         RUSTC=$DEBIAN_RUSTC RUSTC_BOOTSTRAP=1 \
             CARGO_TARGET_WASM32_WASIP1_LINKER=$linker \
             CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS=-L$DEBIAN_WASI_LIBC \
-            cargo "$@" --target "$WASM_TARGET" -Zbuild-std=std,panic_abort
+            cargo -Zbuild-std=std,panic_abort "$@"
 }
 
 # Several clones share one target directory in the cache, so that third-party crates are compiled
