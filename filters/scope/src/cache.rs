@@ -48,9 +48,25 @@ pub(crate) struct Verified {
     pub(crate) outcome: Result<Arc<Principal>, DenialCode>,
 }
 
+/// The end of a token, which is the end of its signature. Hashing a whole token costs more
+/// than all else that a look-up does; nobody without the issuer's key gets tokens with equal
+/// ends remembered.
+type Tail = [u8; 32];
+
+struct Entry {
+    token: Box<[u8]>,
+    verified: Verified,
+}
+
+impl Entry {
+    fn cost(&self) -> usize {
+        cost(&self.token, &self.verified.facts)
+    }
+}
+
 #[derive(Default)]
 struct Generation {
-    entries: HashMap<Box<[u8]>, Verified>,
+    entries: HashMap<Tail, Entry>,
     bytes: usize,
 }
 
@@ -60,30 +76,46 @@ impl Generation {
         self.entries.len() >= MAX_CACHE_ENTRIES / 2 || self.bytes + bytes > MAX_CACHE_BYTES / 2
     }
 
-    fn insert(&mut self, token: Box<[u8]>, verified: Verified) {
-        let added = cost(&token, &verified.facts);
-        // What stands under the same token was read from the same token: it costs the same.
-        if self.entries.insert(token, verified).is_none() {
-            self.bytes += added;
+    fn get(&self, token: &[u8]) -> Option<&Entry> {
+        let entry = self.entries.get(&tail(token))?;
+        (*entry.token == *token).then_some(entry)
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        self.bytes += entry.cost();
+        if let Some(former) = self.entries.insert(tail(&entry.token), entry) {
+            self.bytes = self.bytes.saturating_sub(former.cost());
         }
     }
 
-    fn remove(&mut self, token: &[u8]) -> Option<(Box<[u8]>, Verified)> {
-        let (token, verified) = self.entries.remove_entry(token)?;
-        self.bytes = self.bytes.saturating_sub(cost(&token, &verified.facts));
-        Some((token, verified))
+    fn remove(&mut self, token: &[u8]) -> Option<Entry> {
+        self.get(token)?;
+        let entry = self.entries.remove(&tail(token))?;
+        self.bytes = self.bytes.saturating_sub(entry.cost());
+        Some(entry)
     }
 
     fn retain(&mut self, mut keep: impl FnMut(&Facts) -> bool) {
         let bytes = &mut self.bytes;
-        self.entries.retain(|token, verified| {
-            let stays = keep(&verified.facts);
+        self.entries.retain(|_, entry| {
+            let stays = keep(&entry.verified.facts);
             if !stays {
-                *bytes = bytes.saturating_sub(cost(token, &verified.facts));
+                *bytes = bytes.saturating_sub(entry.cost());
             }
             stays
         });
     }
+}
+
+/// A shorter token stands at the end of zeros.
+fn tail(token: &[u8]) -> Tail {
+    token.last_chunk().copied().unwrap_or_else(|| {
+        let mut tail = [0; 32];
+        for (to, from) in tail.iter_mut().rev().zip(token.iter().rev()) {
+            *to = *from;
+        }
+        tail
+    })
 }
 
 /// Bytes that an entry takes, the texts twice: in the facts and in the principal.
@@ -106,17 +138,17 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub(crate) fn get(&mut self, token: &[u8], now: UnixMillis) -> Option<Verified> {
-        if let Some(verified) = self.young.entries.get(token) {
-            return Some(verified.clone());
+        if let Some(entry) = self.young.get(token) {
+            return Some(entry.verified.clone());
         }
-        let (token, verified) = self.old.remove(token)?;
+        let Entry { token, verified } = self.old.remove(token)?;
         self.insert(token, verified.clone(), now);
         Some(verified)
     }
 
     pub(crate) fn insert(&mut self, token: Box<[u8]>, verified: Verified, now: UnixMillis) {
         let bytes = cost(&token, &verified.facts);
-        if self.young.is_full_for(bytes) && !self.young.entries.contains_key(&token) {
+        if self.young.is_full_for(bytes) && self.young.get(&token).is_none() {
             self.young.retain(|facts| now < facts.expires);
             // Not worth another look soon if little went.
             if self.young.bytes > MAX_CACHE_BYTES / 4
@@ -125,7 +157,7 @@ impl Cache {
                 self.old = std::mem::take(&mut self.young);
             }
         }
-        self.young.insert(token, verified);
+        self.young.insert(Entry { token, verified });
     }
 
     pub(crate) fn remove(&mut self, token: &[u8]) {
@@ -186,8 +218,12 @@ mod tests {
 
     /// What the entries cost, counted anew.
     fn bytes(cache: &Cache) -> usize {
-        let every = cache.young.entries.iter().chain(&cache.old.entries);
-        every.map(|(token, v)| cost(token, &v.facts)).sum()
+        let every = cache
+            .young
+            .entries
+            .values()
+            .chain(cache.old.entries.values());
+        every.map(Entry::cost).sum()
     }
 
     #[test]
@@ -228,6 +264,24 @@ mod tests {
             }
         }
         assert!(cache.get(&token(1, 8), NOW).is_none());
+    }
+
+    #[test]
+    fn tokens_with_equal_ends_are_never_taken_for_each_other() {
+        let mut cache = Cache::default();
+        let facts = facts(NOW.plus_millis(1), 0);
+        let [one, other] = [b'a', b'b'].map(|first| {
+            let mut token = vec![b'x'; 40];
+            token[0] = first;
+            token.into_boxed_slice()
+        });
+        cache.insert(one.clone(), verified(&facts), NOW);
+        assert!(cache.get(&other, NOW).is_none());
+        cache.remove(&other);
+        assert!(cache.get(&one, NOW).is_some());
+        cache.insert(other.clone(), verified(&facts), NOW);
+        assert!(cache.get(&other, NOW).is_some() && cache.get(&one, NOW).is_none());
+        assert_eq!((cache.len(), cache.young.bytes), (1, bytes(&cache)));
     }
 
     #[test]
