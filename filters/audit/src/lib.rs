@@ -14,6 +14,8 @@ use sekisho_domain::{
     AuditRecord, Denial, Micros, Outcome, RecordKind, UnixMillis, Usage, UsageSource,
 };
 
+/// What a usual record takes, so that its buffer seldom grows.
+const RECORD_BYTES: usize = 1024;
 /// Most bytes of a path that a record keeps.
 const MAX_PATH: usize = 512;
 
@@ -106,8 +108,12 @@ fn given(text: &str) -> Option<Cow<'_, str>> {
 }
 
 fn encode(record: &AuditRecord<'_>) -> Vec<u8> {
+    let mut json = Vec::with_capacity(RECORD_BYTES);
     // Strings, numbers and units only: encoding cannot fail.
-    serde_json::to_vec(record).unwrap_or_default()
+    match serde_json::to_writer(&mut json, record) {
+        Ok(()) => json,
+        Err(_) => Vec::new(),
+    }
 }
 
 #[cfg(test)]
