@@ -116,6 +116,12 @@ impl Outbox {
         self.gathering.entries.push(entry);
     }
 
+    /// How many records wait for the next batch.
+    #[must_use]
+    pub const fn gathered(&self) -> usize {
+        self.gathering.entries.len()
+    }
+
     /// Adds a request for leases.
     pub fn request_leases(&mut self, request: v1::LeaseRequest) {
         self.gathering.lease_requests.push(request);

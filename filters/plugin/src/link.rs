@@ -12,7 +12,7 @@ use crate::call::Phase;
 use crate::pipeline::{self, Next};
 use crate::waiting::Held;
 use crate::worker::{Compiled, Worker};
-use crate::{host, reply};
+use crate::{host, limits, reply};
 
 /// How long an answer's last byte waits for its record before the stream is reset. Long
 /// enough for a sidecar to be restarted.
@@ -36,7 +36,7 @@ pub(crate) fn received(worker: &RefCell<Worker>, bytes: &[u8], now: UnixMillis) 
     }
     let mut worker = worker.borrow_mut();
     let root = worker.root;
-    worker.flush(root, now, false);
+    worker.flush(root, now);
 }
 
 /// The stream is gone: what waits for leave to go upstream is refused, what has gone stays
@@ -137,7 +137,7 @@ fn refuse_with(
     worker: &RefCell<Worker>,
     held: &Held,
     denial: &Denial,
-    headers: &[(String, String)],
+    headers: &[(&'static str, String)],
     now: UnixMillis,
 ) {
     let root = worker.borrow().root;
@@ -158,7 +158,7 @@ fn exhausted_headers(
     worker: &RefCell<Worker>,
     exhausted: &v1::Exhausted,
     now: UnixMillis,
-) -> Vec<(String, String)> {
+) -> Vec<(&'static str, String)> {
     let worker = worker.borrow();
     let budgets = worker
         .compiled
@@ -168,16 +168,12 @@ fn exhausted_headers(
         .into_iter()
         .flatten()
         .find(|b| b.id.as_str() == exhausted.budget);
-    let mut headers = Vec::new();
-    if let Some(budget) = budget {
-        let standing = Standing {
-            limit: exhausted.limit,
-            remaining: exhausted.remaining,
-            window_end: UnixMillis(exhausted.window_end),
-        };
-        pipeline::limit_headers(&mut headers, budget.meter, standing, now);
-    }
-    headers
+    let standing = Standing {
+        limit: exhausted.limit,
+        remaining: exhausted.remaining,
+        window_end: UnixMillis(exhausted.window_end),
+    };
+    limits::headers(budget.map(|budget| (budget.meter, standing)), now)
 }
 
 fn lease_answer(worker: &RefCell<Worker>, answer: &v1::LeaseAnswer, now: UnixMillis) {

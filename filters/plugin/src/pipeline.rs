@@ -2,15 +2,15 @@
 
 use std::rc::Rc;
 
-use sekisho_domain::{Denial, DenialCode, Meter, UnixMillis};
+use sekisho_domain::{Denial, DenialCode, UnixMillis};
 use sekisho_link::v1;
-use sekisho_quota::{Reservation, Standing};
+use sekisho_quota::Reservation;
 
 use crate::call::{Call, Phase, SharedCall};
 use crate::handover::{Handover, Used};
-use crate::host;
 use crate::waiting::Held;
 use crate::worker::{Compiled, Worker};
+use crate::{host, limits};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -172,18 +172,17 @@ pub(crate) fn reserve(
         }
     };
     let Err(shortfall) = reserved else {
+        let renewals = worker.accounts.take_renewals();
+        if !renewals.is_empty() {
+            worker.ask_for_leases(renewals);
+            // Where records are made too, it goes with the next of them.
+            if !worker.stages.audit {
+                worker.send(context, now, false);
+            }
+        }
         return admit(worker, call, context, now);
     };
-    worker.last_lease_request += 1;
-    let id = worker.last_lease_request;
-    let demands = shortfall.0.into_iter().map(|short| v1::Demand {
-        budget: short.budget.0,
-        amount: short.amount,
-    });
-    worker.outbox.request_leases(v1::LeaseRequest {
-        id,
-        demands: demands.collect(),
-    });
+    let id = worker.ask_for_leases(shortfall.0);
     worker.waiting.leases.insert(
         id,
         Held {
@@ -192,7 +191,7 @@ pub(crate) fn reserve(
             since: now,
         },
     );
-    worker.flush(context, now, false);
+    worker.flush(context, now);
     Next::Wait
 }
 
@@ -218,7 +217,7 @@ fn admit(worker: &mut Worker, call: &SharedCall, context: u32, now: UnixMillis) 
             };
             worker.waiting.admits.insert(record_id, held);
         }
-        worker.flush(context, now, false);
+        worker.flush(context, now);
         if shared.strict {
             return Next::Wait;
         }
@@ -260,50 +259,21 @@ pub(crate) fn exhausted(exhausted: &v1::Exhausted, now: UnixMillis) -> Denial {
 }
 
 /// Where the caller's budgets stand, as headers.
-pub(crate) fn standing(worker: &Worker, call: &Call, now: UnixMillis) -> Vec<(String, String)> {
+pub(crate) fn standing(
+    worker: &Worker,
+    call: &Call,
+    now: UnixMillis,
+) -> Vec<(&'static str, String)> {
     let Some(compiled) = &worker.compiled else {
         return Vec::new();
     };
     let department = call.passage.department.as_str().into();
-    let mut headers = Vec::new();
-    for budget in compiled.policy.budgets_of(&department) {
-        if let Some(standing) = worker.accounts.standing(&budget.id, now) {
-            limit_headers(&mut headers, budget.meter, standing, now);
-        }
-    }
-    headers
-}
-
-/// A budget as `x-ratelimit-*` headers, in OpenAI's convention. Of several budgets with the
-/// same meter the one with the least left is shown.
-pub(crate) fn limit_headers(
-    headers: &mut Vec<(String, String)>,
-    meter: Meter,
-    standing: Standing,
-    now: UnixMillis,
-) {
-    let unit = match meter {
-        Meter::Requests => "requests",
-        Meter::Tokens => "tokens",
-        Meter::Cost => return,
-    };
-    let remaining = format!("x-ratelimit-remaining-{unit}");
-    let shown = headers
-        .iter()
-        .find(|(name, _)| *name == remaining)
-        .map(|(_, value)| value.parse());
-    match shown {
-        Some(Ok(least)) if standing.remaining >= least => return,
-        Some(_) => headers.retain(|(name, _)| !name.ends_with(unit)),
-        None => {}
-    }
-    let seconds = standing.window_end.since(now).div_ceil(1000);
-    headers.push((
-        format!("x-ratelimit-limit-{unit}"),
-        standing.limit.to_string(),
-    ));
-    headers.push((remaining, standing.remaining.to_string()));
-    headers.push((format!("x-ratelimit-reset-{unit}"), format!("{seconds}s")));
+    let budgets = compiled.policy.budgets_of(&department);
+    let standings = budgets.filter_map(|budget| {
+        let standing = worker.accounts.standing(&budget.id, now)?;
+        Some((budget.meter, standing))
+    });
+    limits::headers(standings, now)
 }
 
 /// A reservation as the sidecar reads it.

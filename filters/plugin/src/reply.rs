@@ -13,7 +13,7 @@ pub(crate) fn send(
     denial: &Denial,
     provider: Option<Provider>,
     record_id: &RecordId,
-    more: &[(String, String)],
+    more: &[(&'static str, String)],
 ) {
     let error = sekisho_providers::error_body(provider, denial, record_id);
     let record = record_id.to_string();
@@ -28,10 +28,7 @@ pub(crate) fn send(
             .iter()
             .map(|(name, value)| (*name, value.as_ref())),
     );
-    headers.extend(
-        more.iter()
-            .map(|(name, value)| (name.as_str(), value.as_str())),
-    );
+    headers.extend(more.iter().map(|(name, value)| (*name, value.as_str())));
     let retry_after = denial
         .retry_after_millis
         .map(|millis| millis.div_ceil(1000).max(1).to_string());

@@ -73,6 +73,7 @@ impl Filter {
 
     /// What every record says, whatever becomes of the call.
     fn note(&mut self, headers: &[(String, Bytes)], now: sekisho_domain::UnixMillis) {
+        let record_id = RecordId::v7(now, self.worker.borrow_mut().random.take());
         let mut call = self.call.borrow_mut();
         let unwanted = &mut call.unwanted;
         for (name, _) in headers {
@@ -90,7 +91,7 @@ impl Filter {
         }
         let passage = &mut call.passage;
         passage.received = now;
-        passage.record_id = RecordId::v7(now, host::random());
+        passage.record_id = record_id;
         passage.choices = 1;
         for (name, value) in headers {
             let value = || String::from_utf8_lossy(value);
@@ -324,7 +325,7 @@ impl Filter {
         let mut worker = self.worker.borrow_mut();
         let mut call = self.call.borrow_mut();
         pipeline::refuse(&mut worker, &mut call, denial, now);
-        worker.flush(self.context, now, false);
+        worker.flush(self.context, now);
         let more = pipeline::standing(&worker, &call, now);
         reply::send(denial, call.provider, &call.passage.record_id, &more);
         Action::Pause

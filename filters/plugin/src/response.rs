@@ -158,7 +158,7 @@ impl Filter {
             };
             worker.waiting.completions.insert(record_id, held);
         }
-        worker.flush(self.context, now, false);
+        worker.flush(self.context, now);
         if hold {
             Action::Pause
         } else {
@@ -176,7 +176,7 @@ impl Filter {
             "the client left before the call was on record",
         );
         pipeline::refuse(&mut worker, &mut call, &denial, now);
-        worker.flush(self.context, now, false);
+        worker.flush(self.context, now);
     }
 
     /// Settles by what the audit module of the chain says; silence means the worst case.
@@ -201,7 +201,7 @@ impl Filter {
         let worker = self.worker.borrow();
         let call = self.call.borrow();
         for (name, value) in pipeline::standing(&worker, &call, host::now()) {
-            host::set_response_header(&name, value.as_bytes());
+            host::set_response_header(name, value.as_bytes());
         }
     }
 }

@@ -77,7 +77,7 @@ impl Root {
                 worker.stream = Some(token);
                 worker.outbox.connected(holder);
                 worker.accounts.restart(holder);
-                worker.flush(self.id, now, true);
+                worker.send(self.id, now, true);
             }
             Err(status) => log::warn!("cluster `{cluster}` takes no stream: {status:?}"),
         }
@@ -135,7 +135,7 @@ impl RootContext for Root {
             }
         }
         let heartbeat = now.since(worker.outbox.durable_at()) >= HEARTBEAT_MILLIS;
-        worker.flush(self.id, now, heartbeat);
+        worker.send(self.id, now, heartbeat);
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {

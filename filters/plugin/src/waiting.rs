@@ -27,6 +27,11 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
+    /// Whether any call waits for the sidecar.
+    pub(crate) fn is_anybody(&self) -> bool {
+        !(self.leases.is_empty() && self.admits.is_empty() && self.completions.is_empty())
+    }
+
     /// Takes out every request that still is before its upstream.
     pub(crate) fn take_requests(&mut self) -> Vec<Held> {
         let admits = self.admits.drain().map(|(_, held)| held);

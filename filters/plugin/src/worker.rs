@@ -11,8 +11,13 @@ use sekisho_providers::Catalogue;
 use sekisho_quota::Accounts;
 use sekisho_scope::Authenticator;
 
+use crate::random::RandomBytes;
 use crate::waiting::Waiting;
 use crate::{Stages, host};
+
+/// Records that nobody waits for are sent when so many have gathered: a message of its own
+/// would cost the proxy and the sidecar more than the call itself.
+const WORTH_A_MESSAGE: usize = 64;
 
 /// A policy made ready for decisions.
 #[derive(Debug)]
@@ -69,7 +74,10 @@ pub(crate) struct Worker {
     pub(crate) accounts: Accounts,
     pub(crate) outbox: Outbox,
     pub(crate) waiting: Waiting,
-    pub(crate) last_lease_request: u64,
+    last_lease_request: u64,
+    pub(crate) random: RandomBytes,
+    /// The next batch tells of refusals.
+    has_refusals: bool,
     /// The open stream's token.
     pub(crate) stream: Option<u32>,
     /// How long leases live after the last acknowledged batch was sent.
@@ -89,6 +97,8 @@ impl Worker {
             outbox: Outbox::default(),
             waiting: Waiting::default(),
             last_lease_request: 0,
+            random: RandomBytes::default(),
+            has_refusals: false,
             stream: None,
             lease_ttl_millis: 0,
         }
@@ -108,6 +118,21 @@ impl Worker {
                 && now.since(self.outbox.durable_at()) < self.lease_ttl_millis / 2)
     }
 
+    /// Asks the sidecar for leases; returns the request's id.
+    pub(crate) fn ask_for_leases(&mut self, demands: Vec<sekisho_quota::Demand>) -> u64 {
+        self.last_lease_request += 1;
+        let id = self.last_lease_request;
+        let demands = demands.into_iter().map(|demand| v1::Demand {
+            budget: demand.budget.0,
+            amount: demand.amount,
+        });
+        self.outbox.request_leases(v1::LeaseRequest {
+            id,
+            demands: demands.collect(),
+        });
+        id
+    }
+
     /// Adds a record to what the sidecar is told.
     pub(crate) fn record(
         &mut self,
@@ -119,6 +144,7 @@ impl Worker {
         if self.alone {
             return;
         }
+        self.has_refusals |= kind == v1::entry::Kind::Refuse;
         self.outbox.record(v1::Entry {
             kind: kind.into(),
             record_id: prost::bytes::Bytes::copy_from_slice(&record_id.0),
@@ -127,13 +153,24 @@ impl Worker {
         });
     }
 
-    /// Sends the next batch, if it is time. `context`: in whose name the proxy is running.
-    pub(crate) fn flush(&mut self, context: u32, now: UnixMillis, heartbeat: bool) {
+    /// Sends the next batch if a call waits for it, if it tells of a refusal, or if enough
+    /// has gathered to be worth a message. What is left goes with the next tick. `context`:
+    /// in whose name the proxy is running.
+    pub(crate) fn flush(&mut self, context: u32, now: UnixMillis) {
+        let is_worth_it = self.has_refusals || self.outbox.gathered() >= WORTH_A_MESSAGE;
+        if is_worth_it || self.waiting.is_anybody() {
+            self.send(context, now, false);
+        }
+    }
+
+    /// Sends the next batch, if there is anything to say. `heartbeat`: even if not.
+    pub(crate) fn send(&mut self, context: u32, now: UnixMillis, heartbeat: bool) {
         let Some(stream) = self.stream else { return };
         let version = self.snapshot_version;
         let Some(batch) = self.outbox.next_batch(now, heartbeat, version) else {
             return;
         };
+        self.has_refusals = false;
         let send =
             || proxy_wasm::hostcalls::send_grpc_stream_message(stream, Some(&batch), false).is_ok();
         let sent = if context == self.root {

@@ -6,6 +6,9 @@ use sekisho_domain::{BudgetId, Meter, Micros, UnixMillis, Usage};
 
 /// How long a free lease may lie idle before it goes back, milliseconds.
 const IDLE_MILLIS: u64 = 3_000;
+/// A lease is renewed ahead only while at least so many times of it are left for everybody:
+/// near a budget's end nobody holds more than it needs.
+const PLENTY: u64 = 4;
 
 /// The name under which the sidecar knows this worker's present leases.
 pub type HolderId = [u8; 16];
@@ -84,6 +87,17 @@ struct Account {
     limit: u64,
     remaining: u64,
     last_used: UnixMillis,
+    /// The last grant.
+    granted: u64,
+    /// More was asked for, and the answer has not come.
+    renewing: bool,
+}
+
+impl Account {
+    /// Whether to ask for more before calls have to wait for it.
+    const fn is_low(&self) -> bool {
+        !self.renewing && self.free < self.granted / 2 && self.remaining / PLENTY >= self.granted
+    }
 }
 
 /// All leases of this worker.
@@ -91,6 +105,7 @@ struct Account {
 pub struct Accounts {
     holder: HolderId,
     by_budget: HashMap<BudgetId, Account>,
+    renewals: Vec<Demand>,
 }
 
 impl Accounts {
@@ -98,6 +113,7 @@ impl Accounts {
     pub fn restart(&mut self, holder: HolderId) {
         self.holder = holder;
         self.by_budget.clear();
+        self.renewals.clear();
     }
 
     /// Adds a lease. A lease of another window than the one at hand replaces it: windows
@@ -113,6 +129,8 @@ impl Accounts {
                 limit: grant.limit,
                 remaining: grant.remaining,
                 last_used: now,
+                granted: 0,
+                renewing: false,
             });
         if account.window_start != grant.window_start {
             account.free = 0;
@@ -123,6 +141,14 @@ impl Accounts {
         account.limit = grant.limit;
         account.remaining = grant.remaining;
         account.last_used = now;
+        account.granted = grant.amount;
+        account.renewing = false;
+    }
+
+    /// What to ask for so that later calls need not wait: leases of which calls have used
+    /// more than half. Each is named once until more of it comes.
+    pub fn take_renewals(&mut self) -> Vec<Demand> {
+        std::mem::take(&mut self.renewals)
     }
 
     /// Sets all demands aside, or none.
@@ -147,10 +173,15 @@ impl Accounts {
             return Err(Shortfall(short));
         }
         let holder = self.holder;
+        let renewals = &mut self.renewals;
         let take = |demand: &Demand| {
             let account = self.by_budget.get_mut(&demand.budget)?;
             account.free = account.free.checked_sub(demand.amount)?;
             account.last_used = now;
+            if account.is_low() {
+                account.renewing = true;
+                renewals.push(demand.clone());
+            }
             Some(Reservation {
                 holder,
                 budget: demand.budget.clone(),
@@ -332,6 +363,32 @@ mod tests {
         assert_eq!((idle.len(), idle[0].amount), (1, 10));
         assert!(accounts.take_idle(NOW.plus_millis(IDLE_MILLIS)).is_empty());
         assert!(accounts.reserve(&[demand("a", 1)], NOW).is_err());
+    }
+
+    #[test]
+    fn a_lease_is_renewed_once_when_half_of_it_is_used_while_there_is_plenty() {
+        let plenty = Grant {
+            remaining: 400,
+            ..grant("a", 100)
+        };
+        let mut accounts = accounts(std::slice::from_ref(&plenty));
+        let mut renewals_after = |amount: u64| {
+            assert!(accounts.reserve(&[demand("a", amount)], NOW).is_ok());
+            accounts.take_renewals()
+        };
+        assert_eq!(renewals_after(50), []);
+        assert_eq!(renewals_after(1), [demand("a", 1)]);
+        assert_eq!(renewals_after(1), []);
+        accounts.add(plenty, NOW);
+        assert_eq!(accounts.reserve(&[demand("a", 100)], NOW).unwrap().len(), 1);
+        assert_eq!(accounts.take_renewals(), [demand("a", 100)]);
+    }
+
+    #[test]
+    fn nothing_is_asked_for_ahead_near_a_budgets_end() {
+        let mut accounts = accounts(&[grant("a", 50)]);
+        assert!(accounts.reserve(&[demand("a", 40)], NOW).is_ok());
+        assert_eq!(accounts.take_renewals(), []);
     }
 
     #[test]
