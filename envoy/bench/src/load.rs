@@ -144,6 +144,14 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_in_chunks_is_read_to_its_end() {
+        let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n";
+        let to = server(8, answer, Duration::ZERO);
+        let mut connections = connect(to, 2).unwrap();
+        saturate(&mut connections, &[b"12345678".to_vec()], 50).unwrap();
+    }
+
+    #[test]
     fn any_other_status_is_an_error_with_its_body() {
         let to = server(
             8,

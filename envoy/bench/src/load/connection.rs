@@ -23,7 +23,7 @@ pub(crate) enum LoadError {
     Broken(#[from] std::io::Error),
     #[error("the gateway closed a connection instead of answering")]
     Closed,
-    #[error("an answer is not HTTP/1.1 with a `content-length`: `{0}`")]
+    #[error("an answer is not HTTP/1.1 with a length or in chunks: `{0}`")]
     Unreadable(String),
     #[error("an answer has status {status} instead of 200: `{body}`")]
     Status { status: u16, body: String },
@@ -66,12 +66,17 @@ impl Connection {
                 return Err(self.unreadable());
             }
         };
-        let facts = self.buffer.get(..head).and_then(status_and_length);
-        let Some((status, length)) = facts else {
+        let facts = self.buffer.get(..head).and_then(status_and_framing);
+        let Some((status, framing)) = facts else {
             return Err(self.unreadable());
         };
-        while self.buffer.len() < head + length {
-            self.read_more()?;
+        match framing {
+            Framing::Length(length) => {
+                while self.buffer.len() < head + length {
+                    self.read_more()?;
+                }
+            }
+            Framing::Chunks => self.read_chunks(head)?,
         }
         if status == 200 {
             return Ok(());
@@ -81,6 +86,31 @@ impl Connection {
             status,
             body: shown(body),
         })
+    }
+
+    /// Reads to the chunk of size 0 (RFC 9112, section 7.1); nobody sends trailers here.
+    fn read_chunks(&mut self, mut at: usize) -> Result<(), LoadError> {
+        loop {
+            let rest = self.buffer.get(at..).unwrap_or_default();
+            let Some(line) = rest.windows(2).position(|two| two == b"\r\n") else {
+                self.read_more()?;
+                continue;
+            };
+            let size = rest
+                .get(..line)
+                .and_then(|digits| std::str::from_utf8(digits).ok())
+                .and_then(|digits| usize::from_str_radix(digits, 16).ok());
+            let Some(size) = size else {
+                return Err(self.unreadable());
+            };
+            at += line + 2 + size + 2;
+            while self.buffer.len() < at {
+                self.read_more()?;
+            }
+            if size == 0 {
+                return Ok(());
+            }
+        }
     }
 
     fn read_more(&mut self) -> Result<(), LoadError> {
@@ -109,11 +139,26 @@ fn end_of_headers(bytes: &[u8]) -> Option<usize> {
     Some(at + 4)
 }
 
-fn status_and_length(head: &[u8]) -> Option<(u16, usize)> {
+/// How an answer's body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    Length(usize),
+    Chunks,
+}
+
+fn status_and_framing(head: &[u8]) -> Option<(u16, Framing)> {
     let mut lines = std::str::from_utf8(head).ok()?.split("\r\n");
     let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?;
-    let length = lines
+    let framing = lines
         .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))?;
-    Some((status.parse().ok()?, length.1.trim().parse().ok()?))
+        .find_map(|(name, value)| {
+            if name.eq_ignore_ascii_case("content-length") {
+                value.trim().parse().ok().map(Framing::Length)
+            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                (value.trim() == "chunked").then_some(Framing::Chunks)
+            } else {
+                None
+            }
+        })?;
+    Some((status.parse().ok()?, framing))
 }
