@@ -38,11 +38,15 @@ wait_until() {
 url_answers() { curl -fsS -o /dev/null --max-time 2 "$1"; }
 port_answers() { ! port_is_free "$1"; }
 
-# The gateway answers 503 until each of its workers has the policy; then an unknown path is 404.
-gateway_has_policy() {
-    local status
+# A worker answers 503 until it has the policy and has been heard by the sidecar; from then on a
+# model that nobody offers is 404. Several calls, so that every worker has had one.
+gateway_takes_calls() {
+    local token status
+    token=$("$ROOT/scripts/token" taro) || return 1
     for _ in 1 2 3 4 5 6 7 8; do
-        status=$(curl -sS -o /dev/null --max-time 2 -w '%{http_code}' "http://127.0.0.1:$SEKISHO_GATEWAY_PORT/") || return 1
+        status=$(curl -sS -o /dev/null --max-time 2 -w '%{http_code}' -H "Authorization: Bearer $token" \
+            -H 'Content-Type: application/json' -d '{"model": "none"}' \
+            "http://127.0.0.1:$SEKISHO_GATEWAY_PORT/v1/chat/completions") || return 1
         [[ $status == 404 ]] || return 1
     done
 }
@@ -133,7 +137,7 @@ start_envoy() {
         --secrets "$DEMO/secrets" --access-log "$DEMO/log/access.log" >"$DEMO/envoy.yaml"
     launch envoy env AWS_EC2_METADATA_DISABLED=true "$envoy" -c "$DEMO/envoy.yaml" --concurrency 2 --log-level warning --disable-hot-restart
     wait_until envoy 60 url_answers "http://127.0.0.1:$SEKISHO_ENVOY_ADMIN_PORT/ready"
-    wait_until envoy 20 gateway_has_policy
+    wait_until envoy 20 gateway_takes_calls
 }
 
 # Envoy first, so that what is under way is recorded; each gets five seconds to end by itself.
