@@ -10,7 +10,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sekisho_domain::policy::Issuer;
-use sekisho_domain::{IssuerKey, UnixMillis};
+use sekisho_domain::{IssuerKey, KeyMaterial, UnixMillis};
 use sekisho_link::v1;
 use sekisho_scope::VerifyingKey;
 use serde::Deserialize;
@@ -209,10 +209,13 @@ impl KeyFetcher {
                 keys.push(key.clone());
             }
         }
-        let keys = keys.into_iter().map(|key| v1::RsaKey {
-            kid: key.kid,
-            n: key.n.into(),
-            e: key.e.into(),
+        let keys = keys.into_iter().filter_map(|key| match key.material {
+            KeyMaterial::Rsa { n, e } => Some(v1::RsaKey {
+                kid: key.kid,
+                n: n.into(),
+                e: e.into(),
+            }),
+            KeyMaterial::P256 { .. } => None,
         });
         self.0.hub.set_issuer_keys(v1::IssuerKeySet {
             issuer: issuer.issuer.clone(),
@@ -259,8 +262,8 @@ fn usable_keys(issuer: &str, body: &[u8]) -> Result<Vec<IssuerKey>, JwksError> {
         let key = IssuerKey {
             issuer: issuer.to_owned(),
             kid: key.kid,
-            n,
-            e,
+            material: KeyMaterial::Rsa { n, e },
+            algorithm: None,
         };
         // 2048 to 4096 bits, exponent 65537.
         let sound = VerifyingKey::new(key.clone()).is_ok();

@@ -188,6 +188,9 @@ fn unknown_operations(file: &Value) -> Vec<Problem> {
             operations,
             scope,
             audit: AuditMode::Strict,
+            applications: None,
+            mfa: None,
+            networks: Vec::new(),
             models: HashMap::new(),
         });
     }

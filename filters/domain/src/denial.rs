@@ -101,6 +101,9 @@ denials! {
     MalformedCredential "malformed_credential" 401 Scope
         "The credential is not a signed token or a key of this gateway."
         "Get an access token for this gateway's audience.";
+    UnsupportedToken "unsupported_token" 401 Scope
+        "The token is of a kind that is never accepted; the message names the kind."
+        "Send the access token itself: signed, not encrypted or nested, and not an id token.";
     UnknownIssuer "unknown_issuer" 401 Scope
         "The token's issuer and tenant are not trusted here."
         "Sign in to the company's tenant.";
@@ -119,6 +122,12 @@ denials! {
     TokenNotYetValid "token_not_yet_valid" 401 Scope
         "The token's time has not begun."
         "Check the clocks.";
+    RevokedSession "revoked_session" 401 Scope
+        "The token was issued before the person's sessions were revoked."
+        "Sign in again.";
+    MfaRequired "mfa_required" 401 Scope
+        "This call needs multi-factor authentication, which the credential does not show."
+        "Sign in again with a second factor; applications and subscription keys cannot make this call.";
     UnknownKey "unknown_key" 401 Scope
         "No such subscription key."
         "Check the key, or have one issued.";
@@ -141,8 +150,14 @@ denials! {
         "The caller does not hold the scope that this API needs."
         "Request the scope; the message names it.";
     NotEntitled "not_entitled" 403 Scope
-        "The caller's department is not entitled to this API."
-        "Ask for the department's entitlement.";
+        "The caller's department or title is not entitled to this API."
+        "Ask for the entitlement; the message says whose is missing.";
+    ApplicationNotAllowed "application_not_allowed" 403 Scope
+        "The token was issued to an application that may not call this API."
+        "Use an allowed application, or add its client id to `applications` of the API.";
+    NetworkNotAllowed "network_not_allowed" 403 Scope
+        "The call comes from outside the networks of the API, the department or the key."
+        "Call from an allowed network; behind proxies, check `client_address.trusted_hops`.";
     NoPermit "no_permit" 403 Scope
         "No scope decision stands before this filter."
         "Load the scope filter before the others.";
@@ -175,6 +190,10 @@ pub struct Denial {
     pub message: String,
     /// When a retry makes sense, milliseconds from now.
     pub retry_after_millis: Option<u64>,
+    /// What the client has to ask its identity provider for, as base64 of an OpenID Connect
+    /// claims request (OpenID Connect Core 1.0, section 5.5): only for clients that declared
+    /// that they can.
+    pub claims: Option<String>,
 }
 
 impl Denial {
@@ -185,6 +204,7 @@ impl Denial {
             code,
             message: code.meaning().to_owned(),
             retry_after_millis: None,
+            claims: None,
         }
     }
 
@@ -195,6 +215,7 @@ impl Denial {
             code,
             message: message.into(),
             retry_after_millis: None,
+            claims: None,
         }
     }
 
@@ -202,6 +223,13 @@ impl Denial {
     #[must_use]
     pub fn retry_after(mut self, millis: u64) -> Self {
         self.retry_after_millis = Some(millis);
+        self
+    }
+
+    /// Says what to ask the identity provider for: base64 of a claims request.
+    #[must_use]
+    pub fn asking_for(mut self, claims: Option<String>) -> Self {
+        self.claims = claims;
         self
     }
 

@@ -45,6 +45,10 @@ name!(
     DepartmentId
 );
 name!(
+    /// A person's title, by its code (`manager`), not its display name (`部長`).
+    TitleId
+);
+name!(
     /// A person in the directory, by the company's own id (employee number).
     UserId
 );

@@ -8,14 +8,16 @@ mod check;
 pub mod raw;
 mod repair;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::price::PriceBook;
 use crate::scope::ScopeId;
-use crate::{ApiId, Budget, DepartmentId, Provider, ScopeSet, ScopeTree};
+use crate::{
+    ApiId, Budget, DepartmentId, Network, Provider, ScopeSet, ScopeTree, SigningAlgorithm, TitleId,
+};
 
 /// One thing wrong with a policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +79,15 @@ pub struct Policy {
     pub apis: Vec<Api>,
     /// Who pays.
     pub departments: HashMap<DepartmentId, Department>,
+    /// Group object ids (lower case) and the departments of their members; of several
+    /// departments the first counts.
+    pub department_groups: Vec<(String, DepartmentId)>,
+    /// What people of a title may use at most.
+    pub titles: HashMap<TitleId, Title>,
+    /// Scopes that need multi-factor authentication.
+    pub mfa: Vec<ScopeMfa>,
+    /// How many proxies in front of the gateway append to `x-forwarded-for` and are trusted.
+    pub trusted_hops: u8,
     /// Limits.
     pub budgets: Vec<Budget>,
     /// Prices.
@@ -96,6 +107,8 @@ pub struct Issuer {
     pub tenant: String,
     /// Accepted `aud` values.
     pub audiences: Vec<String>,
+    /// Accepted signature algorithms.
+    pub algorithms: Vec<SigningAlgorithm>,
     /// Where the sidecar fetches signing keys.
     pub jwks_uri: Option<String>,
     /// Signing keys given in the policy itself.
@@ -151,6 +164,12 @@ pub struct Api {
     pub scope: ScopeId,
     /// Whether calls wait for their records.
     pub audit: AuditMode,
+    /// Applications that may call it, lower case; `None`: all.
+    pub applications: Option<HashSet<String>>,
+    /// Multi-factor authentication that callers must show.
+    pub mfa: Option<Mfa>,
+    /// Networks that it may be called from; empty: all.
+    pub networks: Vec<Network>,
     /// What it offers, by the name that clients use.
     pub models: HashMap<String, Model>,
 }
@@ -181,6 +200,35 @@ pub struct Department {
     pub name: String,
     /// What its people may use at most.
     pub entitlements: ScopeSet,
+    /// Networks that its people may call from; empty: all.
+    pub networks: Vec<Network>,
+}
+
+/// A title.
+#[derive(Clone, Debug)]
+pub struct Title {
+    /// Its code.
+    pub id: TitleId,
+    /// Its name, as people and files write it.
+    pub name: String,
+    /// What its people may use at most.
+    pub entitlements: ScopeSet,
+}
+
+/// Multi-factor authentication that a caller must show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mfa {
+    /// Id of the Conditional Access authentication context, if one is asked for.
+    pub context: Option<String>,
+}
+
+/// Multi-factor authentication for some scopes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeMfa {
+    /// The scopes: one and everything below it.
+    pub scopes: ScopeSet,
+    /// What their callers must show.
+    pub mfa: Mfa,
 }
 
 impl Policy {

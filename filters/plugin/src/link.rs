@@ -4,7 +4,9 @@ use std::cell::RefCell;
 
 use prost::Message as _;
 use proxy_wasm::hostcalls;
-use sekisho_domain::{ApiKey, Denial, DenialCode, IssuerKey, Policy, RecordKind, UnixMillis, User};
+use sekisho_domain::{
+    ApiKey, Denial, DenialCode, IssuerKey, KeyMaterial, Policy, RecordKind, UnixMillis, User,
+};
 use sekisho_link::v1;
 use sekisho_quota::{Grant, Standing};
 
@@ -247,7 +249,9 @@ fn adopt(worker: &mut Worker, snapshot: &v1::Snapshot) {
             object_id: user.object_id.clone(),
             id: user.id.as_str().into(),
             department: user.department.as_str().into(),
+            title: None,
             active: user.active,
+            tokens_valid_from: UnixMillis(0),
         });
     }
     for key in &snapshot.keys {
@@ -258,7 +262,10 @@ fn adopt(worker: &mut Worker, snapshot: &v1::Snapshot) {
         authenticator.upsert_key(ApiKey {
             id: key.id.as_str().into(),
             hash,
+            former: None,
             department: key.department.as_str().into(),
+            user: None,
+            networks: Vec::new(),
             scopes: compiled
                 .policy
                 .scopes
@@ -271,8 +278,11 @@ fn adopt(worker: &mut Worker, snapshot: &v1::Snapshot) {
         let keys = set.keys.iter().map(|key| IssuerKey {
             issuer: set.issuer.clone(),
             kid: key.kid.clone(),
-            n: key.n.to_vec(),
-            e: key.e.to_vec(),
+            material: KeyMaterial::Rsa {
+                n: key.n.to_vec(),
+                e: key.e.to_vec(),
+            },
+            algorithm: None,
         });
         for unusable in authenticator.set_issuer_keys(&set.issuer, keys.collect()) {
             log::error!("a signing key of `{}` is not used: {unusable}", set.issuer);

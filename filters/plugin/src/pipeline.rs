@@ -74,7 +74,12 @@ fn scope(worker: &Worker, compiled: &Compiled, call: &mut Call) -> Result<(), De
         return Err(DenialCode::MissingCredential.into());
     };
     let model = sekisho_upstream::offered(api, &call.passage.model)?;
-    sekisho_scope::authorise(&principal, &compiled.policy, model.scope)?;
+    let asked = sekisho_scope::Asked {
+        api,
+        scope: model.scope,
+        address: call.passage.address.parse().ok(),
+    };
+    sekisho_scope::authorise(&principal, &compiled.policy, &asked)?;
     call.strict = worker.is_strict(call.api);
     Ok(())
 }

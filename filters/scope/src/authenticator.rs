@@ -8,6 +8,7 @@ use sekisho_domain::{
     ApiKey, Denial, DenialCode, DepartmentId, IssuerKey, ScopeSet, ScopeTree, UnixMillis, User,
 };
 
+use crate::assurance::Assurance;
 use crate::cache::{Cache, Facts, Verified};
 use crate::credential::Credential;
 use crate::directory::{Directory, known_department};
@@ -271,10 +272,13 @@ impl Authenticator {
                     .as_ref()
                     .and_then(|user| known_department(&user.department))
                     .or_else(|| facts.department.clone()),
+                title: None,
                 application: facts.application.clone(),
                 key: None,
+                networks: Vec::new(),
                 granted: facts.granted,
                 roles: facts.roles.clone(),
+                assurance: Assurance::None,
             })),
         };
         Verified {

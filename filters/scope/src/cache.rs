@@ -187,8 +187,11 @@ mod tests {
         let key = IssuerKey {
             issuer: "https://login.example/".into(),
             kid: "kid".into(),
-            n: vec![0xff; 256],
-            e: vec![1, 0, 1],
+            material: sekisho_domain::KeyMaterial::Rsa {
+                n: vec![0xff; 256],
+                e: vec![1, 0, 1],
+            },
+            algorithm: None,
         };
         Arc::new(Facts {
             key: Arc::new(VerifyingKey::new(key).unwrap()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sekisho_domain::{ApiKey, DepartmentId, KeyId, UnixMillis, User};
 
+use crate::assurance::Assurance;
 use crate::principal::Principal;
 
 /// Who and what is known.
@@ -49,10 +50,13 @@ impl Directory {
             object_id: String::new(),
             user: None,
             department: known_department(&key.department),
+            title: None,
             application: None,
             key: Some(key.id),
+            networks: key.networks,
             granted: key.scopes,
             roles: Vec::new(),
+            assurance: Assurance::None,
         };
         self.keys.insert(
             key.hash,

@@ -9,6 +9,7 @@
 //! Whoever verifies, the answers are the same: everything that an implementation could
 //! take a different view of is settled before it is asked.
 
+mod assurance;
 mod authenticator;
 mod cache;
 mod credential;
@@ -20,10 +21,11 @@ mod principal;
 mod token;
 mod verify;
 
+pub use assurance::{Assurance, SignIn};
 pub use authenticator::{Authenticator, SKEW_SECONDS};
 pub use cache::{MAX_CACHE_BYTES, MAX_CACHE_ENTRIES};
 pub use credential::{CREDENTIAL_HEADERS, Credential, find_credential};
 pub use key::{KEY_PREFIX, hash_key, is_well_formed_key, new_key};
-pub use principal::{Principal, authorise};
+pub use principal::{Asked, Principal, authorise};
 pub use token::MAX_TOKEN_BYTES;
 pub use verify::{PureRust, Rs256, UnusableKey, VerifyingKey};

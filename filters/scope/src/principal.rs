@@ -1,8 +1,12 @@
 //! Who is calling, and what they may.
 
-use sekisho_domain::policy::Policy;
+use std::net::IpAddr;
+
+use sekisho_domain::policy::{Api, Mfa, Policy};
 use sekisho_domain::scope::ScopeId;
-use sekisho_domain::{Denial, DenialCode, DepartmentId, KeyId, ScopeSet, UserId};
+use sekisho_domain::{Denial, DenialCode, DepartmentId, KeyId, Network, ScopeSet, TitleId, UserId};
+
+use crate::assurance::Assurance;
 
 /// An authenticated caller. The identity of a token is (`tenant`, `object_id`), both in
 /// lower case and both empty for a subscription key.
@@ -16,38 +20,97 @@ pub struct Principal {
     pub user: Option<UserId>,
     /// Who pays; `None` is refused by [`authorise`].
     pub department: Option<DepartmentId>,
-    /// The application that got the token (`azp` or `appid`).
+    /// The person's title, if the policy lists it.
+    pub title: Option<TitleId>,
+    /// The application that got the token (`azp` or `appid`), lower case.
     pub application: Option<String>,
     /// The subscription key, if it was one.
     pub key: Option<KeyId>,
-    /// What token or key grant, before the department's entitlements narrow it.
+    /// Where the subscription key may be used from; empty: everywhere.
+    pub networks: Vec<Network>,
+    /// What token or key grant, before entitlements narrow it.
     pub granted: ScopeSet,
     /// The token's `roles`.
     pub roles: Vec<String>,
+    /// How the person signed in.
+    pub assurance: Assurance,
 }
 
-/// Whether the caller may use what needs the scope `required`, a scope of `policy`.
+/// What a caller wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The API, one of the policy.
+    pub api: &'a Api,
+    /// The scope that the call needs, one of the policy.
+    pub scope: ScopeId,
+    /// Where the call comes from; `None`: unknown, which no network contains.
+    pub address: Option<IpAddr>,
+}
+
+/// Whether the caller may do what is asked.
 ///
 /// # Errors
-/// `NoDepartment`, `MissingScope` or `NotEntitled`, in this order; the latter two name the
-/// scope.
-pub fn authorise(principal: &Principal, policy: &Policy, required: ScopeId) -> Result<(), Denial> {
+/// `NoDepartment`, `MissingScope`, `NotEntitled`, `ApplicationNotAllowed`,
+/// `NetworkNotAllowed` or `MfaRequired`, in this order: nobody is sent for a second factor
+/// who would be refused with it, too. What is missing is named; never what the token says.
+pub fn authorise(principal: &Principal, policy: &Policy, asked: &Asked<'_>) -> Result<(), Denial> {
     let department = principal
         .department
         .as_ref()
         .and_then(|id| policy.departments.get(id))
         .ok_or(DenialCode::NoDepartment)?;
-    let scope = policy.scopes.name(required);
-    if !principal.granted.grants(required) {
-        let message =
-            format!("This call needs the scope `{scope}`, which the caller does not hold.");
-        return Err(Denial::with(DenialCode::MissingScope, message));
+    let (api, scope) = (asked.api, policy.scopes.name(asked.scope));
+    if !principal.granted.grants(asked.scope) {
+        let text = format!("This call needs the scope `{scope}`, which the caller does not hold.");
+        return Err(Denial::with(DenialCode::MissingScope, text));
     }
-    if !department.entitlements.grants(required) {
-        let message = format!(
-            "This call needs the scope `{scope}`, to which the caller's department is not entitled."
-        );
-        return Err(Denial::with(DenialCode::NotEntitled, message));
+    let title = principal
+        .title
+        .as_ref()
+        .and_then(|id| policy.titles.get(id));
+    let narrowing = [
+        ("department", Some(department.entitlements)),
+        ("title", title.map(|title| title.entitlements)),
+    ];
+    for (whose, entitlements) in narrowing {
+        if entitlements.is_some_and(|entitlements| !entitlements.grants(asked.scope)) {
+            let text = format!(
+                "This call needs the scope `{scope}`, to which the caller's {whose} is not entitled."
+            );
+            return Err(Denial::with(DenialCode::NotEntitled, text));
+        }
     }
-    Ok(())
+    if let (Some(allowed), None) = (&api.applications, &principal.key) {
+        let application = principal.application.as_ref();
+        if !application.is_some_and(|application| allowed.contains(application)) {
+            return Err(DenialCode::ApplicationNotAllowed.into());
+        }
+    }
+    let places = [
+        ("API", &api.networks),
+        ("department", &department.networks),
+        ("subscription key", &principal.networks),
+    ];
+    for (whose, networks) in places {
+        let inside = |address| networks.iter().any(|network| network.contains(address));
+        if !networks.is_empty() && !asked.address.is_some_and(inside) {
+            let text = format!("The call comes from outside the networks of the {whose}.");
+            return Err(Denial::with(DenialCode::NetworkNotAllowed, text));
+        }
+    }
+    api.mfa.iter().try_for_each(|mfa| show(principal, mfa))?;
+    policy
+        .mfa
+        .iter()
+        .filter(|rule| rule.scopes.grants(asked.scope))
+        .try_for_each(|rule| show(principal, &rule.mfa))
+}
+
+fn show(principal: &Principal, mfa: &Mfa) -> Result<(), Denial> {
+    let context = mfa.context.as_deref();
+    if principal.assurance.shows(context) {
+        return Ok(());
+    }
+    let claims = principal.assurance.claims_to_ask_for(context);
+    Err(Denial::new(DenialCode::MfaRequired).asking_for(claims))
 }

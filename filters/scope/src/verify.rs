@@ -4,7 +4,7 @@ use jwt_simple::algorithms::{RS256PublicKey, RSAPublicKeyLike as _};
 use jwt_simple::claims::NoCustomClaims;
 use jwt_simple::common::VerificationOptions;
 use jwt_simple::prelude::{Duration, UnixTimeStamp};
-use sekisho_domain::IssuerKey;
+use sekisho_domain::{IssuerKey, KeyMaterial};
 
 use crate::token::MAX_TOKEN_BYTES;
 
@@ -27,8 +27,7 @@ pub enum UnusableKey {
 #[derive(Clone, Debug)]
 pub struct VerifyingKey {
     kid: String,
-    n: Vec<u8>,
-    e: Vec<u8>,
+    material: KeyMaterial,
     public: RS256PublicKey,
     spki_der: Vec<u8>,
 }
@@ -39,17 +38,20 @@ impl VerifyingKey {
     /// # Errors
     /// [`UnusableKey::NotAllowed`] (RFC 7518, section 3.3, demands at least 2048 bits).
     pub fn new(key: IssuerKey) -> Result<Self, UnusableKey> {
-        let prepared = RS256PublicKey::from_components(&key.n, &key.e)
-            .and_then(|public| public.to_der().map(|der| (public, der)));
+        let prepared = match &key.material {
+            KeyMaterial::Rsa { n, e } => RS256PublicKey::from_components(n, e)
+                .and_then(|public| public.to_der().map(|der| (public, der)))
+                .ok(),
+            KeyMaterial::P256 { .. } => None,
+        };
         match prepared {
-            Ok((public, spki_der)) => Ok(Self {
+            Some((public, spki_der)) => Ok(Self {
                 kid: key.kid,
-                n: key.n,
-                e: key.e,
+                material: key.material,
                 public,
                 spki_der,
             }),
-            Err(_) => Err(UnusableKey::NotAllowed {
+            None => Err(UnusableKey::NotAllowed {
                 issuer: key.issuer,
                 kid: key.kid,
             }),
@@ -70,7 +72,7 @@ impl VerifyingKey {
     }
 
     pub(crate) fn is(&self, key: &IssuerKey) -> bool {
-        self.kid == key.kid && self.n == key.n && self.e == key.e
+        self.kid == key.kid && self.material == key.material
     }
 }
 

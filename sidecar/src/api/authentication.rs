@@ -6,7 +6,8 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use sekisho_domain::{
-    ApiKey, Denial, DenialCode, DepartmentId, IssuerKey, KeyId, Policy, UnixMillis, User, UserId,
+    ApiKey, Denial, DenialCode, DepartmentId, IssuerKey, KeyId, KeyMaterial, Policy, UnixMillis,
+    User, UserId,
 };
 use sekisho_link::v1;
 use sekisho_scope::{Authenticator, Principal, PureRust, find_credential};
@@ -71,7 +72,9 @@ impl Current {
                 object_id: user.object_id,
                 id: UserId(user.id),
                 department: DepartmentId(user.department),
+                title: None,
                 active: user.active,
+                tokens_valid_from: UnixMillis(0),
             });
         }
         for key in snapshot.keys {
@@ -81,7 +84,10 @@ impl Current {
             authenticator.upsert_key(ApiKey {
                 id: KeyId(key.id),
                 hash,
+                former: None,
                 department: DepartmentId(key.department),
+                user: None,
+                networks: Vec::new(),
                 scopes: self
                     .policy
                     .scopes
@@ -94,8 +100,11 @@ impl Current {
             let keys = set.keys.into_iter().map(|key| IssuerKey {
                 issuer: set.issuer.clone(),
                 kid: key.kid,
-                n: key.n.to_vec(),
-                e: key.e.to_vec(),
+                material: KeyMaterial::Rsa {
+                    n: key.n.to_vec(),
+                    e: key.e.to_vec(),
+                },
+                algorithm: None,
             });
             for unusable in authenticator.set_issuer_keys(&set.issuer, keys.collect()) {
                 tracing::warn!(

@@ -1,6 +1,6 @@
 //! The last good signing keys of every issuer: the identity provider may be down for a day.
 
-use sekisho_domain::IssuerKey;
+use sekisho_domain::{IssuerKey, KeyMaterial};
 use sqlx::{Connection as _, Row as _};
 
 use super::{Store, StoreError};
@@ -30,8 +30,11 @@ pub async fn load(store: &Store, issuer: &str) -> Result<Vec<IssuerKey>, StoreEr
         Ok(IssuerKey {
             issuer: row.try_get("issuer")?,
             kid: row.try_get("kid")?,
-            n: row.try_get("n")?,
-            e: row.try_get("e")?,
+            material: KeyMaterial::Rsa {
+                n: row.try_get("n")?,
+                e: row.try_get("e")?,
+            },
+            algorithm: None,
         })
     };
     rows.iter().map(key).collect()
@@ -51,11 +54,14 @@ pub async fn replace(store: &Store, issuer: &str, keys: &[IssuerKey]) -> Result<
         .execute(&mut *transaction)
         .await?;
     for key in keys {
+        let KeyMaterial::Rsa { n, e } = &key.material else {
+            continue;
+        };
         sqlx::query("INSERT INTO issuer_keys (issuer, kid, n, e) VALUES ($1, $2, $3, $4)")
             .bind(issuer)
             .bind(&key.kid)
-            .bind(&key.n)
-            .bind(&key.e)
+            .bind(n)
+            .bind(e)
             .execute(&mut *transaction)
             .await?;
     }

@@ -1,16 +1,18 @@
 //! From the file's members to a sound [`Policy`]; every problem is noted on the way.
 
+mod callers;
+mod issuers;
+
 use std::collections::{HashMap, HashSet};
 
 use super::raw::{
-    Amount, RawApi, RawBudget, RawCredential, RawDepartment, RawIssuer, RawModel, RawPolicy,
-    RawPrice, RawUpstream,
+    Amount, RawApi, RawBudget, RawCredential, RawModel, RawPolicy, RawPrice, RawUpstream,
 };
 use super::repair::Defined;
-use super::{Api, Credential, Department, Issuer, Model, Policy, Problem, Upstream};
+use super::{Api, Credential, Model, Policy, Problem, Upstream};
 use crate::price::{Price, PriceBook};
 use crate::scope::ScopeId;
-use crate::{ApiId, Budget, BudgetId, DepartmentId, IssuerKey, Meter, Micros, ScopeSet, ScopeTree};
+use crate::{ApiId, Budget, BudgetId, DepartmentId, Meter, Micros, ScopeTree};
 
 /// Most bytes that a name may have.
 const MAX_NAME: usize = 64;
@@ -44,7 +46,14 @@ pub(super) fn check(raw: RawPolicy, defined: Defined, problems: &mut Vec<Problem
     let priced: HashSet<String> = raw.prices.iter().map(|p| p.model.clone()).collect();
     let prices = check.prices(&raw.prices);
     let apis = check.apis(raw.apis, raw.audit.mode, &priced);
-    let departments = check.departments(raw.departments);
+    let (departments, department_groups) = check.departments(raw.departments);
+    let titles = check.titles(raw.titles);
+    let mfa = check.scope_mfa(raw.mfa);
+    let trusted_hops = raw.client_address.trusted_hops;
+    if trusted_hops > 8 {
+        let text = format!("must be from 0 to 8, not {trusted_hops}");
+        check.problem("client_address.trusted_hops", text);
+    }
     let budgets = check.budgets(&raw.budgets);
     check.some(
         "limits.request_body_bytes",
@@ -67,6 +76,10 @@ pub(super) fn check(raw: RawPolicy, defined: Defined, problems: &mut Vec<Problem
         upstreams,
         apis,
         departments,
+        department_groups,
+        titles,
+        mfa,
+        trusted_hops,
         budgets,
         prices,
         request_body_bytes: raw.limits.request_body_bytes,
@@ -134,72 +147,6 @@ impl Check<'_> {
             self.problem(path, format!("`{name}` is not under `scopes`"));
         }
         id
-    }
-
-    fn issuers(&mut self, raw: Vec<RawIssuer>) -> Vec<Issuer> {
-        let mut seen = HashSet::new();
-        let mut issuers = Vec::new();
-        if raw.is_empty() {
-            self.problem(
-                "issuers",
-                "at least one issuer is needed, or nobody can call",
-            );
-        }
-        for (at, issuer) in raw.into_iter().enumerate() {
-            let path = format!("issuers[{at}]");
-            self.unique(&mut seen, &format!("{path}.issuer"), &issuer.issuer);
-            if !is_url(&issuer.issuer) {
-                self.problem(
-                    format!("{path}.issuer"),
-                    "must be the URL of the `iss` claim",
-                );
-            }
-            if issuer.tenant.is_empty() {
-                self.problem(
-                    format!("{path}.tenant"),
-                    "must be the directory (tenant) id",
-                );
-            }
-            if issuer.audiences.is_empty() || issuer.audiences.iter().any(String::is_empty) {
-                self.problem(
-                    format!("{path}.audiences"),
-                    "must name at least one `aud` claim",
-                );
-            }
-            if issuer.jwks_uri.is_none() && issuer.jwks.is_none() {
-                self.problem(
-                    path.as_str(),
-                    "needs `jwks_uri`, or `jwks` for use without a sidecar",
-                );
-            }
-            if issuer.jwks_uri.as_deref().is_some_and(|uri| !is_url(uri)) {
-                self.problem(format!("{path}.jwks_uri"), "must be an http or https URL");
-            }
-            let mut keys = Vec::new();
-            for (k, key) in issuer.jwks.iter().flat_map(|jwks| &jwks.keys).enumerate() {
-                match (key.kty.as_str(), decode(&key.n), decode(&key.e)) {
-                    ("RSA", Some(n), Some(e)) => keys.push(IssuerKey {
-                        issuer: issuer.issuer.clone(),
-                        kid: key.kid.clone(),
-                        n,
-                        e,
-                    }),
-                    _ => self.problem(
-                        format!("{path}.jwks.keys[{k}]"),
-                        "must be an RSA key with `n` and `e` in base64url",
-                    ),
-                }
-            }
-            issuers.push(Issuer {
-                issuer: issuer.issuer,
-                tenant: issuer.tenant.to_ascii_lowercase(),
-                audiences: issuer.audiences,
-                jwks_uri: issuer.jwks_uri,
-                keys,
-                department_claim: issuer.department_claim,
-            });
-        }
-        issuers
     }
 
     fn upstreams(&mut self, raw: Vec<RawUpstream>) -> HashMap<String, Upstream> {
@@ -289,6 +236,12 @@ impl Check<'_> {
                 self.problem(format!("{path}.models"), "must name at least one model");
             }
             let scope = self.scope(&format!("{path}.scope"), &api.scope);
+            let applications = self.applications(&format!("{path}.applications"), api.applications);
+            let mfa = api.mfa.map(|mfa| {
+                let at = format!("{path}.mfa.authentication_context");
+                self.mfa(&at, mfa.authentication_context)
+            });
+            let networks = self.networks(&format!("{path}.networks"), api.networks);
             let mut models = HashMap::new();
             for (m, model) in api.models.into_iter().enumerate() {
                 let path = format!("{path}.models[{m}]");
@@ -309,6 +262,9 @@ impl Check<'_> {
                     operations: api.operations,
                     scope,
                     audit: api.audit.unwrap_or(mode),
+                    applications,
+                    mfa,
+                    networks,
                     models,
                 });
             }
@@ -354,37 +310,6 @@ impl Check<'_> {
             max_output_tokens: raw.max_output_tokens,
             price,
         })
-    }
-
-    fn departments(&mut self, raw: Vec<RawDepartment>) -> HashMap<DepartmentId, Department> {
-        let mut seen = HashSet::new();
-        let mut names = HashSet::new();
-        let mut departments = HashMap::new();
-        for (at, department) in raw.into_iter().enumerate() {
-            let path = format!("departments[{at}]");
-            self.name(&format!("{path}.id"), &department.id);
-            self.unique(&mut seen, &format!("{path}.id"), &department.id);
-            self.unique(&mut names, &format!("{path}.name"), &department.name);
-            let entitlements = match department.entitlements {
-                None => ScopeSet::ALL,
-                Some(list) => {
-                    for (e, scope) in list.iter().enumerate() {
-                        self.scope(&format!("{path}.entitlements[{e}]"), scope);
-                    }
-                    self.scopes.granted_by_all(list.iter().map(String::as_str))
-                }
-            };
-            let id = DepartmentId(department.id);
-            departments.insert(
-                id.clone(),
-                Department {
-                    id,
-                    name: department.name,
-                    entitlements,
-                },
-            );
-        }
-        departments
     }
 
     fn budgets(&mut self, raw: &[RawBudget]) -> Vec<Budget> {
@@ -525,126 +450,5 @@ fn day_start(day: &str) -> Option<crate::UnixMillis> {
         .map(|days| crate::UnixMillis(days * 86_400_000))
 }
 
-/// base64url without padding (RFC 7515, section 2).
-fn decode(text: &str) -> Option<Vec<u8>> {
-    use base64::Engine as _;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(text)
-        .ok()
-        .filter(|bytes| !bytes.is_empty())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn sound() -> serde_json::Value {
-        json!({
-            "version": 1, "organisation": "Example", "time_zone": "Asia/Tokyo", "currency": "JPY",
-            "scopes": {"all_apis": null, "text_apis": "all_apis"},
-            "issuers": [{"issuer": "https://login.example/t/v2.0", "tenant": "T", "audiences": ["api://x"],
-                         "jwks_uri": "https://login.example/keys"}],
-            "upstreams": [{"name": "azure", "provider": "azure_openai", "url": "https://a.example",
-                           "credential": {"header": {"name": "api-key", "secret_env": "AZURE_KEY"}}}],
-            "apis": [{"name": "azure", "provider": "azure_openai", "operations": ["chat_completions"],
-                      "scope": "text_apis", "models": [{"name": "gpt-4o", "upstream": "azure"}]}],
-            "departments": [{"id": "sales", "name": "営業部", "entitlements": ["text_apis"]}],
-            "budgets": [{"id": "b", "department": "sales", "meter": "cost", "window": "month", "limit": "50000"}],
-            "prices": [{"model": "gpt-4o", "from": "2024-10-01", "input_per_million": 375, "output_per_million": "1500.5"}],
-        })
-    }
-
-    #[test]
-    fn a_sound_file_becomes_a_policy() {
-        let policy = Policy::parse(sound()).unwrap();
-        assert_eq!(policy.budgets[0].limit, 50_000_000_000);
-        assert_eq!(policy.issuers[0].tenant, "t");
-        assert_eq!(
-            policy.department("営業部").unwrap().id,
-            DepartmentId::from("sales")
-        );
-        assert!(
-            policy
-                .prices
-                .price("gpt-4o", crate::UnixMillis(1_727_740_800_000))
-                .is_some()
-        );
-        assert!(
-            policy
-                .prices
-                .price("gpt-4o", crate::UnixMillis(1_727_740_799_999))
-                .is_none()
-        );
-    }
-
-    #[test]
-    fn every_mistake_is_reported_with_its_path() {
-        let mut file = sound();
-        file["colour"] = json!("red");
-        file["apis"][0]["scope"] = json!("txt_apis");
-        file["apis"][0]["models"][0]["upstream"] = json!("azur");
-        file["budgets"][0]["limit"] = json!(-5);
-        file["prices"][0]["from"] = json!("2024-02-30");
-        file["upstreams"][0]["url"] = json!("https://a.example/path");
-        file["issuers"][0]["audiences"] = json!([]);
-        let problems = Policy::parse(file).unwrap_err();
-        let paths: Vec<&str> = problems.iter().map(|p| p.path.as_str()).collect();
-        assert_eq!(
-            paths,
-            [
-                "apis[0].models[0].upstream",
-                "apis[0].scope",
-                "budgets[0].limit",
-                "colour",
-                "issuers[0].audiences",
-                "prices[0].from",
-                "upstreams[0].url",
-            ]
-        );
-    }
-
-    #[test]
-    fn two_mistakes_in_one_entry_are_two_problems() {
-        let mut file = sound();
-        file["budgets"][0] = json!({"id": "b", "department": "sale", "meter": "rquests",
-                                    "window": "month", "limit": -1});
-        let problems = Policy::parse(file).unwrap_err();
-        let paths: Vec<&str> = problems.iter().map(|p| p.path.as_str()).collect();
-        assert_eq!(
-            paths,
-            [
-                "budgets[0].department",
-                "budgets[0].limit",
-                "budgets[0].meter"
-            ]
-        );
-    }
-
-    #[test]
-    fn a_broken_definition_is_not_reported_at_its_uses() {
-        let mut file = sound();
-        file["departments"][0]["name"] = json!(7);
-        let problems = Policy::parse(file).unwrap_err();
-        assert_eq!(problems.len(), 1, "{problems:?}");
-    }
-
-    #[test]
-    fn days_count_from_1970() {
-        assert_eq!(day_start("1970-01-01"), Some(crate::UnixMillis(0)));
-        assert_eq!(
-            day_start("2000-03-01"),
-            Some(crate::UnixMillis(951_868_800_000))
-        );
-        for bad in [
-            "2023-02-29",
-            "2023-1-01",
-            "2023-13-01",
-            "1969-12-31",
-            "x",
-            "+023-01-01",
-        ] {
-            assert_eq!(day_start(bad), None, "{bad}");
-        }
-    }
-}
+mod tests;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{AuditMode, DirectoryMode};
-use crate::{Meter, Provider, WindowUnit};
+use crate::{Meter, Provider, SigningAlgorithm, WindowUnit};
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -35,6 +36,15 @@ pub struct RawPolicy {
     /// Who pays.
     #[serde(default)]
     pub departments: Vec<RawDepartment>,
+    /// What people of a title may use at most. Titles that are not listed narrow nothing.
+    #[serde(default)]
+    pub titles: Vec<RawTitle>,
+    /// Scopes that need multi-factor authentication, each with everything below it.
+    #[serde(default)]
+    pub mfa: Vec<RawScopeMfa>,
+    /// How the client's address is known.
+    #[serde(default)]
+    pub client_address: RawClientAddress,
     /// Limits of what departments may use.
     #[serde(default)]
     pub budgets: Vec<RawBudget>,
@@ -60,6 +70,9 @@ pub struct RawIssuer {
     pub tenant: String,
     /// Accepted `aud` claims.
     pub audiences: Vec<String>,
+    /// Accepted signature algorithms; default: `RS256`, which Entra ID uses.
+    #[serde(default = "default_algorithms")]
+    pub algorithms: Vec<SigningAlgorithm>,
     /// Where the sidecar fetches the issuer's signing keys.
     #[serde(default)]
     pub jwks_uri: Option<String>,
@@ -71,7 +84,7 @@ pub struct RawIssuer {
     pub department_claim: Option<String>,
 }
 
-/// A JSON Web Key Set (RFC 7517, section 5) of RSA keys.
+/// A JSON Web Key Set (RFC 7517, section 5) of RSA and P-256 keys.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RawJwks {
@@ -79,18 +92,54 @@ pub struct RawJwks {
     pub keys: Vec<RawJwk>,
 }
 
-/// One RSA key. Other members of the key (`alg`, `use`, `x5c`) may be present.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+/// One public key. Other members (`x5c`, `x5t`) may be present.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RawJwk {
-    /// Key type: `RSA`.
+    /// Key type: `RSA` or `EC`.
     pub kty: String,
     /// Key id.
     pub kid: String,
-    /// Modulus, base64url.
-    pub n: String,
-    /// Exponent, base64url.
-    pub e: String,
+    /// What it is for: `sig`, where present.
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    pub usage: Option<String>,
+    /// What can be done with it: `verify` among others, where present.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_ops: Option<Vec<String>>,
+    /// The one algorithm it is for, where present.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alg: Option<String>,
+    /// RSA modulus, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<String>,
+    /// RSA exponent, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e: Option<String>,
+    /// Curve: `P-256`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crv: Option<String>,
+    /// First coordinate, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x: Option<String>,
+    /// Second coordinate, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub y: Option<String>,
+    /// RSA private exponent or EC private key: never to be published.
+    #[serde(default, skip_serializing)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    pub d: Option<IgnoredAny>,
+    /// First prime: never to be published.
+    #[serde(default, skip_serializing)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    pub p: Option<IgnoredAny>,
+    /// Second prime: never to be published.
+    #[serde(default, skip_serializing)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    pub q: Option<IgnoredAny>,
+    /// Symmetric key: never to be published.
+    #[serde(default, skip_serializing)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    pub k: Option<IgnoredAny>,
 }
 
 /// Where calls go.
@@ -161,8 +210,65 @@ pub struct RawApi {
     /// Whether calls wait for their records; default: `audit.mode`.
     #[serde(default)]
     pub audit: Option<AuditMode>,
+    /// Client ids of the applications that may call it (`azp`, `appid`); default: all.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub applications: Option<Vec<String>>,
+    /// Multi-factor authentication that callers must show; default: none.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "RawMfa"))]
+    pub mfa: Option<RawMfa>,
+    /// Networks that it may be called from, as CIDR; default: all.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub networks: Option<Vec<String>>,
     /// Models on offer.
     pub models: Vec<RawModel>,
+}
+
+/// Multi-factor authentication. A v2.0 token shows it by the authentication context in
+/// `acrs` if one is named here, otherwise by `mfa` in `amr`; a v1.0 token by either.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RawMfa {
+    /// Id of a Conditional Access authentication context, such as `c1`.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub authentication_context: Option<String>,
+}
+
+/// Multi-factor authentication for a scope and everything below it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RawScopeMfa {
+    /// The scope.
+    pub scope: String,
+    /// Id of a Conditional Access authentication context, such as `c1`.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub authentication_context: Option<String>,
 }
 
 /// A model on offer.
@@ -200,6 +306,41 @@ pub struct RawDepartment {
     /// Scopes that its people may use at most; default: all.
     #[serde(default)]
     pub entitlements: Option<Vec<String>>,
+    /// Object ids of the groups whose members work here, where neither the directory nor a
+    /// claim says so. Of several departments the one that is listed first.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Networks that its people may call from, as CIDR; default: all.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub networks: Option<Vec<String>>,
+}
+
+/// A title.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RawTitle {
+    /// Its code: letters, digits, `-`, `_`.
+    pub id: String,
+    /// Its name, as it stands in CSV files.
+    pub name: String,
+    /// Scopes that its people may use at most.
+    pub entitlements: Vec<String>,
+}
+
+/// How the client's address is known.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct RawClientAddress {
+    /// How many proxies in front of the gateway append to `x-forwarded-for` and are
+    /// trusted: 0 to 8. With 0 the address is the one that connects to the gateway.
+    pub trusted_hops: u8,
 }
 
 /// A limit.
@@ -283,6 +424,15 @@ impl Default for RawLimits {
             ack_timeout_millis: 200,
         }
     }
+}
+
+fn default_algorithms() -> Vec<SigningAlgorithm> {
+    vec![SigningAlgorithm::Rs256]
+}
+
+/// A member that may be absent but not null: an empty `mfa:` must not mean "none".
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 const fn default_max_output_tokens() -> u64 {

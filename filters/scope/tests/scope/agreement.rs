@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rsa::traits::PublicKeyParts as _;
-use sekisho_domain::{IssuerKey, Policy};
+use sekisho_domain::{IssuerKey, KeyMaterial, Policy};
 use sekisho_scope::{Authenticator, UnusableKey};
 use serde_json::json;
 
@@ -57,7 +57,10 @@ fn a_modulus_with_leading_zeros_is_the_same_key() {
         let mut authenticator = world.authenticator(&policy);
         let issuer = &policy.issuers[0].issuer;
         let mut keys = world.issuer_keys(issuer);
-        keys[0].n.insert(0, 0);
+        let KeyMaterial::Rsa { n, .. } = &mut keys[0].material else {
+            panic!("not an RSA key");
+        };
+        n.insert(0, 0);
         assert_eq!(authenticator.set_issuer_keys(issuer, keys), []);
         assert!(bearer(&mut authenticator, &token, rs256, NOW).is_ok());
     }
@@ -72,8 +75,8 @@ fn keys_that_cannot_be_used_are_named_and_left_out() {
     let key = |kid: &str, n: Vec<u8>, e: Vec<u8>| IssuerKey {
         issuer: issuer.clone(),
         kid: kid.into(),
-        n,
-        e,
+        material: KeyMaterial::Rsa { n, e },
+        algorithm: None,
     };
     let mut published = world.issuer_keys(&issuer);
     published.push(key("kid-1", vec![0xff; 256], vec![1, 0, 1]));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sekisho_domain::User;
+use sekisho_domain::{UnixMillis, User};
 
 use crate::table::Case;
 use crate::tokens;
@@ -14,7 +14,9 @@ fn taro(department: &str, active: bool) -> User {
         object_id: "00000000-0000-4000-8000-0000000000aa".into(),
         id: "taro".into(),
         department: department.into(),
+        title: None,
         active,
+        tokens_valid_from: UnixMillis(0),
     }
 }
 

@@ -15,8 +15,11 @@ fn issued(id: &str, byte: u8) -> ApiKey {
     ApiKey {
         id: id.into(),
         hash: hash_key(PEPPER, new_key([byte; 32]).as_bytes()),
+        former: None,
         department: "sales".into(),
+        user: None,
         scopes: ScopeSet::NONE,
+        networks: Vec::new(),
         expires: None,
         revoked: false,
     }

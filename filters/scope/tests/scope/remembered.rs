@@ -113,7 +113,7 @@ fn tokens_of_a_removed_key_are_forgotten_and_others_stay() {
     assert_eq!(rs256.0.get(), 3);
 
     // Another key under a name that is known is another key.
-    keys[0].n = removed.n;
+    keys[0].material = removed.material;
     authenticator.set_issuer_keys(issuer, keys);
     let refused = bearer(&mut authenticator, &second, &rs256, NOW);
     assert_eq!(refused, Err("bad_signature"));

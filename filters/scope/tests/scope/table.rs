@@ -2,7 +2,7 @@
 
 use sekisho_domain::{DenialCode, Policy};
 use sekisho_scope::{
-    Authenticator, Credential, Principal, Rs256, authorise, find_credential, new_key,
+    Asked, Authenticator, Credential, Principal, Rs256, authorise, find_credential, new_key,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -113,7 +113,12 @@ fn decide(
             return Ok(principal);
         };
         let scope = policy.scopes.id(scope).unwrap();
-        authorise(&principal, policy, scope).map(|()| principal)
+        let asked = Asked {
+            api: &policy.apis[0],
+            scope,
+            address: None,
+        };
+        authorise(&principal, policy, &asked).map(|()| principal)
     });
     let actual = outcome.as_ref().map_or_else(|d| d.code.as_str(), |_| "ok");
     if actual != expected {

@@ -7,7 +7,7 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use rsa::RsaPublicKey;
 use rsa::pkcs8::DecodePublicKey as _;
 use rsa::traits::PublicKeyParts as _;
-use sekisho_domain::{ApiKey, Denial, IssuerKey, Policy, UnixMillis, User};
+use sekisho_domain::{ApiKey, Denial, IssuerKey, KeyMaterial, Policy, UnixMillis, User};
 use sekisho_scope::{
     Authenticator, Credential, Principal, PureRust, Rs256, VerifyingKey, hash_key, new_key,
 };
@@ -82,8 +82,11 @@ impl World {
             .map(|key| IssuerKey {
                 issuer: key.issuer.clone(),
                 kid: key.kid.clone(),
-                n: tokens::public(&key.key).n().to_bytes_be(),
-                e: tokens::public(&key.key).e().to_bytes_be(),
+                material: KeyMaterial::Rsa {
+                    n: tokens::public(&key.key).n().to_bytes_be(),
+                    e: tokens::public(&key.key).e().to_bytes_be(),
+                },
+                algorithm: None,
             })
             .collect()
     }
@@ -102,7 +105,9 @@ impl World {
                 object_id: user.object_id.clone(),
                 id: user.id.as_str().into(),
                 department: user.department.as_str().into(),
+                title: None,
                 active: user.active,
+                tokens_valid_from: UnixMillis(0),
             });
         }
         for key in &self.api_keys {
@@ -116,7 +121,10 @@ fn api_key(policy: &Policy, key: &Key) -> ApiKey {
     ApiKey {
         id: key.id.as_str().into(),
         hash: hash_key(PEPPER, new_key([key.secret; 32]).as_bytes()),
+        former: None,
         department: key.department.as_str().into(),
+        user: None,
+        networks: Vec::new(),
         scopes: policy
             .scopes
             .granted_by_all(key.scopes.iter().map(String::as_str)),
