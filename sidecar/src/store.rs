@@ -2,16 +2,18 @@
 //!
 //! Rules of that SQL: parameters are `$1`; whole numbers, booleans (0 or 1) and times
 //! (Unix milliseconds) are `BIGINT`, names are `TEXT`, bytes are `{blob}`, a whole number as primary
-//! key is `{key}`; sums are cast
+//! key is `{key}`, a table with few rows that change often is `{clustered}`; sums are cast
 //! back with `CAST(SUM(x) AS BIGINT)`, because PostgreSQL makes them `NUMERIC`.
 
+pub(crate) mod figures;
 pub mod issuer_keys;
+pub(crate) mod journal;
 pub mod keys;
 mod lock;
 mod migrations;
 pub mod people;
 pub mod policies;
-pub(crate) mod rows;
+pub(crate) mod script;
 
 pub(crate) use lock::Lock;
 use sqlx::AnyPool;
@@ -58,7 +60,14 @@ impl Dialect {
             Self::Sqlite => "INTEGER NOT NULL PRIMARY KEY",
             Self::Postgres => "BIGINT NOT NULL PRIMARY KEY",
         };
-        sql.replace("{blob}", blob).replace("{key}", key)
+        let clustered = match self {
+            // Rows stand in the primary key's tree: one page to write instead of two.
+            Self::Sqlite => "WITHOUT ROWID",
+            Self::Postgres => "",
+        };
+        sql.replace("{blob}", blob)
+            .replace("{key}", key)
+            .replace("{clustered}", clustered)
     }
 
     /// Begins a transaction that is going to write.

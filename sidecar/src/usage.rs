@@ -4,11 +4,12 @@
 use jiff::civil::Date;
 use sekisho_domain::{DepartmentId, Micros, Policy, Tokens, UnixMillis};
 use serde::Serialize;
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Arguments as _, Row as _};
 
 use crate::ledger::Calendar;
-use crate::store::rows::{Rows, from_db, to_db};
+use crate::store::figures::{from_db, to_db};
+use crate::store::script::{Rows, Script};
 use crate::store::{Store, StoreError};
 
 /// Unknown users, APIs, models and departments are the empty text.
@@ -25,7 +26,7 @@ CREATE TABLE usage_rollups (
     output_tokens BIGINT NOT NULL,
     cost_micros BIGINT NOT NULL,
     PRIMARY KEY (day, department, user_id, api, model)
-);
+) {clustered};
 ";
 
 const ADD: Rows = Rows {
@@ -302,22 +303,19 @@ async fn budgets(
 }
 
 /// Adds to the roll-ups.
-pub(crate) async fn add(
-    connection: &mut AnyConnection,
-    sums: &[(Place, Figures)],
-) -> Result<(), sqlx::Error> {
-    ADD.write(connection, sums, |row, (place, figures)| {
-        row.add(place.day.clone())?;
-        row.add(place.department.clone())?;
-        row.add(place.user.clone())?;
-        row.add(place.api.clone())?;
-        row.add(place.model.clone())?;
-        row.add(to_db(figures.requests))?;
-        row.add(to_db(figures.refused))?;
-        row.add(to_db(figures.input_tokens.0))?;
-        row.add(to_db(figures.output_tokens.0))?;
-        row.add(to_db(figures.cost_micros.0))
-    })
-    .await?;
-    Ok(())
+pub(crate) fn add(script: &mut Script, sums: impl IntoIterator<Item = (Place, Figures)>) {
+    script.write(ADD, sums, |(place, figures)| {
+        [
+            place.day.into(),
+            place.department.into(),
+            place.user.into(),
+            place.api.into(),
+            place.model.into(),
+            to_db(figures.requests).into(),
+            to_db(figures.refused).into(),
+            to_db(figures.input_tokens.0).into(),
+            to_db(figures.output_tokens.0).into(),
+            to_db(figures.cost_micros.0).into(),
+        ]
+    });
 }

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 use sekisho_domain::Policy;
 use sekisho_link::v1;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::ledger::{HolderId, UnknownTimeZone, VmId};
@@ -39,6 +41,9 @@ pub enum StartError {
     /// The database failed.
     #[error("the log and the ledger cannot be loaded")]
     Database(#[from] sqlx::Error),
+    /// SQLite gives no connection to write on.
+    #[error("the database cannot be opened for writing")]
+    Sqlite(#[from] rusqlite::Error),
     /// The policy's time zone.
     #[error(transparent)]
     TimeZone(#[from] UnknownTimeZone),
@@ -67,6 +72,12 @@ pub enum StartError {
     /// The operating system has no randomness.
     #[error("no random bytes for the name of the log")]
     Random,
+    /// The operating system has no thread.
+    #[error("no thread to write on")]
+    Thread(#[source] std::io::Error),
+    /// The writer's thread ended before it began to write.
+    #[error(transparent)]
+    Gone(#[from] WriterGone),
 }
 
 /// The writer has stopped; nothing more will be acknowledged.
@@ -106,6 +117,7 @@ pub struct Writer {
     requests: mpsc::Sender<Request>,
     poison: watch::Receiver<Option<Arc<str>>>,
     origin: Arc<str>,
+    thread: Handle,
 }
 
 #[derive(Debug)]
@@ -127,16 +139,48 @@ impl Writer {
         log_key: SigningKey,
         checkpoint_dir: Option<PathBuf>,
     ) -> Result<Self, StartError> {
-        let core = Core::load(&store, policy, &clock, log_key, checkpoint_dir).await?;
-        let origin = core.origin().into();
         let (requests, received) = mpsc::channel(QUEUE);
         let (poisoned, poison) = watch::channel(None);
-        tokio::spawn(task::run(core, clock, received, poisoned));
+        let (loaded, ready) = oneshot::channel();
+        // A thread of its own: SQLite is called directly, and acknowledgements must not
+        // queue behind anything else that the process does.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(StartError::Thread)?;
+        let thread = runtime.handle().clone();
+        let run = async move {
+            match Core::load(&store, policy, &clock, log_key, checkpoint_dir).await {
+                Ok(core) => {
+                    // Whoever does not wait for the start keeps no `Writer` either.
+                    let _ = loaded.send(Ok(core.origin().into()));
+                    task::run(core, clock, received, poisoned).await;
+                }
+                Err(error) => {
+                    let _ = loaded.send(Err(error));
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("sekisho-writer".to_owned())
+            .spawn(move || runtime.block_on(run))
+            .map_err(StartError::Thread)?;
+        let origin = ready.await.map_err(|_| WriterGone)??;
         Ok(Self {
             requests,
             poison,
             origin,
+            thread,
         })
+    }
+
+    /// Runs something on the writer's thread: what waits for every acknowledgement gets it
+    /// sooner where it does not come from another thread. Ends with the writer.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        beside: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.thread.spawn(beside)
     }
 
     /// Applies a batch of `session`; returns its acknowledgement once all of it is durable.

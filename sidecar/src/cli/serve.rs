@@ -2,6 +2,7 @@ mod state;
 mod tracing_output;
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -92,7 +93,12 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     .await?;
     let fetcher = KeyFetcher::new(store.clone(), hub.clone(), clock.clone())?;
     fetcher.start().await?;
-    let link_listener = LinkListener::bind(&arguments.link).await.map_err(|error| {
+    let address = arguments.link.clone();
+    let bound = writer.spawn(async move { LinkListener::bind(&address).await });
+    let bound = bound
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)));
+    let link_listener = bound.map_err(|error| {
         Failure::because(format_args!(
             "Link cannot listen on {:?}: {error}",
             arguments.link
@@ -114,7 +120,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
 
     let (stop, _) = watch::channel(false);
     let link = Link::new(writer.clone(), hub.clone());
-    let mut link = tokio::spawn(link_listener.serve(link, stopped(&stop)));
+    let mut link = writer.spawn(link_listener.serve(link, stopped(&stop)));
     let router = api::router(Api::new(
         store,
         hub,

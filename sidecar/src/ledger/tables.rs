@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use prost::Message as _;
 use sekisho_domain::{Budget, RecordId, UnixMillis};
 use sekisho_link::v1;
-use sqlx::{AnyConnection, Arguments as _, Row as _};
+use sqlx::{AnyConnection, Row as _};
 
 use super::{Account, Held, HolderId, Ledger, OpenCall, Touched, VmId, WindowKey};
-use crate::store::rows::{Rows, from_db, to_db};
+use crate::store::figures::{from_db, to_db};
+use crate::store::script::{Rows, Script};
 
 /// `ledger_terms` says from which record on (`from_seq`) and up to which (`until_seq`,
 /// excluded; NULL: still) a budget was in force.
@@ -19,7 +20,7 @@ CREATE TABLE ledger_windows (
     window_end BIGINT NOT NULL,
     settled BIGINT NOT NULL,
     PRIMARY KEY (budget, window_start)
-);
+) {clustered};
 CREATE TABLE ledger_accounts (
     holder {blob} NOT NULL,
     budget TEXT NOT NULL,
@@ -27,7 +28,7 @@ CREATE TABLE ledger_accounts (
     free BIGINT NOT NULL,
     reserved BIGINT NOT NULL,
     PRIMARY KEY (holder, budget, window_start)
-);
+) {clustered};
 CREATE TABLE ledger_holders (
     holder {blob} NOT NULL PRIMARY KEY,
     vm {blob} NOT NULL
@@ -36,7 +37,7 @@ CREATE TABLE ledger_calls (
     record_id {blob} NOT NULL PRIMARY KEY,
     vm {blob} NOT NULL,
     held {blob} NOT NULL
-);
+) {clustered};
 CREATE TABLE ledger_terms (
     budget TEXT NOT NULL,
     from_seq BIGINT NOT NULL,
@@ -87,102 +88,71 @@ const CALLS_GONE: Rows = Rows {
 };
 
 /// Writes what was touched.
-pub(crate) async fn save(
-    connection: &mut AnyConnection,
-    ledger: &Ledger,
-    touched: &Touched,
-) -> Result<(), sqlx::Error> {
+pub(crate) fn save(script: &mut Script, ledger: &Ledger, touched: &Touched) {
     let name = |key: &WindowKey| {
         let budget = ledger.budget(key.budget);
         budget.map_or_else(String::new, |budget| budget.id.0.clone())
     };
-    let windows: Vec<_> = touched
+    let windows = touched
         .windows
         .iter()
-        .filter_map(|key| Some((key, ledger.window(key)?)))
-        .collect();
-    WINDOWS
-        .write(connection, &windows, |row, (key, window)| {
-            row.add(name(key))?;
-            row.add(to_db(key.start.0))?;
-            row.add(to_db(window.end.0))?;
-            row.add(to_db(window.settled))
-        })
-        .await?;
+        .filter_map(|key| Some((key, ledger.window(key)?)));
+    script.write(WINDOWS, windows, |(key, window)| {
+        [
+            name(key).into(),
+            to_db(key.start.0).into(),
+            to_db(window.end.0).into(),
+            to_db(window.settled).into(),
+        ]
+    });
+    let (kept, gone) = parted(&touched.accounts, |(holder, key)| {
+        ledger.account(*holder, *key)
+    });
+    script.write(ACCOUNTS, kept, |((holder, key), account)| {
+        [
+            holder.0.as_slice().into(),
+            name(key).into(),
+            to_db(key.start.0).into(),
+            to_db(account.free).into(),
+            to_db(account.reserved).into(),
+        ]
+    });
+    script.write(ACCOUNTS_GONE, gone, |(holder, key)| {
+        [
+            holder.0.as_slice().into(),
+            name(key).into(),
+            to_db(key.start.0).into(),
+        ]
+    });
+    let (kept, gone) = parted(&touched.holders, |holder| ledger.vm_of(*holder));
+    script.write(HOLDERS, kept, |(holder, vm)| {
+        [holder.0.as_slice().into(), vm.0.as_slice().into()]
+    });
+    script.write(HOLDERS_GONE, gone, |holder| [holder.0.as_slice().into()]);
+    let (kept, gone) = parted(&touched.calls, |id| ledger.open_call(id));
+    script.write(CALLS, kept, |(id, call)| {
+        [
+            id.0.as_slice().into(),
+            call.vm.0.as_slice().into(),
+            encode(ledger, &call.held).into(),
+        ]
+    });
+    script.write(CALLS_GONE, gone, |id| [id.0.as_slice().into()]);
+}
+
+/// What the ledger still has, and what it no longer has.
+fn parted<'a, P, V>(
+    places: impl IntoIterator<Item = &'a P>,
+    find: impl Fn(&'a P) -> Option<V>,
+) -> (Vec<(&'a P, V)>, Vec<&'a P>) {
     let (mut kept, mut gone) = (Vec::new(), Vec::new());
-    for place in &touched.accounts {
-        match ledger.account(place.0, place.1) {
-            Some(account) => kept.push((place, *account)),
+    for place in places {
+        match find(place) {
+            Some(value) => kept.push((place, value)),
             None => gone.push(place),
         }
     }
-    ACCOUNTS
-        .write(connection, &kept, |row, ((holder, key), account)| {
-            row.add(holder.0.to_vec())?;
-            row.add(name(key))?;
-            row.add(to_db(key.start.0))?;
-            row.add(to_db(account.free))?;
-            row.add(to_db(account.reserved))
-        })
-        .await?;
-    ACCOUNTS_GONE
-        .write(connection, &gone, |row, (holder, key)| {
-            row.add(holder.0.to_vec())?;
-            row.add(name(key))?;
-            row.add(to_db(key.start.0))
-        })
-        .await?;
-    save_holders(connection, ledger, touched).await?;
-    save_calls(connection, ledger, touched).await
-}
-
-async fn save_holders(
-    connection: &mut AnyConnection,
-    ledger: &Ledger,
-    touched: &Touched,
-) -> Result<(), sqlx::Error> {
-    let (mut kept, mut gone) = (Vec::new(), Vec::new());
-    for holder in &touched.holders {
-        match ledger.vm_of(*holder) {
-            Some(vm) => kept.push((holder, vm)),
-            None => gone.push(holder),
-        }
-    }
-    HOLDERS
-        .write(connection, &kept, |row, (holder, vm)| {
-            row.add(holder.0.to_vec())?;
-            row.add(vm.0.to_vec())
-        })
-        .await?;
-    HOLDERS_GONE
-        .write(connection, &gone, |row, holder| row.add(holder.0.to_vec()))
-        .await?;
-    Ok(())
-}
-
-async fn save_calls(
-    connection: &mut AnyConnection,
-    ledger: &Ledger,
-    touched: &Touched,
-) -> Result<(), sqlx::Error> {
-    let (mut kept, mut gone) = (Vec::new(), Vec::new());
-    for id in &touched.calls {
-        match ledger.open_call(id) {
-            Some(call) => kept.push((id, call)),
-            None => gone.push(id),
-        }
-    }
-    CALLS
-        .write(connection, &kept, |row, (id, call)| {
-            row.add(id.0.to_vec())?;
-            row.add(call.vm.0.to_vec())?;
-            row.add(encode(ledger, &call.held))
-        })
-        .await?;
-    CALLS_GONE
-        .write(connection, &gone, |row, id| row.add(id.0.to_vec()))
-        .await?;
-    Ok(())
+    (kept, gone)
 }
 
 fn encode(ledger: &Ledger, held: &[Held]) -> Vec<u8> {

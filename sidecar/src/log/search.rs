@@ -5,7 +5,7 @@ use sqlx::any::AnyArguments;
 use sqlx::{Arguments as _, AssertSqlSafe};
 
 use super::tables::{self, COLUMNS, Stored};
-use crate::store::rows::to_db;
+use crate::store::figures::to_db;
 use crate::store::{Store, StoreError};
 
 /// Most records of one page.

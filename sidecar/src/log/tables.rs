@@ -4,12 +4,13 @@ use prost::bytes::Bytes;
 use sekisho_domain::{Micros, RecordId, RecordKind};
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Arguments as _, Row as _};
+use sqlx::{AnyConnection, Row as _};
 
 use super::entry::{Index, Recorded};
 use super::tree::Tree;
 use crate::ledger::Charge;
-use crate::store::rows::{Rows, from_db, to_db};
+use crate::store::figures::{from_db, to_db};
+use crate::store::script::{Rows, Script};
 
 /// `body` is the leaf, byte by byte as it came; the other columns of `audit_entries` are
 /// taken from it. `cost_micros` and `charges` (JSON) are what a completion was charged.
@@ -105,6 +106,11 @@ pub(crate) const fn kind_number(kind: RecordKind) -> i64 {
     }
 }
 
+fn kind_of(number: i64) -> Option<RecordKind> {
+    let kinds = [RecordKind::Admit, RecordKind::Complete, RecordKind::Refuse];
+    kinds.into_iter().find(|kind| kind_number(*kind) == number)
+}
+
 /// An entry as the database has it, nothing of it believed.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
@@ -144,59 +150,61 @@ impl Stored {
     }
 
     pub(crate) fn record_kind(&self) -> Option<RecordKind> {
-        let kinds = [RecordKind::Admit, RecordKind::Complete, RecordKind::Refuse];
-        kinds.into_iter().find(|k| kind_number(*k) == self.kind)
+        kind_of(self.kind)
     }
 }
 
 /// Appends records.
-pub(crate) async fn append(
-    connection: &mut AnyConnection,
-    rows: &[Appended],
-) -> Result<(), sqlx::Error> {
-    APPEND
-        .write(connection, rows, |row, appended| {
-            let recorded = &appended.recorded;
-            row.add(to_db(appended.seq))?;
-            row.add(recorded.id.0.to_vec())?;
-            row.add(kind_number(recorded.kind))?;
-            row.add(to_db(recorded.at.0))?;
-            row.add(recorded.leaf.to_vec())?;
-            row.add(recorded.body.to_vec())?;
-            row.add(recorded.index.tenant.clone())?;
-            row.add(recorded.index.object_id.clone())?;
-            row.add(recorded.index.user.clone())?;
-            row.add(recorded.index.department.clone())?;
-            row.add(recorded.index.api.clone())?;
-            row.add(recorded.index.model.clone())?;
-            row.add(recorded.index.denial.clone())?;
-            row.add(appended.cost.map(|cost| to_db(cost.0)))?;
-            row.add(appended.charges.clone())
-        })
-        .await?;
-    Ok(())
+pub(crate) fn append(script: &mut Script, rows: Vec<Appended>) {
+    script.write(APPEND, rows, |appended| {
+        let recorded = appended.recorded;
+        let index = recorded.index;
+        [
+            to_db(appended.seq).into(),
+            recorded.id.0.as_slice().into(),
+            kind_number(recorded.kind).into(),
+            to_db(recorded.at.0).into(),
+            recorded.leaf.as_slice().into(),
+            recorded.body.into(),
+            index.tenant.into(),
+            index.object_id.into(),
+            index.user.into(),
+            index.department.into(),
+            index.api.into(),
+            index.model.into(),
+            index.denial.into(),
+            appended.cost.map(|cost| to_db(cost.0)).into(),
+            appended.charges.into(),
+        ]
+    });
 }
 
-const KNOWN: Rows = Rows {
-    head: "SELECT record_id, kind FROM audit_entries WHERE record_id IN (VALUES",
-    columns: 1,
-    tail: ")",
-};
-
-/// Which of these records the log has already, with their kinds.
+/// Records of this call that the log has.
 pub(crate) async fn known(
     connection: &mut AnyConnection,
-    ids: &[RecordId],
-) -> Result<Vec<(RecordId, i64)>, sqlx::Error> {
-    let rows = KNOWN.fetch(connection, ids, |row, id| row.add(id.0.to_vec()));
-    let mut known = Vec::new();
+    id: RecordId,
+) -> Result<Vec<i64>, sqlx::Error> {
+    let sql = "SELECT kind FROM audit_entries WHERE record_id = $1";
+    let rows = sqlx::query(sql).bind(id.0.to_vec()).fetch_all(connection);
+    rows.await?.iter().map(|row| row.try_get("kind")).collect()
+}
+
+/// Records of the calls that arrived since this one. Ids begin with the time (UUID
+/// version 7), so the index on them finds these at once.
+pub(crate) async fn since(
+    connection: &mut AnyConnection,
+    first: RecordId,
+) -> Result<Vec<(RecordId, RecordKind)>, sqlx::Error> {
+    let sql = "SELECT record_id, kind FROM audit_entries WHERE record_id >= $1";
+    let rows = sqlx::query(sql)
+        .bind(first.0.to_vec())
+        .fetch_all(connection);
+    let mut found = Vec::new();
     for row in rows.await? {
-        let id: Vec<u8> = row.try_get("record_id")?;
-        if let Some(id) = RecordId::from_slice(&id) {
-            known.push((id, row.try_get("kind")?));
-        }
+        let (id, kind): (Vec<u8>, i64) = (row.try_get("record_id")?, row.try_get("kind")?);
+        found.extend(RecordId::from_slice(&id).zip(kind_of(kind)));
     }
-    Ok(known)
+    Ok(found)
 }
 
 /// The admit of a call.
@@ -270,23 +278,24 @@ pub(crate) async fn take_over(connection: &mut AnyConnection) -> Result<(), sqlx
     Ok(())
 }
 
-/// Stores the tree; whether `epoch` is still the one in force.
-pub(crate) async fn save_tree(
-    connection: &mut AnyConnection,
-    tree: &Tree,
-    epoch: i64,
-    refusals_dropped: u64,
-) -> Result<bool, sqlx::Error> {
-    let sql = "UPDATE audit_tree SET size = $1, roots = $2, \
-        refusals_dropped = refusals_dropped + $3 WHERE id = 1 AND epoch = $4";
-    let done = sqlx::query(sql)
-        .bind(to_db(tree.size()))
-        .bind(tree.stored_roots())
-        .bind(to_db(refusals_dropped))
-        .bind(epoch)
-        .execute(connection)
-        .await?;
-    Ok(done.rows_affected() == 1)
+const TREE: Rows = Rows {
+    head: "UPDATE audit_tree SET (size, roots, refusals_dropped) = \
+           (given.column1, given.column2, refusals_dropped + given.column3) FROM (VALUES",
+    columns: 4,
+    tail: ") AS given WHERE id = 1 AND epoch = given.column4",
+};
+
+/// Stores the tree, as long as `epoch` is the one in force.
+pub(crate) fn save_tree(script: &mut Script, tree: &Tree, epoch: i64, refusals_dropped: u64) {
+    script.guard(
+        TREE,
+        [
+            to_db(tree.size()).into(),
+            tree.stored_roots().into(),
+            to_db(refusals_dropped).into(),
+            epoch.into(),
+        ],
+    );
 }
 
 /// Stores a checkpoint.

@@ -242,7 +242,7 @@ pub async fn verify(
     report.origin.clone_from(&tree.origin);
     let sql = "SELECT refusals_dropped FROM audit_tree WHERE id = 1";
     let row = sqlx::query(sql).fetch_one(&mut *connection).await?;
-    report.refusals_dropped = crate::store::rows::from_db(row.try_get("refusals_dropped")?);
+    report.refusals_dropped = crate::store::figures::from_db(row.try_get("refusals_dropped")?);
     let signed = checkpoints::read(&mut connection, &notes, public_key, &mut report).await?;
     let mut walk = walk::Walk::new(policy, &mut connection, signed).await?;
     walk.run(&mut connection, &mut report).await?;

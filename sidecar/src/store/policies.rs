@@ -3,7 +3,7 @@
 use sekisho_domain::UnixMillis;
 use sqlx::{Connection as _, Row as _};
 
-use super::rows::to_db;
+use super::figures::to_db;
 use super::{Store, StoreError};
 
 /// One row for each change, oldest first.

@@ -1,13 +1,13 @@
 //! What the writer owns, and one transaction of it.
 
+mod records;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
-use sekisho_domain::{
-    AuditMode, AuditRecord, Micros, Outcome, Policy, RecordId, RecordKind, UnixMillis, UsageSource,
-};
+use sekisho_domain::{AuditRecord, Outcome, Policy, RecordId, RecordKind, UnixMillis, UsageSource};
 use sekisho_link::v1;
 use sqlx::{AnyConnection, Row as _};
 
@@ -15,13 +15,15 @@ use super::batch::Batch;
 use super::recent::{Memory, Recent};
 use super::{ApplyError, LEASE_TTL_MILLIS, Session, StartError};
 use crate::clock::Clock;
-use crate::ledger::{self, Admit, HolderId, Ledger, VmId};
+use crate::ledger::{self, HolderId, Ledger};
 use crate::log::checkpoint::{Checkpoint, origin};
 use crate::log::entry::Facts;
 use crate::log::export::Export;
 use crate::log::tables::{self, Appended};
 use crate::log::tree::Tree;
 use crate::log::{Malformed, Recorded};
+use crate::store::journal::{Journal, JournalError};
+use crate::store::script::Script;
 use crate::store::{Dialect, Lock, Store};
 use crate::usage::{self, Figures, Place};
 
@@ -30,6 +32,8 @@ use crate::usage::{self, Figures, Place};
 pub(super) enum Poison {
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
+    #[error("a transaction failed")]
+    Journal(#[source] JournalError),
     #[error("another sidecar has taken this log over")]
     TakenOver,
     #[error("a checkpoint could not be exported")]
@@ -40,10 +44,21 @@ pub(super) enum Poison {
     Json(#[from] serde_json::Error),
 }
 
-/// Log, ledger and their connection.
+impl From<JournalError> for Poison {
+    fn from(error: JournalError) -> Self {
+        match error {
+            // The one row that every transaction depends on is the log's, with its epoch.
+            JournalError::Guard => Self::TakenOver,
+            error => Self::Journal(error),
+        }
+    }
+}
+
+/// Log, ledger and their connections.
 pub(super) struct Core {
+    journal: Journal,
+    /// For everything that is read.
     connection: AnyConnection,
-    dialect: Dialect,
     _lock: Lock,
     policy: Arc<Policy>,
     key: SigningKey,
@@ -110,13 +125,16 @@ impl Core {
         ledger::tables::load(&mut connection, &mut ledger, now).await?;
         let facts = open_facts(&mut connection).await?;
         let checkpointed = tables::newest_checkpoint(&mut connection).await?;
+        let recent = Recent::new(now);
+        let lately = tables::since(&mut connection, recent.first()).await?;
+        let recent = recent.with(lately);
         commit(&mut connection).await?;
         if let Some(contradiction) = ledger.contradiction() {
             tracing::error!(%contradiction, "the ledger contradicts itself");
         }
         Ok(Self {
+            journal: Journal::open(store)?,
             connection,
-            dialect: store.dialect(),
             _lock: lock,
             policy,
             key,
@@ -126,7 +144,7 @@ impl Core {
             ledger,
             tree,
             checkpointed,
-            recent: Recent::new(now),
+            recent,
             facts,
             warned: HashSet::new(),
         })
@@ -188,10 +206,10 @@ impl Core {
         }
         doubtful.sort();
         doubtful.dedup();
-        work.known = tables::known(&mut self.connection, &doubtful)
-            .await?
-            .into_iter()
-            .collect();
+        for id in doubtful {
+            let kinds = tables::known(&mut self.connection, id).await?;
+            work.known.extend(kinds.into_iter().map(|kind| (id, kind)));
+        }
         ledger::tables::load_windows(&mut self.connection, &mut self.ledger, windows).await?;
         Ok(())
     }
@@ -278,153 +296,17 @@ impl Core {
         answer
     }
 
-    /// Takes a record in; `false`: an admit that must not go on.
-    fn record(
-        &mut self,
-        record: Recorded,
-        session: &Session,
-        work: &mut Work,
-        now: UnixMillis,
-    ) -> bool {
-        let known = match self.recent.ask(record.id, record.kind, now) {
-            Memory::Known => true,
-            Memory::New => false,
-            Memory::Doubtful => {
-                let kind = tables::kind_number(record.kind);
-                work.known.contains(&(record.id, kind))
-            }
-        };
-        if known {
-            return true;
-        }
-        match record.kind {
-            RecordKind::Admit => self.admit(record, session.vm, work),
-            RecordKind::Complete => {
-                self.complete(record, work, now);
-                true
-            }
-            RecordKind::Refuse => {
-                if self.ledger.cancel(&record.id, now) {
-                    self.facts.remove(&record.id);
-                }
-                self.sum(work, &record.facts(), |figures| figures.refused += 1);
-                self.append(record, None, None, work);
-                true
-            }
-        }
-    }
-
-    fn admit(&mut self, record: Recorded, vm: VmId, work: &mut Work) -> bool {
-        let facts = record.facts();
-        let mut apis = self.policy.apis.iter();
-        let api = apis.find(|api| api.id.as_str() == facts.api);
-        // A relaxed call is already on its way.
-        let binding = api.is_none_or(|api| api.audit == AuditMode::Strict);
-        let admitted = self.ledger.admit(&Admit {
-            id: record.id,
-            vm,
-            department: &facts.department,
-            at: facts.at,
-            asked: &record.asked,
-            worst_cost: facts.cost(&self.policy, &facts.worst, facts.worst_cost),
-            worst: facts.worst,
-            binding,
-        });
-        if let Err(not_covered) = admitted {
-            tracing::warn!(record = %record.id, %not_covered, "an admit is refused");
-            return false;
-        }
-        self.facts.insert(record.id, facts);
-        self.append(record, None, None, work);
-        true
-    }
-
-    fn complete(&mut self, record: Recorded, work: &mut Work, now: UnixMillis) {
-        let admitted = self.facts.remove(&record.id);
-        let facts = admitted.unwrap_or_else(|| record.facts());
-        if record.is_withdrawn() {
-            self.ledger.cancel(&record.id, now);
-            self.sum(work, &facts, |figures| figures.refused += 1);
-            self.append(record, None, None, work);
-            return;
-        }
-        let (usage, cost) = facts.charged(&self.policy, &record);
-        if record.cost.is_some_and(|stated| stated != cost) && self.warned.insert("cost") {
-            tracing::warn!(
-                record = %record.id, stated = ?record.cost, charged = %cost,
-                "a gateway's cost differs from the price book's, which is charged; said once"
-            );
-        }
-        let charges = match self.ledger.complete(&record.id, &usage, cost, now) {
-            Some(charges) => charges,
-            None => {
-                tracing::warn!(record = %record.id, "a call ended that was never admitted");
-                let department = &facts.department;
-                self.ledger
-                    .complete_unadmitted(department, facts.at, &usage, cost)
-            }
-        };
-        for charge in charges.iter().filter(|charge| charge.excess > 0) {
-            tracing::warn!(
-                record = %record.id, budget = %charge.budget, excess = charge.excess,
-                "a call used more than was reserved for it"
-            );
-        }
-        self.sum(work, &facts, |figures| {
-            figures.requests += 1;
-            figures.input_tokens = figures.input_tokens + usage.input;
-            figures.output_tokens = figures.output_tokens + usage.output;
-            figures.cost_micros = figures.cost_micros + cost;
-        });
-        let charges = tables::charges_json(&charges);
-        self.append(record, Some(cost), charges, work);
-    }
-
-    fn sum(&self, work: &mut Work, facts: &Facts, add: impl FnOnce(&mut Figures)) {
-        let place = Place {
-            day: self.ledger.calendar().day(facts.at).to_string(),
-            department: facts.department.clone(),
-            user: facts.user.clone(),
-            api: facts.api.clone(),
-            model: facts.model.clone(),
-        };
-        add(work.sums.entry(place).or_default());
-    }
-
-    fn append(
-        &mut self,
-        recorded: Recorded,
-        cost: Option<Micros>,
-        charges: Option<String>,
-        work: &mut Work,
-    ) {
-        self.recent.insert(recorded.id, recorded.kind);
-        let seq = self.tree.size();
-        self.tree.push(recorded.leaf);
-        work.rows.push(Appended {
-            seq,
-            recorded,
-            cost,
-            charges,
-        });
-    }
-
     async fn commit(&mut self, work: Work) -> Result<(), Poison> {
         let touched = self.ledger.take_touched();
         if work.rows.is_empty() && touched.is_empty() && work.refusals_dropped == 0 {
             return Ok(());
         }
-        let connection = &mut self.connection;
-        begin(connection, self.dialect).await?;
-        tables::append(connection, &work.rows).await?;
-        ledger::tables::save(connection, &self.ledger, &touched).await?;
-        let sums: Vec<(Place, Figures)> = work.sums.into_iter().collect();
-        usage::add(connection, &sums).await?;
-        let dropped = work.refusals_dropped;
-        if !tables::save_tree(connection, &self.tree, self.epoch, dropped).await? {
-            return Err(Poison::TakenOver);
-        }
-        commit(connection).await?;
+        let mut script = Script::default();
+        tables::append(&mut script, work.rows);
+        ledger::tables::save(&mut script, &self.ledger, &touched);
+        usage::add(&mut script, work.sums);
+        tables::save_tree(&mut script, &self.tree, self.epoch, work.refusals_dropped);
+        self.journal.commit(&mut self.connection, &script).await?;
         Ok(())
     }
 

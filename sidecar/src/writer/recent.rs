@@ -30,13 +30,25 @@ pub(super) enum Memory {
 }
 
 impl Recent {
+    /// A memory that is yet to be told of the records since [`Self::first`].
     pub(super) fn new(now: UnixMillis) -> Self {
         Self {
-            since: now,
+            since: UnixMillis(now.0.saturating_sub(2 * SLACK)),
             began: now,
             current: HashSet::new(),
             former: HashSet::new(),
         }
+    }
+
+    /// Calls that arrived later than this one must be known.
+    pub(super) fn first(&self) -> RecordId {
+        RecordId::v7(UnixMillis(self.since.0.saturating_add(SLACK)), [0; 10])
+    }
+
+    /// Remembers what the log has of the calls since [`Self::first`].
+    pub(super) fn with(mut self, records: Vec<(RecordId, RecordKind)>) -> Self {
+        self.current.extend(records);
+        self
     }
 
     pub(super) fn ask(&self, id: RecordId, kind: RecordKind, now: UnixMillis) -> Memory {
@@ -87,12 +99,10 @@ mod tests {
         let ask = |recent: &Recent, at: u64, now: u64| {
             recent.ask(id(at), RecordKind::Admit, UnixMillis(now))
         };
-        assert_eq!(ask(&recent, start + 1, start + 1), Memory::Doubtful);
-        assert_eq!(ask(&recent, start + 60_001, start + 60_001), Memory::New);
-        assert_eq!(
-            ask(&recent, start + 200_000, start + 60_001),
-            Memory::Doubtful
-        );
+        assert_eq!(arrival(recent.first()), start - 60_000);
+        assert_eq!(ask(&recent, start - 60_000, start), Memory::Doubtful);
+        assert_eq!(ask(&recent, start - 59_999, start), Memory::New);
+        assert_eq!(ask(&recent, start + 60_001, start), Memory::Doubtful);
         recent.insert(id(start + 1), RecordKind::Admit);
         assert_eq!(ask(&recent, start + 1, start + 2), Memory::Known);
         recent.rotate(UnixMillis(start + 120_001));
@@ -104,5 +114,14 @@ mod tests {
             ask(&recent, start + 150_000, start + 240_002),
             Memory::Doubtful
         );
+    }
+
+    #[test]
+    fn what_the_log_had_before_the_start_is_known() {
+        let start = 1_000_000;
+        let recent = Recent::new(UnixMillis(start)).with(vec![(id(start), RecordKind::Admit)]);
+        let ask = |kind| recent.ask(id(start), kind, UnixMillis(start));
+        assert_eq!(ask(RecordKind::Admit), Memory::Known);
+        assert_eq!(ask(RecordKind::Complete), Memory::New);
     }
 }

@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, Row as _};
 use super::{Report, What};
 use crate::ledger::Calendar;
 use crate::log::entry::Facts;
-use crate::store::rows::from_db;
+use crate::store::figures::from_db;
 use crate::usage::{Figures, Place};
 
 /// Sums over the records.

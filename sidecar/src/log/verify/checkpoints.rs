@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, Row as _};
 use super::{Report, What, text};
 use crate::log::checkpoint::Checkpoint;
 use crate::log::tree::Tree;
-use crate::store::rows::from_db;
+use crate::store::figures::from_db;
 
 /// A checkpoint that is signed by the log, and where it was found.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use crate::log::Recorded;
 use crate::log::entry::Facts;
 use crate::log::tables::{COLUMNS, Stored, StoredCharge};
 use crate::log::tree::{Tree, leaf_hash};
-use crate::store::rows::{from_db, to_db};
+use crate::store::figures::{from_db, to_db};
 
 /// Rows that are read at a time.
 const ROWS: usize = 2000;

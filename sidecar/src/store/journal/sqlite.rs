@@ -1,0 +1,85 @@
+//! Scripts on SQLite, on a connection of their own.
+
+use std::time::Duration;
+
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OpenFlags};
+
+use super::JournalError;
+use super::wal::Trim;
+use crate::store::script::{Script, Step, Value};
+
+/// How long a transaction waits for another one, of the REST API, to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Different statements that stay prepared.
+const PREPARED: usize = 32;
+
+pub(crate) struct Direct {
+    connection: Connection,
+    trim: Trim,
+}
+
+impl Direct {
+    pub(super) fn open(file: &str) -> Result<Self, rusqlite::Error> {
+        let connection = connect(file)?;
+        connection.set_prepared_statement_cache_capacity(PREPARED);
+        let trim = Trim::start(connect(file)?);
+        Ok(Self { connection, trim })
+    }
+
+    pub(super) fn commit(&mut self, script: &Script) -> Result<(), JournalError> {
+        self.trim.finish_if_long(&self.connection);
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        match run(&self.connection, script) {
+            Ok(()) => self.connection.execute_batch("COMMIT")?,
+            Err(error) => {
+                // The first error is the one to tell; nothing is committed either way.
+                let _ = self.connection.execute_batch("ROLLBACK");
+                return Err(error);
+            }
+        }
+        self.trim.written();
+        Ok(())
+    }
+}
+
+fn connect(file: &str) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    // An acknowledged record must survive a power cut: FULL syncs at each commit. The log
+    // is carried over by `Trim`, which nobody waits for.
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")?;
+    Ok(connection)
+}
+
+fn run(connection: &Connection, script: &Script) -> Result<(), JournalError> {
+    for step in &script.steps {
+        let changed = write(connection, step)?;
+        if step.is_guard && changed != 1 {
+            return Err(JournalError::Guard);
+        }
+    }
+    Ok(())
+}
+
+fn write(connection: &Connection, step: &Step) -> Result<usize, rusqlite::Error> {
+    let mut statement = connection.prepare_cached(&step.rows.sql(1))?;
+    let mut changed = 0;
+    for row in step.values.chunks(step.rows.columns.max(1)) {
+        changed += statement.execute(rusqlite::params_from_iter(row))?;
+    }
+    Ok(changed)
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Integer(integer) => ValueRef::Integer(*integer),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+            Self::NoInteger | Self::NoText => ValueRef::Null,
+        }))
+    }
+}
