@@ -4,19 +4,29 @@
 //! crate that checks tokens at the gateway. `Sekisho.Auditor` may read,
 //! `Sekisho.Administrator` may also change. Errors are problem details (RFC 9457).
 
+mod apikey;
+mod apikey_amend;
+mod apikey_get;
 mod apikey_issue;
+mod apikey_list;
 mod apikey_revoke;
+mod apikey_rotate;
+mod apikey_usage;
 mod audit_search;
 mod authentication;
 mod department_usage;
+mod etag;
 mod extract;
 mod health;
+mod idempotency;
 mod moments;
 mod money;
+mod page;
 mod problem;
 mod usage_summary;
 mod user_disable;
 mod user_enable;
+mod user_sessions_revoke;
 mod users;
 
 use std::sync::Arc;
@@ -30,7 +40,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use crate::clock::Clock;
-use crate::jwks::KeyFetcher;
+use crate::jwks::KeySets;
 use crate::ledger::Calendar;
 use crate::snapshot::SnapshotHub;
 use crate::store::Store;
@@ -50,7 +60,7 @@ struct Shared {
     clock: Clock,
     calendar: Calendar,
     authentication: Authentication,
-    key_fetcher: Option<KeyFetcher>,
+    key_sets: Option<KeySets>,
     pepper: Vec<u8>,
 }
 
@@ -65,14 +75,14 @@ impl std::fmt::Debug for Shared {
 
 impl Api {
     /// The API over a database and a snapshot. `pepper`: the secret under which keys are
-    /// hashed; `key_fetcher`: whom to tell when tokens name unknown signing keys.
+    /// hashed; `key_sets`: whom to ask for signing keys that tokens name and nobody knows.
     #[must_use]
     pub fn new(
         store: Store,
         hub: SnapshotHub,
         clock: Clock,
         calendar: Calendar,
-        key_fetcher: Option<KeyFetcher>,
+        key_sets: Option<KeySets>,
         pepper: Vec<u8>,
     ) -> Self {
         let authentication = Authentication::new(&hub);
@@ -82,7 +92,7 @@ impl Api {
             clock,
             calendar,
             authentication,
-            key_fetcher,
+            key_sets,
             pepper,
         }))
     }
@@ -106,8 +116,21 @@ pub fn router(api: Api) -> Router {
         .route("/v1/users", get(users::get))
         .route("/v1/users/{userId}/disable", put(user_disable::put))
         .route("/v1/users/{userId}/enable", put(user_enable::put))
-        .route("/v1/apikeys", post(apikey_issue::post))
+        .route(
+            "/v1/users/{userId}/sessions/revoke",
+            post(user_sessions_revoke::post),
+        )
+        .route(
+            "/v1/apikeys",
+            get(apikey_list::get).post(apikey_issue::post),
+        )
+        .route(
+            "/v1/apikeys/{apiKey}",
+            get(apikey_get::get).patch(apikey_amend::patch),
+        )
+        .route("/v1/apikeys/{apiKey}/rotate", post(apikey_rotate::post))
         .route("/v1/apikeys/{apiKey}/revoke", put(apikey_revoke::put))
+        .route("/v1/apikeys/{apiKey}/usage", get(apikey_usage::get))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(
@@ -156,8 +179,14 @@ pub fn openapi_json() -> String {
         users::get,
         user_disable::put,
         user_enable::put,
+        user_sessions_revoke::post,
+        apikey_list::get,
         apikey_issue::post,
+        apikey_get::get,
+        apikey_amend::patch,
+        apikey_rotate::post,
         apikey_revoke::put,
+        apikey_usage::get,
     )
 )]
 struct Description;

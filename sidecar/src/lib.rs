@@ -9,6 +9,7 @@ pub mod apikeys;
 pub mod cli;
 pub mod clock;
 pub mod jwks;
+pub mod key_usage;
 pub mod ledger;
 pub mod link;
 pub mod log;

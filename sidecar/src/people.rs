@@ -9,7 +9,7 @@ pub mod import;
 pub mod watch;
 
 use jiff::civil::Date;
-use sekisho_domain::{DepartmentId, UserId};
+use sekisho_domain::{DepartmentId, UnixMillis, UserId};
 use sekisho_link::v1;
 use uuid::Uuid;
 
@@ -41,6 +41,9 @@ pub struct Person {
     /// Whether an administrator has disabled the account for the time being; an import
     /// does not lift that.
     pub suspended: bool,
+    /// When the person's sessions were revoked last: tokens that were issued before are
+    /// refused. 0: never.
+    pub tokens_valid_from: UnixMillis,
 }
 
 impl Person {
@@ -62,6 +65,8 @@ impl Person {
             id: self.id.0.clone(),
             department: self.department.0.clone(),
             active: self.active_on(today),
+            title: self.job_title.clone(),
+            tokens_valid_from: self.tokens_valid_from.0,
         }
     }
 }
@@ -95,6 +100,7 @@ mod tests {
             end: Some(date(2023, 6, 30)),
             enabled: true,
             suspended: false,
+            tokens_valid_from: UnixMillis(0),
         }
     }
 

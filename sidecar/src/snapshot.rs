@@ -1,5 +1,10 @@
 //! What every worker decides by: policy, people, keys, issuers' keys. Whoever changes
 //! one of them says so here, and all sessions hear of it at once.
+//!
+//! A snapshot of a large company does not fit into one message: it is cut into parts,
+//! which all who need them share.
+
+mod parts;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,6 +14,8 @@ use prost::bytes::Bytes;
 use sekisho_domain::Policy;
 use sekisho_link::v1;
 use tokio::sync::broadcast;
+
+use parts::{Parts, in_parts};
 
 /// Changes that a slow session may be behind before it gets the whole snapshot anew.
 const BACKLOG: usize = 256;
@@ -20,7 +27,16 @@ pub struct SnapshotHub(Arc<Shared>);
 struct Shared {
     policy: Arc<Policy>,
     state: Mutex<State>,
-    changes: broadcast::Sender<Arc<v1::Snapshot>>,
+    changes: broadcast::Sender<Change>,
+}
+
+/// What listeners hear.
+#[derive(Clone)]
+enum Change {
+    /// This changed.
+    Delta(Arc<v1::Snapshot>),
+    /// So much changed that everything comes anew.
+    Everything,
 }
 
 struct State {
@@ -30,6 +46,21 @@ struct State {
     users: BTreeMap<(String, String), v1::User>,
     keys: BTreeMap<String, v1::ApiKey>,
     issuer_keys: BTreeMap<String, v1::IssuerKeySet>,
+    /// The whole snapshot of this version, if anybody has needed it.
+    parts: Option<Parts>,
+}
+
+/// What there is, in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Version of the snapshot.
+    pub version: u64,
+    /// People.
+    pub users: usize,
+    /// Subscription keys, also those that are revoked.
+    pub keys: usize,
+    /// Signing keys by issuer.
+    pub issuer_keys: BTreeMap<String, usize>,
 }
 
 impl SnapshotHub {
@@ -44,6 +75,7 @@ impl SnapshotHub {
             users: BTreeMap::new(),
             keys: BTreeMap::new(),
             issuer_keys: BTreeMap::new(),
+            parts: None,
         };
         Self(Arc::new(Shared {
             policy,
@@ -58,78 +90,95 @@ impl SnapshotHub {
         Arc::clone(&self.0.policy)
     }
 
-    /// Replaces the directory.
+    /// Replaces the directory; only what is different is pushed.
     pub fn replace_users(&self, users: Vec<v1::User>) {
-        self.change(|state| {
-            state.users = users
-                .into_iter()
-                .map(|user| (identity(&user), user))
-                .collect();
-            state.full()
+        let users: BTreeMap<_, _> = users
+            .into_iter()
+            .map(|user| (identity(&user), user))
+            .collect();
+        let (gone, changed) = self.locked(|state| {
+            let gone = state.users.keys().any(|known| !users.contains_key(known));
+            let changed = users
+                .iter()
+                .filter(|(identity, user)| state.users.get(*identity) != Some(user));
+            let changed: Vec<v1::User> = changed.map(|(_, user)| user.clone()).collect();
+            if gone {
+                state.change();
+                state.users = users;
+                let _ = self.0.changes.send(Change::Everything);
+            }
+            (gone, changed)
         });
+        if !gone {
+            self.upsert_users(changed);
+        }
     }
 
     /// Adds people, or changes those with the same tenant and object id.
     pub fn upsert_users(&self, users: Vec<v1::User>) {
-        self.change(|state| {
-            let named = users.iter().cloned().map(|user| (identity(&user), user));
-            state.users.extend(named);
-            v1::Snapshot {
-                users,
-                ..state.delta()
-            }
+        self.push(in_parts(users, Vec::new()), |state, delta| {
+            let named = delta.users.iter().cloned();
+            state
+                .users
+                .extend(named.map(|user| (identity(&user), user)));
         });
     }
 
     /// Adds subscription keys, or changes those with the same id.
     pub fn upsert_keys(&self, keys: Vec<v1::ApiKey>) {
-        self.change(|state| {
-            let named = keys.iter().cloned().map(|key| (key.id.clone(), key));
-            state.keys.extend(named);
-            v1::Snapshot {
-                keys,
-                ..state.delta()
-            }
+        self.push(in_parts(Vec::new(), keys), |state, delta| {
+            let named = delta.keys.iter().cloned();
+            state.keys.extend(named.map(|key| (key.id.clone(), key)));
         });
     }
 
     /// Replaces the signing keys of one issuer.
     pub fn set_issuer_keys(&self, set: v1::IssuerKeySet) {
-        self.change(|state| {
+        let delta = v1::Snapshot {
+            issuer_keys: vec![set.clone()],
+            ..v1::Snapshot::default()
+        };
+        self.push(vec![delta], |state, _| {
             state.issuer_keys.insert(set.issuer.clone(), set.clone());
-            v1::Snapshot {
-                issuer_keys: vec![set],
-                ..state.delta()
-            }
         });
     }
 
-    /// The whole snapshot.
+    /// What there is, in numbers.
     #[must_use]
-    pub fn full(&self) -> v1::Snapshot {
-        self.locked(|state| state.full())
-    }
-
-    /// The whole snapshot and, from then on, its changes.
-    #[must_use]
-    pub fn subscribe(&self) -> (v1::Snapshot, Subscription) {
-        self.locked(|state| {
-            let changes = self.0.changes.subscribe();
-            let subscription = Subscription {
-                hub: self.clone(),
-                changes,
-            };
-            (state.full(), subscription)
+    pub fn counts(&self) -> Counts {
+        self.locked(|state| Counts {
+            version: state.version,
+            users: state.users.len(),
+            keys: state.keys.len(),
+            issuer_keys: state
+                .issuer_keys
+                .iter()
+                .map(|(issuer, set)| (issuer.clone(), set.keys.len()))
+                .collect(),
         })
     }
 
-    fn change(&self, change: impl FnOnce(&mut State) -> v1::Snapshot) {
+    /// The whole snapshot, and from then on its changes.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription {
+        self.locked(|state| Subscription {
+            hub: self.clone(),
+            changes: self.0.changes.subscribe(),
+            parts: state.parts(),
+            next: 0,
+        })
+    }
+
+    /// Sends deltas, each under a version of its own.
+    fn push(&self, deltas: Vec<v1::Snapshot>, apply: impl Fn(&mut State, &v1::Snapshot)) {
         // Sent under the lock: listeners hear changes in the order of their versions.
         self.locked(|state| {
-            state.version += 1;
-            let snapshot = change(state);
-            // Nobody listening is fine.
-            let _ = self.0.changes.send(Arc::new(snapshot));
+            for mut delta in deltas {
+                delta.version = state.change();
+                apply(state, &delta);
+                // Nobody listening is fine.
+                let _ = self.0.changes.send(Change::Delta(Arc::new(delta)));
+            }
         });
     }
 
@@ -139,23 +188,36 @@ impl SnapshotHub {
 }
 
 impl State {
-    fn delta(&self) -> v1::Snapshot {
-        v1::Snapshot {
-            version: self.version,
-            ..v1::Snapshot::default()
-        }
+    /// Something is about to change; returns the new version.
+    fn change(&mut self) -> u64 {
+        self.parts = None;
+        self.version += 1;
+        self.version
     }
 
-    fn full(&self) -> v1::Snapshot {
-        v1::Snapshot {
-            version: self.version,
-            full: true,
-            policy: self.policy_json.clone(),
-            users: self.users.values().cloned().collect(),
-            keys: self.keys.values().cloned().collect(),
-            issuer_keys: self.issuer_keys.values().cloned().collect(),
-            key_pepper: self.pepper.clone(),
+    fn parts(&mut self) -> Parts {
+        if let Some(parts) = &self.parts {
+            return Arc::clone(parts);
         }
+        let users = self.users.values().cloned().collect();
+        let mut parts = in_parts(users, self.keys.values().cloned().collect());
+        if parts.is_empty() {
+            parts.push(v1::Snapshot::default());
+        }
+        if let Some(first) = parts.first_mut() {
+            first.full = true;
+            first.policy = self.policy_json.clone();
+            first.key_pepper = self.pepper.clone();
+            first.issuer_keys = self.issuer_keys.values().cloned().collect();
+        }
+        let last = parts.len() - 1;
+        for (at, part) in parts.iter_mut().enumerate() {
+            part.version = self.version;
+            part.more = at < last;
+        }
+        let parts: Parts = parts.into_iter().map(Arc::new).collect();
+        self.parts = Some(Arc::clone(&parts));
+        parts
     }
 }
 
@@ -173,42 +235,75 @@ fn identity(user: &v1::User) -> (String, String) {
     (user.tenant.clone(), user.object_id.clone())
 }
 
-/// One session's view of the changes.
-#[derive(Debug)]
+/// One session's view: first the whole snapshot, part by part, then its changes.
 pub struct Subscription {
     hub: SnapshotHub,
-    changes: broadcast::Receiver<Arc<v1::Snapshot>>,
+    changes: broadcast::Receiver<Change>,
+    parts: Parts,
+    /// The part that is next.
+    next: usize,
 }
 
 impl Subscription {
-    /// The next change; the whole snapshot for whoever fell behind. Cancel-safe.
-    pub async fn next(&mut self) -> v1::Snapshot {
-        match self.changes.recv().await {
-            Ok(change) => Arc::unwrap_or_clone(change),
-            Err(_) => self.caught_up(),
+    /// What comes next; the whole snapshot for whoever fell behind. Cancel-safe.
+    pub async fn next(&mut self) -> Arc<v1::Snapshot> {
+        if let Some(part) = self.part() {
+            return part;
         }
+        let change = self.changes.recv().await;
+        self.heard(change.unwrap_or(Change::Everything))
     }
 
-    /// The next change, if there is one already.
+    /// What comes next, if there is something already.
     #[must_use]
-    pub fn poll_next(&mut self) -> Option<v1::Snapshot> {
+    pub fn poll_next(&mut self) -> Option<Arc<v1::Snapshot>> {
+        if let Some(part) = self.part() {
+            return Some(part);
+        }
         match self.changes.try_recv() {
-            Ok(change) => Some(Arc::unwrap_or_clone(change)),
-            Err(broadcast::error::TryRecvError::Lagged(_)) => Some(self.caught_up()),
+            Ok(change) => Some(self.heard(change)),
+            Err(broadcast::error::TryRecvError::Lagged(_)) => Some(self.heard(Change::Everything)),
             Err(_) => None,
         }
     }
 
-    fn caught_up(&mut self) -> v1::Snapshot {
-        let (full, fresh) = self.hub.subscribe();
-        *self = fresh;
-        full
+    fn part(&mut self) -> Option<Arc<v1::Snapshot>> {
+        let part = self.parts.get(self.next)?;
+        self.next += 1;
+        let part = Arc::clone(part);
+        if self.next >= self.parts.len() {
+            // Others may need the memory.
+            self.parts = Parts::default();
+            self.next = 0;
+        }
+        Some(part)
+    }
+
+    fn heard(&mut self, change: Change) -> Arc<v1::Snapshot> {
+        match change {
+            Change::Delta(delta) => delta,
+            Change::Everything => {
+                *self = self.hub.subscribe();
+                // A whole snapshot has one part at least.
+                self.part().unwrap_or_default()
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("parts", &self.parts.len())
+            .field("next", &self.next)
+            .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prost::Message as _;
 
     fn hub() -> SnapshotHub {
         let policy = serde_json::json!({
@@ -230,28 +325,113 @@ mod tests {
         }
     }
 
+    fn company(people: usize) -> Vec<v1::User> {
+        (0..people)
+            .map(|at| user(&format!("00000000-0000-4000-8000-{at:012}"), true))
+            .collect()
+    }
+
+    /// Everything that is there already.
+    fn all(changes: &mut Subscription) -> Vec<Arc<v1::Snapshot>> {
+        std::iter::from_fn(|| changes.poll_next()).collect()
+    }
+
     #[tokio::test]
     async fn a_disabled_person_is_pushed_and_stays_in_the_whole_snapshot() {
         let hub = hub();
         hub.replace_users(vec![user("a", true), user("b", true)]);
-        let (full, mut changes) = hub.subscribe();
-        assert_eq!((full.full, full.users.len()), (true, 2));
+        let mut changes = hub.subscribe();
+        let full = changes.next().await;
+        assert_eq!((full.full, full.more, full.users.len()), (true, false, 2));
         hub.upsert_users(vec![user("a", false)]);
         let delta = changes.next().await;
         assert!(!delta.full && delta.version > full.version && delta.policy.is_empty());
         assert!(!delta.users[0].active);
-        assert!(!hub.full().users[0].active);
+        assert!(!hub.subscribe().next().await.users[0].active);
         assert!(changes.poll_next().is_none());
     }
 
     #[tokio::test]
     async fn whoever_falls_behind_gets_everything_anew() {
         let hub = hub();
-        let (_, mut changes) = hub.subscribe();
+        let mut changes = hub.subscribe();
+        changes.next().await;
         for _ in 0..=BACKLOG {
             hub.upsert_users(vec![user("a", true)]);
         }
         assert!(changes.next().await.full);
         assert!(changes.poll_next().is_none());
+    }
+
+    #[test]
+    fn a_large_company_comes_in_small_parts_that_all_listeners_share() {
+        let hub = hub();
+        hub.replace_users(company(20_000));
+        let (mut one, mut other) = (hub.subscribe(), hub.subscribe());
+        let parts = all(&mut one);
+        assert!(parts.len() > 3);
+        let (last, before) = parts.split_last().unwrap();
+        assert!(!last.more && before.iter().all(|part| part.more));
+        assert!(parts[0].full && !parts[0].policy.is_empty());
+        assert!(parts[1..].iter().all(|part| !part.full));
+        assert!(
+            parts
+                .iter()
+                .all(|part| part.version == last.version && part.encoded_len() < 512 * 1024)
+        );
+        let users: usize = parts.iter().map(|part| part.users.len()).sum();
+        assert_eq!(users, 20_000);
+        let same = all(&mut other);
+        assert!(parts.iter().zip(&same).all(|(a, b)| Arc::ptr_eq(a, b)));
+    }
+
+    #[test]
+    fn a_change_amid_the_parts_comes_after_them() {
+        let hub = hub();
+        hub.replace_users(company(20_000));
+        let mut changes = hub.subscribe();
+        assert!(changes.poll_next().unwrap().more);
+        hub.upsert_users(vec![user("x", false)]);
+        let rest = all(&mut changes);
+        let (last, parts) = rest.split_last().unwrap();
+        assert_eq!(last.users[0].object_id, "x");
+        assert!(!parts.last().unwrap().more);
+    }
+
+    #[test]
+    fn a_new_day_pushes_only_whose_day_it_is() {
+        let hub = hub();
+        hub.replace_users(company(20_000));
+        let mut changes = hub.subscribe();
+        all(&mut changes);
+        let mut next_day = company(20_000);
+        next_day[7].active = false;
+        hub.replace_users(next_day);
+        let pushed = all(&mut changes);
+        assert_eq!((pushed.len(), pushed[0].users.len()), (1, 1));
+        assert!(!pushed[0].full);
+    }
+
+    #[test]
+    fn who_is_gone_from_the_directory_is_gone_from_the_gateways() {
+        let hub = hub();
+        hub.replace_users(company(2));
+        let mut changes = hub.subscribe();
+        all(&mut changes);
+        hub.replace_users(company(1));
+        let pushed = all(&mut changes);
+        assert!(pushed[0].full && pushed[0].users.len() == 1);
+    }
+
+    #[test]
+    fn a_change_of_everybody_does_not_leave_listeners_behind() {
+        let hub = hub();
+        let mut changes = hub.subscribe();
+        all(&mut changes);
+        hub.replace_users(company(20_000));
+        let pushed = all(&mut changes);
+        assert!(pushed.iter().all(|delta| !delta.full && !delta.more));
+        let users: usize = pushed.iter().map(|delta| delta.users.len()).sum();
+        assert_eq!(users, 20_000);
     }
 }

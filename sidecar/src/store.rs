@@ -11,6 +11,7 @@ pub(crate) mod journal;
 pub mod keys;
 mod lock;
 mod migrations;
+pub mod orders;
 pub mod people;
 pub mod policies;
 pub(crate) mod script;

@@ -1,6 +1,7 @@
-//! The Link protocol: the messages of `proto/link.proto` and the worker's side of the
-//! batching. Pure: whoever owns the stream feeds events in and sends what comes out.
+//! The Link protocol: the messages of `proto/link.proto`, what they mean in the words of the
+//! domain, and the worker's side of the batching. Pure: whoever owns the stream feeds events in and sends what comes out.
 
+pub mod directory;
 pub mod outbox;
 
 pub use outbox::{Acknowledged, Outbox};

@@ -77,6 +77,7 @@ impl Outbox {
         // Answers to lease requests of this stream will never come.
         self.gathering.lease_requests.clear();
         self.gathering.lease_returns.clear();
+        self.gathering.key_set_requests.clear();
         if let Some(lost) = self.in_flight.take() {
             let mut entries = lost.up.entries;
             entries.append(&mut self.gathering.entries);
@@ -132,6 +133,17 @@ impl Outbox {
         self.gathering.lease_returns.push(lease);
     }
 
+    /// Asks whether an issuer publishes a key by now.
+    pub fn request_key_set(&mut self, request: v1::KeySetRequest) {
+        self.gathering.key_set_requests.push(request);
+    }
+
+    /// Whether the next batch asks for a key.
+    #[must_use]
+    pub const fn has_questions(&self) -> bool {
+        !self.gathering.key_set_requests.is_empty()
+    }
+
     /// The next batch to send, encoded; `None` while one is under way, nothing is to be
     /// said, or no stream is open. `heartbeat`: an empty batch will do.
     pub fn next_batch(
@@ -145,7 +157,8 @@ impl Outbox {
         }
         let idle = self.gathering.entries.is_empty()
             && self.gathering.lease_requests.is_empty()
-            && self.gathering.lease_returns.is_empty();
+            && self.gathering.lease_returns.is_empty()
+            && self.gathering.key_set_requests.is_empty();
         if idle && self.hello_sent && !heartbeat {
             return None;
         }
@@ -306,6 +319,26 @@ mod tests {
         outbox.next_batch(UnixMillis(1), false, 0);
         assert!(outbox.acknowledged(&ack(0)).is_empty());
         assert!(outbox.waiting_since().is_some());
+    }
+
+    #[test]
+    fn a_question_for_a_key_is_a_batch_and_dies_with_its_stream() {
+        let mut outbox = open();
+        outbox.next_batch(UnixMillis(1), true, 0);
+        outbox.acknowledged(&ack(1));
+        let question = v1::KeySetRequest {
+            issuer: "i".into(),
+            kid: "k".into(),
+        };
+        outbox.request_key_set(question.clone());
+        let up = decode(outbox.next_batch(UnixMillis(2), false, 0));
+        assert_eq!(up.key_set_requests, [question.clone()]);
+        outbox.acknowledged(&ack(2));
+        outbox.request_key_set(question);
+        outbox.disconnected();
+        outbox.connected([3; 16]);
+        let up = decode(outbox.next_batch(UnixMillis(3), true, 0));
+        assert!(up.key_set_requests.is_empty());
     }
 
     #[test]

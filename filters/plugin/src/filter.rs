@@ -16,7 +16,8 @@ pub(crate) struct Filter {
     pub(crate) context: u32,
     pub(crate) worker: Rc<RefCell<Worker>>,
     pub(crate) call: SharedCall,
-    pub(crate) request: RequestReader,
+    /// Shared with whoever goes on with a call that had to wait.
+    pub(crate) request: Rc<RefCell<RequestReader>>,
     pub(crate) response: ResponseReader,
 }
 
@@ -26,7 +27,20 @@ impl Filter {
             context,
             worker,
             call: SharedCall::default(),
-            request: RequestReader::default(),
+            request: Rc::default(),
+            response: ResponseReader::default(),
+        }
+    }
+}
+
+impl Filter {
+    /// The same request, for going on with it outside the stream's own callbacks.
+    pub(crate) fn on_hold(&self) -> Self {
+        Self {
+            context: self.context,
+            worker: Rc::clone(&self.worker),
+            call: Rc::clone(&self.call),
+            request: Rc::clone(&self.request),
             response: ResponseReader::default(),
         }
     }

@@ -4,11 +4,13 @@
 //! The four stages are four explicit lines in [`pipeline`]; which of them a module runs is
 //! given by its [`Stages`]. Nothing here decides who may do what.
 
+mod adoption;
 mod call;
 mod config;
 mod filter;
 mod handover;
 mod host;
+mod key_waits;
 mod limits;
 mod link;
 mod pipeline;

@@ -4,21 +4,23 @@ use std::cell::RefCell;
 
 use prost::Message as _;
 use proxy_wasm::hostcalls;
-use sekisho_domain::{
-    ApiKey, Denial, DenialCode, IssuerKey, KeyMaterial, Policy, RecordKind, UnixMillis, User,
-};
+use sekisho_domain::{Denial, DenialCode, RecordKind, UnixMillis};
 use sekisho_link::v1;
 use sekisho_quota::{Grant, Standing};
 
+use crate::adoption::adopt;
 use crate::call::Phase;
 use crate::pipeline::{self, Next};
-use crate::waiting::Held;
-use crate::worker::{Compiled, Worker};
+use crate::waiting::{Held, HeldForKey};
+use crate::worker::Worker;
 use crate::{host, limits, reply};
 
 /// How long an answer's last byte waits for its record before the stream is reset. Long
 /// enough for a sidecar to be restarted.
 const ANSWER_WAIT_MILLIS: u64 = 10_000;
+
+/// How long a call waits for the signing key that its token names.
+const KEY_WAIT_MILLIS: u64 = 1_000;
 
 /// Takes one message in.
 pub(crate) fn received(worker: &RefCell<Worker>, bytes: &[u8], now: UnixMillis) {
@@ -31,6 +33,9 @@ pub(crate) fn received(worker: &RefCell<Worker>, bytes: &[u8], now: UnixMillis) 
     }
     if let Some(snapshot) = &down.snapshot {
         adopt(&mut worker.borrow_mut(), snapshot);
+    }
+    for answer in &down.key_set_answers {
+        key_set_answer(worker, answer, now);
     }
     acknowledge(worker, &down, now);
     for answer in &down.lease_answers {
@@ -49,6 +54,7 @@ pub(crate) fn lost(worker: &RefCell<Worker>, now: UnixMillis) {
         worker.stream = None;
         worker.outbox.disconnected();
         worker.accounts.restart([0; 16]);
+        worker.incoming = None;
         worker.waiting.take_requests()
     };
     for held in held {
@@ -58,17 +64,22 @@ pub(crate) fn lost(worker: &RefCell<Worker>, now: UnixMillis) {
 
 /// Refuses what has waited for too long.
 pub(crate) fn expire(worker: &RefCell<Worker>, now: UnixMillis) {
-    let (requests, answers) = {
+    let (requests, for_keys, answers) = {
         let mut worker = worker.borrow_mut();
         let patience = worker.ack_timeout_millis();
-        let requests = worker.waiting.take_late_requests(now, patience);
+        let waiting = &mut worker.waiting;
         (
-            requests,
-            worker.waiting.take_late_answers(now, ANSWER_WAIT_MILLIS),
+            waiting.take_late_requests(now, patience),
+            waiting.take_late_for_keys(now, KEY_WAIT_MILLIS),
+            waiting.take_late_answers(now, ANSWER_WAIT_MILLIS),
         )
     };
     for held in requests {
         refuse(worker, &held, &unavailable(), now);
+    }
+    for held in for_keys {
+        let denial = DenialCode::UnknownSigningKey.into();
+        refuse(worker, &held, &denial, now);
     }
     let root = worker.borrow().root;
     for held in answers {
@@ -209,6 +220,21 @@ fn lease_answer(worker: &RefCell<Worker>, answer: &v1::LeaseAnswer, now: UnixMil
     }
 }
 
+/// An issuer has been looked at: whoever waited for the key is told apart once more.
+fn key_set_answer(worker: &RefCell<Worker>, answer: &v1::KeySetAnswer, now: UnixMillis) {
+    let (held, root) = {
+        let mut worker = worker.borrow_mut();
+        let quiet_until = now.plus_millis(answer.quiet_millis);
+        let keys = &mut worker.waiting.keys;
+        let held = keys.answered(&answer.issuer, &answer.kid, quiet_until);
+        (held, worker.root)
+    };
+    for HeldForKey { mut filter, .. } in held {
+        let context = filter.context;
+        host::in_context(context, root, || filter.go_on());
+    }
+}
+
 fn grant(lease: &v1::Lease) -> Grant {
     Grant {
         budget: lease.budget.as_str().into(),
@@ -218,87 +244,4 @@ fn grant(lease: &v1::Lease) -> Grant {
         limit: lease.limit,
         remaining: lease.remaining,
     }
-}
-
-fn adopt(worker: &mut Worker, snapshot: &v1::Snapshot) {
-    if !snapshot.policy.is_empty() {
-        match policy(&snapshot.policy) {
-            Ok(compiled) => worker.adopt(compiled),
-            Err(problems) => {
-                // Better no policy than half a policy: everything is refused.
-                worker.compiled = None;
-                worker.authenticator = None;
-                log::error!("the sidecar's policy cannot be used: {problems}");
-                return;
-            }
-        }
-    }
-    let (Some(compiled), Some(authenticator)) = (&worker.compiled, &mut worker.authenticator)
-    else {
-        return;
-    };
-    if snapshot.full {
-        authenticator.clear_directory();
-    }
-    if !snapshot.key_pepper.is_empty() {
-        authenticator.set_pepper(&snapshot.key_pepper);
-    }
-    for user in &snapshot.users {
-        authenticator.upsert_user(User {
-            tenant: user.tenant.clone(),
-            object_id: user.object_id.clone(),
-            id: user.id.as_str().into(),
-            department: user.department.as_str().into(),
-            title: None,
-            active: user.active,
-            tokens_valid_from: UnixMillis(0),
-        });
-    }
-    for key in &snapshot.keys {
-        let Ok(hash) = key.hash.as_ref().try_into() else {
-            log::error!("subscription key `{}` has no usable hash", key.id);
-            continue;
-        };
-        authenticator.upsert_key(ApiKey {
-            id: key.id.as_str().into(),
-            hash,
-            former: None,
-            department: key.department.as_str().into(),
-            user: None,
-            networks: Vec::new(),
-            scopes: compiled
-                .policy
-                .scopes
-                .granted_by_all(key.scopes.iter().map(String::as_str)),
-            expires: (key.expires > 0).then_some(UnixMillis(key.expires)),
-            revoked: key.revoked,
-        });
-    }
-    for set in &snapshot.issuer_keys {
-        let keys = set.keys.iter().map(|key| IssuerKey {
-            issuer: set.issuer.clone(),
-            kid: key.kid.clone(),
-            material: KeyMaterial::Rsa {
-                n: key.n.to_vec(),
-                e: key.e.to_vec(),
-            },
-            algorithm: None,
-        });
-        for unusable in authenticator.set_issuer_keys(&set.issuer, keys.collect()) {
-            log::error!("a signing key of `{}` is not used: {unusable}", set.issuer);
-        }
-    }
-    worker.snapshot_version = snapshot.version;
-}
-
-fn policy(json: &[u8]) -> Result<Compiled, String> {
-    let value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-    let policy = Policy::parse(value).map_err(|problems| {
-        problems
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("; ")
-    })?;
-    Compiled::new(policy)
 }

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, Bytes};
-use sekisho_domain::{Denial, DenialCode, RecordId};
+use sekisho_domain::{Denial, DenialCode, RecordId, UnixMillis};
+use sekisho_link::v1;
 use sekisho_providers::{ModelPlace, RequestBody, RequestScan, operations};
 
 use crate::call::Phase;
 use crate::filter::Filter;
 use crate::handover::Handover;
+use crate::key_waits::Wait;
 use crate::pipeline::{self, Next};
+use crate::waiting::HeldForKey;
 use crate::worker::Compiled;
 use crate::{host, link, reply};
 
@@ -29,6 +33,8 @@ pub(crate) struct RequestReader {
     seen: usize,
     /// Bytes of the body that the proxy holds.
     body_size: usize,
+    /// The request's end has come while it was held.
+    ended: bool,
 }
 
 impl Filter {
@@ -36,21 +42,92 @@ impl Filter {
         let now = host::now();
         let headers = host::request_headers();
         self.note(&headers, now);
+        self.request.borrow_mut().ended = end_of_stream;
         match self.gather(&headers, now) {
+            Err(denial) if self.waits_for_key(&headers, &denial, now) => Action::Pause,
             Err(denial) => self.refuse(&denial),
-            Ok(()) if self.request.wants_body && !end_of_stream => Action::Pause,
+            Ok(()) if self.awaits_body() => Action::Pause,
             Ok(()) => self.decide(0),
+        }
+    }
+
+    /// Whether the decisions need what is still to come.
+    fn awaits_body(&self) -> bool {
+        let request = self.request.borrow();
+        request.wants_body && !request.ended
+    }
+
+    /// Whether the call is worth holding back, because its issuer may have a new key. Asks
+    /// the sidecar for it, unless it has been asked.
+    fn waits_for_key(&self, headers: &[(String, Bytes)], denial: &Denial, now: UnixMillis) -> bool {
+        let mut worker = self.worker.borrow_mut();
+        if denial.code != DenialCode::UnknownSigningKey || !worker.hears(now) || worker.alone {
+            return false;
+        }
+        let Some(missing) = credential(headers)
+            .ok()
+            .zip(worker.authenticator.as_ref())
+            .and_then(|(credential, authenticator)| authenticator.missing_key(&credential))
+        else {
+            return false;
+        };
+        let outlook = worker.waiting.keys.outlook(&missing, now);
+        match outlook {
+            Wait::InVain => return false,
+            Wait::Join => {}
+            Wait::Ask => worker.outbox.request_key_set(v1::KeySetRequest {
+                issuer: missing.issuer.clone(),
+                kid: missing.kid.clone(),
+            }),
+        }
+        self.call.borrow_mut().phase = Phase::Held;
+        let (filter, since) = (self.on_hold(), now);
+        worker
+            .waiting
+            .keys
+            .wait(missing, HeldForKey { filter, since });
+        worker.flush(self.context, now);
+        true
+    }
+
+    /// The sidecar has looked at the token's issuer: the caller is told apart once more. Runs
+    /// outside the stream's callbacks, but in its name.
+    pub(crate) fn go_on(&mut self) {
+        let now = host::now();
+        let headers = host::request_headers();
+        self.call.borrow_mut().phase = Phase::Reading;
+        let known = self
+            .authenticate(&headers, now)
+            .and_then(|()| self.heard(now));
+        if let Err(denial) = known {
+            self.refuse(&denial);
+            return;
+        }
+        if self.awaits_body() {
+            // The body's next piece goes on.
+            return;
+        }
+        let size = self.request.borrow().body_size;
+        if let Err(code) = self.scan_to(size) {
+            self.refuse(&code.into());
+        } else if self.decide(size) == Action::Continue && hostcalls::resume_http_request().is_err()
+        {
+            log::error!("a request that waited for a signing key cannot go on");
         }
     }
 
     pub(crate) fn request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         let phase = self.call.borrow().phase;
+        if matches!(phase, Phase::Held | Phase::Reading) {
+            let mut request = self.request.borrow_mut();
+            request.body_size = size;
+            request.ended = end_of_stream;
+        }
         match phase {
             Phase::Held => return Action::Pause,
             Phase::Reading => {}
             Phase::Admitted | Phase::Ending | Phase::Done => return Action::Continue,
         }
-        self.request.body_size = size;
         if let Err(code) = self.scan_to(size) {
             return self.refuse(&code.into());
         }
@@ -63,16 +140,21 @@ impl Filter {
 
     pub(crate) fn request_trailers(&mut self) -> Action {
         let phase = self.call.borrow().phase;
+        let size = {
+            let mut request = self.request.borrow_mut();
+            request.ended = true;
+            request.body_size
+        };
         match phase {
             Phase::Held => Action::Pause,
             // HTTP/2 trailers end the body too, and no body callback says so.
-            Phase::Reading => self.decide(self.request.body_size),
+            Phase::Reading => self.decide(size),
             Phase::Admitted | Phase::Ending | Phase::Done => Action::Continue,
         }
     }
 
     /// What every record says, whatever becomes of the call.
-    fn note(&mut self, headers: &[(String, Bytes)], now: sekisho_domain::UnixMillis) {
+    fn note(&mut self, headers: &[(String, Bytes)], now: UnixMillis) {
         let record_id = RecordId::v7(now, self.worker.borrow_mut().random.take());
         let mut call = self.call.borrow_mut();
         let unwanted = &mut call.unwanted;
@@ -115,11 +197,7 @@ impl Filter {
     }
 
     /// Finds out what is called and by whom.
-    fn gather(
-        &mut self,
-        headers: &[(String, Bytes)],
-        now: sekisho_domain::UnixMillis,
-    ) -> Result<(), Denial> {
+    fn gather(&mut self, headers: &[(String, Bytes)], now: UnixMillis) -> Result<(), Denial> {
         let (compiled, stages) = {
             let worker = self.worker.borrow();
             (worker.compiled.clone(), worker.stages)
@@ -143,7 +221,7 @@ impl Filter {
         self.heard(now)
     }
 
-    fn heard(&self, now: sekisho_domain::UnixMillis) -> Result<(), Denial> {
+    fn heard(&self, now: UnixMillis) -> Result<(), Denial> {
         if self.worker.borrow().hears(now) {
             Ok(())
         } else {
@@ -179,7 +257,7 @@ impl Filter {
         call.api = at;
         call.strict = self.worker.borrow().is_strict(at);
         call.price = compiled.price_at(at, &handover.passage);
-        self.request.wants_body = self.worker.borrow().stages.upstream
+        self.request.borrow_mut().wants_body = self.worker.borrow().stages.upstream
             && handover.passage.model_span.is_some()
             && compiled.renames(at, &handover.passage.model);
         call.passage = handover.passage;
@@ -219,8 +297,9 @@ impl Filter {
             .and_then(|text| text.parse().ok());
         match found.operation.request {
             RequestBody::Json => {
-                self.request.wants_body = true;
-                self.request.scan = Some(RequestScan::new(found.operation));
+                let mut request = self.request.borrow_mut();
+                request.wants_body = true;
+                request.scan = Some(RequestScan::new(found.operation));
             }
             // Passes as it comes, so its size must be known before.
             RequestBody::Opaque if length.is_none() => {
@@ -232,21 +311,15 @@ impl Filter {
         Ok(())
     }
 
-    fn authenticate(
-        &self,
-        headers: &[(String, Bytes)],
-        now: sekisho_domain::UnixMillis,
-    ) -> Result<(), Denial> {
-        let pairs = headers
-            .iter()
-            .map(|(name, value)| (name.as_bytes(), value.as_slice()));
-        let credential = sekisho_scope::find_credential(pairs)?;
+    fn authenticate(&self, headers: &[(String, Bytes)], now: UnixMillis) -> Result<(), Denial> {
+        let credential = credential(headers)?;
         let mut worker = self.worker.borrow_mut();
         let authenticator = worker
             .authenticator
             .as_mut()
             .ok_or(DenialCode::PolicyUnavailable)?;
-        let principal = authenticator.authenticate(&credential, &crate::rs256::HostRs256, now)?;
+        let principal =
+            authenticator.authenticate(&credential, &crate::rs256::HostVerifier, now)?;
         let mut call = self.call.borrow_mut();
         let passage = &mut call.passage;
         passage.tenant.clone_from(&principal.tenant);
@@ -271,15 +344,16 @@ impl Filter {
         if limit.is_some_and(|limit| size as u64 > limit) {
             return Err(DenialCode::BodyTooLarge);
         }
-        let Some(scan) = &mut self.request.scan else {
+        let request = &mut *self.request.borrow_mut();
+        let Some(scan) = &mut request.scan else {
             return Ok(());
         };
-        while self.request.seen < size {
-            let piece = host::request_body(self.request.seen, PIECE.min(size - self.request.seen));
+        while request.seen < size {
+            let piece = host::request_body(request.seen, PIECE.min(size - request.seen));
             if piece.is_empty() {
                 return Err(DenialCode::InvalidBody);
             }
-            self.request.seen += piece.len();
+            request.seen += piece.len();
             scan.push(&piece)?;
         }
         Ok(())
@@ -288,7 +362,8 @@ impl Filter {
     /// The request has been read: asks the decisions and does what they say.
     fn decide(&mut self, body: usize) -> Action {
         let now = host::now();
-        if let Some(scan) = self.request.scan.take() {
+        let scan = self.request.borrow_mut().scan.take();
+        if let Some(scan) = scan {
             match scan.finish() {
                 Err(code) => return self.refuse(&code.into()),
                 Ok(facts) => {
@@ -330,4 +405,10 @@ impl Filter {
         reply::send(denial, call.provider, &call.passage.record_id, &more);
         Action::Pause
     }
+}
+
+/// The one credential of a request.
+fn credential(headers: &[(String, Bytes)]) -> Result<sekisho_scope::Credential<'_>, DenialCode> {
+    let headers = headers.iter();
+    sekisho_scope::find_credential(headers.map(|(name, value)| (name.as_bytes(), value.as_slice())))
 }

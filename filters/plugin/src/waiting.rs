@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use sekisho_domain::{RecordId, UnixMillis};
 
 use crate::call::SharedCall;
+use crate::filter::Filter;
+use crate::key_waits::KeyWaits;
 
 /// A call that waits.
 #[derive(Debug)]
@@ -15,9 +17,27 @@ pub(crate) struct Held {
     pub(crate) since: UnixMillis,
 }
 
+/// A call that waits for a signing key: then it goes on from where it was.
+pub(crate) struct HeldForKey {
+    pub(crate) filter: Filter,
+    pub(crate) since: UnixMillis,
+}
+
+impl From<HeldForKey> for Held {
+    fn from(held: HeldForKey) -> Self {
+        Self {
+            context: held.filter.context,
+            call: held.filter.call,
+            since: held.since,
+        }
+    }
+}
+
 /// Who waits for what.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Waiting {
+    /// For signing keys of issuers.
+    pub(crate) keys: KeyWaits<HeldForKey>,
     /// For leases, by the request's id.
     pub(crate) leases: HashMap<u64, Held>,
     /// For the admit to be durable.
@@ -37,6 +57,7 @@ impl Waiting {
         let admits = self.admits.drain().map(|(_, held)| held);
         admits
             .chain(self.leases.drain().map(|(_, held)| held))
+            .chain(self.keys.take().into_iter().map(Held::from))
             .collect()
     }
 
@@ -45,6 +66,12 @@ impl Waiting {
         let mut late = take_late(&mut self.admits, now, millis);
         late.extend(take_late(&mut self.leases, now, millis));
         late
+    }
+
+    /// Takes out the requests that have waited for a signing key for `millis`.
+    pub(crate) fn take_late_for_keys(&mut self, now: UnixMillis, millis: u64) -> Vec<Held> {
+        let late = self.keys.take_if(|held| now.since(held.since) >= millis);
+        late.into_iter().map(Held::from).collect()
     }
 
     /// Takes out the answers that have waited for `millis`.
@@ -57,6 +84,7 @@ impl Waiting {
         self.admits.remove(record_id);
         self.completions.remove(record_id);
         self.leases.retain(|_, held| held.context != context);
+        self.keys.take_if(|held| held.filter.context == context);
     }
 }
 

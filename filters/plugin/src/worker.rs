@@ -11,6 +11,7 @@ use sekisho_providers::Catalogue;
 use sekisho_quota::Accounts;
 use sekisho_scope::Authenticator;
 
+use crate::adoption::Incoming;
 use crate::random::RandomBytes;
 use crate::waiting::Waiting;
 use crate::{Stages, host};
@@ -70,6 +71,8 @@ pub(crate) struct Worker {
     pub(crate) alone: bool,
     pub(crate) compiled: Option<Rc<Compiled>>,
     pub(crate) authenticator: Option<Authenticator>,
+    /// A whole snapshot that is to replace both.
+    pub(crate) incoming: Option<Incoming>,
     pub(crate) snapshot_version: u64,
     pub(crate) accounts: Accounts,
     pub(crate) outbox: Outbox,
@@ -92,6 +95,7 @@ impl Worker {
             alone: false,
             compiled: None,
             authenticator: None,
+            incoming: None,
             snapshot_version: 0,
             accounts: Accounts::default(),
             outbox: Outbox::default(),
@@ -153,11 +157,14 @@ impl Worker {
         });
     }
 
-    /// Sends the next batch if a call waits for it, if it tells of a refusal, or if enough
+    /// Sends the next batch if a call waits for it, if it tells of a refusal or asks for a
+    /// signing key, or if enough
     /// has gathered to be worth a message. What is left goes with the next tick. `context`:
     /// in whose name the proxy is running.
     pub(crate) fn flush(&mut self, context: u32, now: UnixMillis) {
-        let is_worth_it = self.has_refusals || self.outbox.gathered() >= WORTH_A_MESSAGE;
+        let is_worth_it = self.has_refusals
+            || self.outbox.has_questions()
+            || self.outbox.gathered() >= WORTH_A_MESSAGE;
         if is_worth_it || self.waiting.is_anybody() {
             self.send(context, now, false);
         }

@@ -1,20 +1,25 @@
-use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
+use sekisho_domain::{UnixMillis, UserId};
+use sekisho_scope::{hash_key, new_key};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
+use super::apikey::{IssuedKey, secret_answer};
 use super::authentication::Administrator;
 use super::extract::Json as Body;
-use super::moments::{moment, shown};
+use super::idempotency::{self, IdempotencyKey};
+use super::moments::moment;
 use super::problem::Problem;
-use crate::apikeys::{self, Order, OrderError};
+use crate::apikeys::{self, Order, OrderError, OrderName};
 use crate::store::keys::{self, StoredKey};
+use crate::store::orders::Order as Carried;
+use crate::store::people;
 
 /// What the key is for.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewKey {
     /// What people call it, 1 to 100 characters.
@@ -23,119 +28,116 @@ pub(super) struct NewKey {
     /// Who pays: code or name of a department.
     #[schema(example = "sales")]
     department: String,
+    /// The person it is for, by the company's id: the key is refused while that person is
+    /// inactive. Default: nobody in particular.
+    #[schema(example = "001")]
+    user: Option<String>,
     /// What it grants; the department's entitlements narrow it.
     #[schema(example = json!(["text_apis"]))]
     scopes: Vec<String>,
+    /// Where it may be used from, in CIDR notation; default: everywhere.
+    #[serde(default)]
+    #[schema(example = json!(["192.0.2.0/24", "2001:db8::/32"]))]
+    networks: Vec<String>,
     /// From this moment (RFC 3339) or day on it is refused; default: never.
     #[schema(example = "2030-01-01T00:00:00Z")]
     expires_at: Option<String>,
 }
 
-/// A fresh key with its secret.
-#[derive(Serialize, ToSchema)]
-pub(super) struct IssuedKey {
-    /// The secret. It is shown here and never again.
-    #[schema(example = "sk-sekisho-...")]
-    key: String,
-    #[serde(flatten)]
-    about: Key,
-}
-
-/// A subscription key, without its secret.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Key {
-    /// Its public id.
-    #[schema(example = "key-5e6c7d8091ab0001")]
-    id: String,
-    /// What people call it.
-    name: String,
-    /// Code of the department that pays.
-    department: String,
-    /// What it grants.
-    scopes: Vec<String>,
-    /// When it was issued.
-    created_at: String,
-    /// From when on it is refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<String>,
-    /// When it was revoked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    revoked_at: Option<String>,
-}
-
 /// Issue a subscription key
+///
+/// The secret is in the answer and nowhere else. Whoever may have to send the order again
+/// sends it with an `Idempotency-Key`: within a day the answer is the same, secret included.
 #[utoipa::path(
     post, path = "/v1/apikeys", operation_id = "issueApiKey", tag = "apikeys",
     security(("token" = [])), request_body = NewKey,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Any text of the caller's that no other order has")),
     responses(
-        (status = 201, body = IssuedKey),
+        (status = 201, body = IssuedKey, headers(("ETag" = String, description = "For `If-Match`"))),
         (status = 400, description = "The body is not what it should be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No accepted token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The role is missing", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "No such department or scope, no name, or already expired", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The order was carried out before, and the key rotated since", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "No such department, person or scope, no name, no network, already expired, or the `Idempotency-Key` of another order", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn post(
     State(api): State<Api>,
     administrator: Administrator,
+    idempotency_key: IdempotencyKey,
     Body(wanted): Body<NewKey>,
 ) -> Result<Response, Problem> {
     let shared = &api.0;
-    let expires = moment(
-        "expires_at",
-        wanted.expires_at.as_deref(),
-        false,
-        &shared.calendar,
-    )?;
-    let order = Order {
+    let (now, pepper) = (shared.clock.now(), shared.pepper.as_slice());
+    let name = idempotency_key.name(&administrator);
+    let content = serde_json::to_vec(&("issue", &wanted)).map_err(|e| Problem::internal(&e))?;
+    let salt = random()?;
+    let once = name
+        .as_ref()
+        .map(|name| name.once(pepper, &content, salt, now));
+    let secret = secret_of(name.as_ref(), pepper, &salt);
+    let order = order(&api, wanted).await?;
+    let policy = shared.hub.policy();
+    let (secret, key) = apikeys::issue(order, &policy, pepper, secret, random()?, now)?;
+    match keys::add_once(&shared.store, &key, once.as_ref()).await? {
+        Carried::New(key) => {
+            shared.hub.upsert_keys(vec![key.to_link()]);
+            administrator.has_done("issue_key", key.id.as_str());
+            Ok(secret_answer(StatusCode::CREATED, secret, key, now))
+        }
+        Carried::Repeated { was, salt } => {
+            repeated(&api, StatusCode::CREATED, name.as_ref(), was, &salt, now)
+        }
+        Carried::Reused => Err(idempotency::reused()),
+    }
+}
+
+async fn order(api: &Api, wanted: NewKey) -> Result<Order, Problem> {
+    let calendar = &api.0.calendar;
+    let expires = moment("expires_at", wanted.expires_at.as_deref(), false, calendar)?;
+    Ok(Order {
+        user: match wanted.user {
+            Some(id) => Some(person(api, &id).await?),
+            None => None,
+        },
         name: wanted.name,
         department: wanted.department,
         scopes: wanted.scopes,
+        networks: wanted.networks,
         expires,
-    };
-    let (secret, id) = (random()?, random()?);
-    let policy = shared.hub.policy();
-    let (key, stored) = apikeys::issue(
-        order,
-        &policy,
-        &shared.pepper,
-        secret,
-        id,
-        shared.clock.now(),
-    )?;
-    keys::add(&shared.store, &stored).await?;
-    shared.hub.upsert_keys(vec![stored.to_link()]);
-    administrator.has_done("issue_key", stored.id.as_str());
-    let issued = IssuedKey {
-        key,
-        about: stored.into(),
-    };
-    let no_store = [(header::CACHE_CONTROL, "no-store")];
-    Ok((StatusCode::CREATED, no_store, Json(issued)).into_response())
+    })
 }
 
-fn random<const N: usize>() -> Result<[u8; N], Problem> {
+/// A person of the directory.
+pub(super) async fn person(api: &Api, id: &str) -> Result<UserId, Problem> {
+    let person = people::find(&api.0.store, id).await?;
+    let person = person.ok_or(OrderError::UnknownUser)?;
+    Ok(person.id)
+}
+
+/// Random bytes for a secret; of an order that may come again, those that belong to it.
+pub(super) fn secret_of(name: Option<&OrderName>, pepper: &[u8], salt: &[u8; 32]) -> [u8; 32] {
+    name.map_or(*salt, |name| name.secret(pepper, salt))
+}
+
+/// The answer to an order that was carried out before.
+pub(super) fn repeated(
+    api: &Api,
+    status: StatusCode,
+    name: Option<&OrderName>,
+    key: StoredKey,
+    salt: &[u8],
+    now: UnixMillis,
+) -> Result<Response, Problem> {
+    let pepper = &api.0.pepper;
+    let secret = name.map(|name| new_key(name.secret(pepper, salt)));
+    let secret = secret.filter(|secret| key.hash == hash_key(pepper, secret.as_bytes()));
+    let secret = secret.ok_or_else(idempotency::outdated)?;
+    Ok(secret_answer(status, secret, key, now))
+}
+
+pub(super) fn random<const N: usize>() -> Result<[u8; N], Problem> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| Problem::internal(&error))?;
     Ok(bytes)
-}
-
-impl From<OrderError> for Problem {
-    fn from(error: OrderError) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
-    }
-}
-
-impl From<StoredKey> for Key {
-    fn from(key: StoredKey) -> Self {
-        Self {
-            id: key.id.0,
-            name: key.name,
-            department: key.department.0,
-            scopes: key.scopes,
-            created_at: shown(key.created),
-            expires_at: key.expires.map(shown),
-            revoked_at: key.revoked.map(shown),
-        }
-    }
 }

@@ -1,8 +1,8 @@
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 
 use super::Api;
-use super::apikey_issue::Key;
+use super::apikey::{self, Key};
 use super::authentication::Administrator;
 use super::extract::Path;
 use super::problem::Problem;
@@ -10,12 +10,13 @@ use crate::store::keys;
 
 /// Revoke a subscription key
 ///
-/// Every gateway refuses it within a second. Revoking it again changes nothing.
+/// Every gateway refuses it within a second, a former secret too. Revoking it again changes
+/// nothing, and no condition can keep anybody from it.
 #[utoipa::path(
     put, path = "/v1/apikeys/{apiKey}/revoke", operation_id = "revokeApiKey", tag = "apikeys",
     security(("token" = [])), params(("apiKey" = String, Path, description = "Public id of the key, never its secret")),
     responses(
-        (status = 200, body = Key),
+        (status = 200, body = Key, headers(("ETag" = String, description = "For `If-Match`"))),
         (status = 401, description = "No accepted token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The role is missing", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such key", body = Problem, content_type = "application/problem+json"),
@@ -25,12 +26,13 @@ pub(super) async fn put(
     State(api): State<Api>,
     administrator: Administrator,
     Path(id): Path<String>,
-) -> Result<Json<Key>, Problem> {
+) -> Result<Response, Problem> {
     let shared = &api.0;
-    let revoked = keys::revoke(&shared.store, &id, shared.clock.now()).await?;
-    let revoked = revoked.ok_or_else(|| Problem::not_found("there is no such key"))?;
+    let now = shared.clock.now();
+    let revoked = keys::revoke(&shared.store, &id, now).await?;
+    let revoked = revoked.ok_or_else(apikey::unknown)?;
     shared.hub.upsert_keys(vec![revoked.to_link()]);
     // Only now: what is not the id of a key may be the secret of one.
     administrator.has_done("revoke_key", &id);
-    Ok(Json(revoked.into()))
+    Ok(apikey::answer(revoked, now))
 }

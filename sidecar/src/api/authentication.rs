@@ -1,16 +1,14 @@
 //! Who is calling the API: the same checks as at the gateway, on the same snapshot.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use sekisho_domain::{
-    ApiKey, Denial, DenialCode, DepartmentId, IssuerKey, KeyId, KeyMaterial, Policy, UnixMillis,
-    User, UserId,
-};
-use sekisho_link::v1;
-use sekisho_scope::{Authenticator, Principal, PureRust, find_credential};
+use sekisho_domain::{Denial, DenialCode, Policy, UnixMillis};
+use sekisho_link::{directory, v1};
+use sekisho_scope::{Authenticator, MissingKey, Principal, PureRust, find_credential};
 
 use super::Api;
 use super::problem::Problem;
@@ -19,12 +17,17 @@ use crate::snapshot::{SnapshotHub, Subscription};
 const ADMINISTRATOR: &str = "Sekisho.Administrator";
 const AUDITOR: &str = "Sekisho.Auditor";
 
+/// How long a caller waits whose token names a key that is not known yet.
+const KEY_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Tells callers by their tokens.
 pub(super) struct Authentication(Mutex<Current>);
 
 /// The authenticator, and where it hears of changes.
 struct Current {
     authenticator: Authenticator,
+    /// The next one, of which not all parts have come.
+    incoming: Option<Authenticator>,
     changes: Subscription,
     policy: Arc<Policy>,
 }
@@ -32,86 +35,67 @@ struct Current {
 impl Authentication {
     pub(super) fn new(hub: &SnapshotHub) -> Self {
         let policy = hub.policy();
-        let (full, changes) = hub.subscribe();
-        let mut current = Current {
+        Self(Mutex::new(Current {
             authenticator: Authenticator::new(&policy),
-            changes,
+            incoming: None,
+            changes: hub.subscribe(),
             policy,
-        };
-        current.apply(full);
-        Self(Mutex::new(current))
+        }))
     }
 
-    fn principal(&self, headers: &HeaderMap, now: UnixMillis) -> Result<Arc<Principal>, Denial> {
+    /// The caller; or why there is none, with the signing key that would have to be known.
+    fn principal(
+        &self,
+        headers: &HeaderMap,
+        now: UnixMillis,
+    ) -> Result<Arc<Principal>, (Denial, Option<MissingKey>)> {
         let headers = headers
             .iter()
             .map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
-        let credential = find_credential(headers)?;
+        let credential = find_credential(headers).map_err(|code| (code.into(), None))?;
         let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(change) = current.changes.poll_next() {
-            current.apply(change);
+            current.apply(&change);
         }
-        current
-            .authenticator
-            .authenticate(&credential, &PureRust, now)
+        let authenticator = &mut current.authenticator;
+        let outcome = authenticator.authenticate(&credential, &PureRust, now);
+        outcome.map_err(|denial| {
+            let is_missing = denial.code == DenialCode::UnknownSigningKey;
+            let missing = is_missing.then(|| authenticator.missing_key(&credential));
+            (denial, missing.flatten())
+        })
     }
 }
 
 impl Current {
-    fn apply(&mut self, snapshot: v1::Snapshot) {
-        let authenticator = &mut self.authenticator;
+    fn apply(&mut self, snapshot: &v1::Snapshot) {
         if snapshot.full {
-            authenticator.clear_directory();
+            self.incoming = Some(Authenticator::new(&self.policy));
         }
+        let authenticator = self.incoming.as_mut().unwrap_or(&mut self.authenticator);
         if !snapshot.key_pepper.is_empty() {
             authenticator.set_pepper(&snapshot.key_pepper);
         }
-        for user in snapshot.users {
-            authenticator.upsert_user(User {
-                tenant: user.tenant,
-                object_id: user.object_id,
-                id: UserId(user.id),
-                department: DepartmentId(user.department),
-                title: None,
-                active: user.active,
-                tokens_valid_from: UnixMillis(0),
-            });
+        for user in &snapshot.users {
+            authenticator.upsert_user(directory::user(user));
         }
-        for key in snapshot.keys {
-            let Ok(hash) = key.hash.as_ref().try_into() else {
-                continue;
-            };
-            authenticator.upsert_key(ApiKey {
-                id: KeyId(key.id),
-                hash,
-                former: None,
-                department: DepartmentId(key.department),
-                user: None,
-                networks: Vec::new(),
-                scopes: self
-                    .policy
-                    .scopes
-                    .granted_by_all(key.scopes.iter().map(String::as_str)),
-                expires: (key.expires != 0).then_some(UnixMillis(key.expires)),
-                revoked: key.revoked,
-            });
-        }
-        for set in snapshot.issuer_keys {
-            let keys = set.keys.into_iter().map(|key| IssuerKey {
-                issuer: set.issuer.clone(),
-                kid: key.kid,
-                material: KeyMaterial::Rsa {
-                    n: key.n.to_vec(),
-                    e: key.e.to_vec(),
-                },
-                algorithm: None,
-            });
-            for unusable in authenticator.set_issuer_keys(&set.issuer, keys.collect()) {
-                tracing::warn!(
-                    error = &unusable as &dyn std::error::Error,
-                    "a signing key is not used"
-                );
+        for key in &snapshot.keys {
+            let (key, problem) = directory::api_key(key, &self.policy.scopes);
+            if let Some(problem) = problem {
+                tracing::error!(%problem, "a subscription key is refused");
             }
+            authenticator.upsert_key(key);
+        }
+        for set in &snapshot.issuer_keys {
+            let (keys, _) = directory::issuer_keys(set);
+            for unusable in authenticator.set_issuer_keys(&set.issuer, keys) {
+                tracing::warn!(%unusable, "a signing key is not used");
+            }
+        }
+        if !snapshot.more
+            && let Some(complete) = self.incoming.take()
+        {
+            self.authenticator = complete;
         }
     }
 }
@@ -138,11 +122,18 @@ impl Administrator {
     }
 }
 
+impl Administrator {
+    /// Who it is, as one text.
+    pub(super) fn identity(&self) -> String {
+        format!("{}/{}", self.principal.tenant, self.principal.object_id)
+    }
+}
+
 impl FromRequestParts<Api> for Administrator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let principal = principal(parts, api)?;
+        let principal = principal(parts, api).await?;
         if !has_role(&principal, ADMINISTRATOR) {
             return Err(Problem::missing_role(ADMINISTRATOR));
         }
@@ -154,7 +145,7 @@ impl FromRequestParts<Api> for Auditor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let principal = principal(parts, api)?;
+        let principal = principal(parts, api).await?;
         if !has_role(&principal, AUDITOR) && !has_role(&principal, ADMINISTRATOR) {
             return Err(Problem::missing_role(AUDITOR));
         }
@@ -177,17 +168,28 @@ impl OptionalFromRequestParts<Api> for Auditor {
     }
 }
 
-fn principal(parts: &Parts, api: &Api) -> Result<Arc<Principal>, Problem> {
+/// The caller. If the token names a signing key that is not known, its issuer is asked for
+/// it first, as at the gateway.
+async fn principal(parts: &Parts, api: &Api) -> Result<Arc<Principal>, Problem> {
     let shared = &api.0;
-    let outcome = shared
-        .authentication
-        .principal(&parts.headers, shared.clock.now());
-    if let (Err(denial), Some(fetcher)) = (&outcome, &shared.key_fetcher)
-        && denial.code == DenialCode::UnknownSigningKey
-    {
-        fetcher.demand();
-    }
-    Ok(outcome?)
+    let look = || {
+        let now = shared.clock.now();
+        shared.authentication.principal(&parts.headers, now)
+    };
+    let denial = match (look(), &shared.key_sets) {
+        (Ok(principal), _) => return Ok(principal),
+        (Err((_, Some(missing))), Some(key_sets)) => {
+            let looking = key_sets.look(&missing.issuer, &missing.kid);
+            // Late is as good as nothing found.
+            let _ = tokio::time::timeout(KEY_PATIENCE, looking).await;
+            match look() {
+                Ok(principal) => return Ok(principal),
+                Err((denial, _)) => denial,
+            }
+        }
+        (Err((denial, _)), _) => denial,
+    };
+    Err(denial.into())
 }
 
 fn has_role(principal: &Principal, role: &str) -> bool {

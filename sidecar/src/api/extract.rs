@@ -46,3 +46,16 @@ impl<T: DeserializeOwned> FromRequest<Api> for Json<T> {
             .map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))
     }
 }
+
+/// A JSON body that may be left out; then it is the default.
+pub(super) struct OptionalJson<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default> FromRequest<Api> for OptionalJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let body = Option::<axum::Json<T>>::from_request(request, api).await;
+        body.map(|body| Self(body.map(|body| body.0).unwrap_or_default()))
+            .map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))
+    }
+}

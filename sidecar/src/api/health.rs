@@ -76,11 +76,8 @@ pub(super) async fn get(
 
 fn details(api: &Api) -> Details {
     let policy = api.0.hub.policy();
-    let snapshot = api.0.hub.full();
-    let signing_keys = |iss: &str| {
-        let pushed = snapshot.issuer_keys.iter().find(|set| set.issuer == iss);
-        pushed.map(|set| set.keys.len())
-    };
+    let counts = api.0.hub.counts();
+    let signing_keys = |iss: &str| counts.issuer_keys.get(iss).copied();
     let issuers = policy.issuers.iter().map(|issuer| IssuerHealth {
         issuer: issuer.issuer.clone(),
         signing_keys: signing_keys(&issuer.issuer).unwrap_or(issuer.keys.len()),
@@ -88,9 +85,9 @@ fn details(api: &Api) -> Details {
     Details {
         release: env!("CARGO_PKG_VERSION"),
         organisation: policy.organisation.clone(),
-        snapshot_version: snapshot.version,
-        people: snapshot.users.len(),
-        keys: snapshot.keys.len(),
+        snapshot_version: counts.version,
+        people: counts.users,
+        keys: counts.keys,
         issuers: issuers.collect(),
     }
 }

@@ -16,7 +16,8 @@ use tokio::sync::watch;
 use super::{Failure, block_on, sound_policy};
 use crate::api::{self, Api};
 use crate::clock::Clock;
-use crate::jwks::KeyFetcher;
+use crate::jwks::KeySets;
+use crate::key_usage;
 use crate::ledger::Calendar;
 use crate::link::{Link, LinkAddress, LinkListener};
 use crate::people::watch as directory;
@@ -91,8 +92,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         Some(state.checkpoints),
     )
     .await?;
-    let fetcher = KeyFetcher::new(store.clone(), hub.clone(), clock.clone())?;
-    fetcher.start().await?;
+    let key_sets = KeySets::start(&store, &hub, &clock).await?;
     let address = arguments.link.clone();
     let bound = writer.spawn(async move { LinkListener::bind(&address).await });
     let bound = bound
@@ -118,15 +118,17 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         pushed,
     ));
 
+    tokio::spawn(key_usage::keep_up(store.clone(), calendar.clone()));
+
     let (stop, _) = watch::channel(false);
-    let link = Link::new(writer.clone(), hub.clone());
+    let link = Link::new(writer.clone(), hub.clone()).with_key_sets(key_sets.clone());
     let mut link = writer.spawn(link_listener.serve(link, stopped(&stop)));
     let router = api::router(Api::new(
         store,
         hub,
         clock,
         calendar,
-        Some(fetcher),
+        Some(key_sets),
         state.pepper,
     ));
     let served = axum::serve(api_listener, router).with_graceful_shutdown(stopped(&stop));

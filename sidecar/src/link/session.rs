@@ -1,11 +1,14 @@
 //! One worker's stream, whatever carries it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use prost::Message as _;
 use prost::bytes::Bytes;
 use sekisho_link::v1;
 
+use super::questions::Questions;
+use crate::jwks::KeySets;
 use crate::ledger::{HolderId, VmId};
 use crate::snapshot::{SnapshotHub, Subscription};
 use crate::writer::{ApplyError, LEASE_TTL_MILLIS, Session, Writer};
@@ -37,27 +40,40 @@ pub enum LinkError {
 pub struct Link {
     writer: Writer,
     hub: SnapshotHub,
+    key_sets: Option<KeySets>,
 }
 
 impl Link {
     /// Sessions over this log and this snapshot.
     #[must_use]
     pub const fn new(writer: Writer, hub: SnapshotHub) -> Self {
-        Self { writer, hub }
+        Self {
+            writer,
+            hub,
+            key_sets: None,
+        }
     }
 
-    /// Opens a session; its first message, the whole snapshot, is ready.
+    /// Whom sessions ask for signing keys that workers do not know. Without, none is found.
+    #[must_use]
+    pub fn with_key_sets(mut self, key_sets: KeySets) -> Self {
+        self.key_sets = Some(key_sets);
+        self
+    }
+
+    /// Opens a session; its first messages, the whole snapshot, are ready.
     #[must_use]
     pub fn open(&self) -> LinkSession {
-        let (full, changes) = self.hub.subscribe();
+        let mut changes = self.hub.subscribe();
         let first = v1::Down {
-            snapshot: Some(full),
+            snapshot: changes.poll_next().map(Arc::unwrap_or_clone),
             lease_ttl_millis: LEASE_TTL_MILLIS,
             ..v1::Down::default()
         };
         LinkSession {
             writer: self.writer.clone(),
             changes,
+            questions: Questions::new(self.key_sets.clone()),
             ready: VecDeque::from([first]),
             session: None,
             seq: 0,
@@ -70,6 +86,7 @@ impl Link {
 pub struct LinkSession {
     writer: Writer,
     changes: Subscription,
+    questions: Questions,
     ready: VecDeque<v1::Down>,
     session: Option<Session>,
     seq: u64,
@@ -88,7 +105,7 @@ impl LinkSession {
     ///
     /// # Errors
     /// [`LinkError`]: the stream must be closed.
-    pub async fn take(&mut self, up: v1::Up) -> Result<(), LinkError> {
+    pub async fn take(&mut self, mut up: v1::Up) -> Result<(), LinkError> {
         let expected = self.seq + 1;
         if up.seq != expected {
             let found = up.seq;
@@ -102,6 +119,10 @@ impl LinkSession {
         // Before it is applied: an abandoned batch must still find its holder's end.
         self.session = Some(session);
         self.seq = expected;
+        // Looked up meanwhile: nobody else's records wait for an identity provider.
+        for question in std::mem::take(&mut up.key_set_requests) {
+            self.questions.ask(question);
+        }
         let down = self.writer.apply(&session, up).await?;
         self.ready.push_back(down);
         Ok(())
@@ -109,17 +130,48 @@ impl LinkSession {
 
     /// The next message, as soon as there is one. Cancel-safe.
     pub async fn recv(&mut self) -> v1::Down {
-        match self.try_recv() {
-            Some(down) => down,
-            None => change(self.changes.next().await),
+        loop {
+            if let Some(down) = self.try_recv() {
+                return down;
+            }
+            tokio::select! {
+                next = self.changes.next() => return change(next),
+                answer = self.questions.next() => self.queue(answer),
+            }
         }
     }
 
     /// The next message, if there is one already.
     #[must_use]
     pub fn try_recv(&mut self) -> Option<v1::Down> {
-        let answer = self.ready.pop_front();
-        answer.or_else(|| self.changes.poll_next().map(change))
+        if let Some(down) = self.ready.pop_front() {
+            return Some(down);
+        }
+        if let Some(next) = self.changes.poll_next() {
+            return Some(change(next));
+        }
+        let answer = self.questions.poll_next()?;
+        self.queue(answer);
+        self.ready.pop_front()
+    }
+
+    /// Returns when every question for signing keys so far has its answer ready.
+    pub async fn settled(&mut self) {
+        while self.questions.are_open() {
+            let answer = self.questions.next().await;
+            self.queue(answer);
+        }
+    }
+
+    /// What was found has been pushed: the worker hears of it before the answer.
+    fn queue(&mut self, answer: v1::KeySetAnswer) {
+        while let Some(next) = self.changes.poll_next() {
+            self.ready.push_back(change(next));
+        }
+        self.ready.push_back(v1::Down {
+            key_set_answers: vec![answer],
+            ..v1::Down::default()
+        });
     }
 
     /// The next message encoded, if there is one already.
@@ -137,9 +189,9 @@ impl Drop for LinkSession {
     }
 }
 
-fn change(snapshot: v1::Snapshot) -> v1::Down {
+fn change(snapshot: Arc<v1::Snapshot>) -> v1::Down {
     v1::Down {
-        snapshot: Some(snapshot),
+        snapshot: Some(Arc::unwrap_or_clone(snapshot)),
         ..v1::Down::default()
     }
 }

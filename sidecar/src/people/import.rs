@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sekisho_domain::UserId;
+use sekisho_domain::{UnixMillis, UserId};
 
 use super::csv::{Row, RowProblem, masked};
 use super::{Person, embedded_object_id};
@@ -100,6 +100,7 @@ fn person(row: Row, tenant: &str, known: Option<&Person>) -> Option<Person> {
         end: row.end,
         enabled: row.enabled,
         suspended: known.is_some_and(|known| known.suspended),
+        tokens_valid_from: known.map_or(UnixMillis(0), |known| known.tokens_valid_from),
     })
 }
 

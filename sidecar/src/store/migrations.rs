@@ -15,8 +15,17 @@ const VERSION_1: &[&str] = &[
     super::policies::DDL,
 ];
 
+/// Sessions that can be revoked, keys that can be rotated and bound, key sets of every kind.
+const VERSION_2: &[&str] = &[
+    super::people::DDL_2,
+    super::keys::DDL_2,
+    super::issuer_keys::DDL_2,
+    super::orders::DDL,
+    crate::key_usage::DDL,
+];
+
 /// Every version, oldest first.
-const VERSIONS: &[&[&str]] = &[VERSION_1];
+const VERSIONS: &[&[&str]] = &[VERSION_1, VERSION_2];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
     let mut connection = store.pool().acquire().await?;

@@ -1,10 +1,11 @@
 //! The directory's table, and the counter by which running sidecars see that it changed.
 
 use jiff::civil::Date;
-use sekisho_domain::{DepartmentId, UserId};
+use sekisho_domain::{DepartmentId, UnixMillis, UserId};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Connection as _, Row as _};
 
+use super::figures::{from_db, to_db};
 use super::{Store, StoreError};
 use crate::people::Person;
 
@@ -31,15 +32,21 @@ CREATE TABLE people (
 CREATE INDEX people_version ON people (version);
 ";
 
+/// Version 2. Unix milliseconds; 0: sessions were never revoked.
+pub(crate) const DDL_2: &str = "
+ALTER TABLE people ADD COLUMN tokens_valid_from BIGINT NOT NULL DEFAULT 0;
+";
+
 const SAVE: &str = "
 INSERT INTO people (id, tenant, object_id, name, email, department, job_title, phone,
-                    start_date, end_date, enabled, suspended, version)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                    start_date, end_date, enabled, suspended, tokens_valid_from, version)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (id) DO UPDATE SET
     tenant = excluded.tenant, object_id = excluded.object_id, name = excluded.name,
     email = excluded.email, department = excluded.department, job_title = excluded.job_title,
     phone = excluded.phone, start_date = excluded.start_date, end_date = excluded.end_date,
-    enabled = excluded.enabled, suspended = excluded.suspended, version = excluded.version
+    enabled = excluded.enabled, suspended = excluded.suspended,
+    tokens_valid_from = excluded.tokens_valid_from, version = excluded.version
 ";
 
 /// The version of the directory: it grows with every change of a person or key.
@@ -86,13 +93,39 @@ pub async fn suspend(
     id: &str,
     suspended: bool,
 ) -> Result<Option<Person>, StoreError> {
+    let sql = "UPDATE people SET suspended = $1, version = $2 WHERE id = $3";
+    update(store, id, sql, i64::from(suspended)).await
+}
+
+/// Revokes a person's sessions: tokens that were issued before `now` are refused from now
+/// on. The person as he or she is then, or `None`. The moment never moves back.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn revoke_sessions(
+    store: &Store,
+    id: &str,
+    now: UnixMillis,
+) -> Result<Option<Person>, StoreError> {
+    let sql = "UPDATE people SET version = $2, tokens_valid_from = \
+        CASE WHEN tokens_valid_from > $1 THEN tokens_valid_from ELSE $1 END WHERE id = $3";
+    update(store, id, sql, to_db(now.0)).await
+}
+
+/// `sql`: sets `$1` and the version `$2` where the id is `$3`.
+async fn update(
+    store: &Store,
+    id: &str,
+    sql: &'static str,
+    value: i64,
+) -> Result<Option<Person>, StoreError> {
     let mut connection = store.pool().acquire().await?;
     let mut transaction = connection
         .begin_with(store.dialect().begin_writing())
         .await?;
     let version = next_version(&mut transaction).await?;
-    sqlx::query("UPDATE people SET suspended = $1, version = $2 WHERE id = $3")
-        .bind(i64::from(suspended))
+    sqlx::query(sql)
+        .bind(value)
         .bind(version)
         .bind(id)
         .execute(&mut *transaction)
@@ -172,6 +205,7 @@ async fn save(
         .bind(person.end.map(|day| day.to_string()).unwrap_or_default())
         .bind(i64::from(person.enabled))
         .bind(i64::from(person.suspended))
+        .bind(to_db(person.tokens_valid_from.0))
         .bind(version)
         .execute(connection)
         .await?;
@@ -202,5 +236,6 @@ fn person(row: &AnyRow) -> Result<Person, StoreError> {
         end: day("end_date")?,
         enabled: flag("enabled")?,
         suspended: flag("suspended")?,
+        tokens_valid_from: UnixMillis(from_db(row.try_get("tokens_valid_from")?)),
     })
 }

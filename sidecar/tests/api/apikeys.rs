@@ -16,7 +16,7 @@ async fn issue(service: &Service, order: Value) -> Answer {
 #[tokio::test]
 async fn a_key_is_shown_once_and_pushed_as_a_hash() {
     let service = Service::new().await;
-    let (_, mut changes) = service.world.hub.subscribe();
+    let mut changes = service.world.changes();
     let mut order = order();
     order["expires_at"] = json!("2030-01-01T00:00:00Z");
     let answer = issue(&service, order).await;
@@ -38,7 +38,7 @@ async fn a_revoked_key_is_pushed_and_stays_revoked() {
     let service = Service::new().await;
     let issued = issue(&service, order()).await;
     let path = format!("/v1/apikeys/{}/revoke", issued.body["id"].as_str().unwrap());
-    let (_, mut changes) = service.world.hub.subscribe();
+    let mut changes = service.world.changes();
     let first = service.put(As::Administrator, &path).await;
     assert_eq!(first.status, StatusCode::OK);
     assert!(first.body.get("key").is_none());

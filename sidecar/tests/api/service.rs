@@ -18,7 +18,8 @@ use sekisho::ledger::Calendar;
 use sekisho::people::csv;
 use sekisho::people::import::import;
 use sekisho::people::watch::push_all;
-use sekisho_link::v1;
+use sekisho_domain::{IssuerKey, KeyMaterial};
+use sekisho_link::directory::key_set;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -67,14 +68,16 @@ impl Service {
             .await
             .unwrap();
         let public = key().0.clone();
-        world.hub.set_issuer_keys(v1::IssuerKeySet {
+        let published = IssuerKey {
             issuer: ISSUER.into(),
-            keys: vec![v1::RsaKey {
-                kid: "k".into(),
-                n: public.n().to_bytes_be().into(),
-                e: public.e().to_bytes_be().into(),
-            }],
-        });
+            kid: "k".into(),
+            material: KeyMaterial::Rsa {
+                n: public.n().to_bytes_be(),
+                e: public.e().to_bytes_be(),
+            },
+            algorithm: None,
+        };
+        world.hub.set_issuer_keys(key_set(ISSUER, &[published]));
         let api = Api::new(
             world.store.clone(),
             world.hub.clone(),

@@ -5,7 +5,7 @@ use crate::service::{As, Service};
 #[tokio::test]
 async fn a_disabled_person_is_pushed_to_the_gateways_and_comes_back() {
     let service = Service::new().await;
-    let (_, mut changes) = service.world.hub.subscribe();
+    let mut changes = service.world.changes();
     let answer = service
         .put(As::Administrator, "/v1/users/003/disable")
         .await;

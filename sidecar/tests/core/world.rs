@@ -8,7 +8,7 @@ use prost::Message as _;
 use sekisho::clock::{Clock, Hand};
 use sekisho::link::{Link, LinkError, LinkSession};
 use sekisho::log::verify::{Report, verify};
-use sekisho::snapshot::SnapshotHub;
+use sekisho::snapshot::{SnapshotHub, Subscription};
 use sekisho::store::Store;
 use sekisho::usage::{self, Days, Summary};
 use sekisho::writer::{StartError, Writer};
@@ -61,6 +61,13 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// What is pushed from now on.
+    pub(crate) fn changes(&self) -> Subscription {
+        let mut changes = self.hub.subscribe();
+        while changes.poll_next().is_some() {}
+        changes
+    }
+
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (clock, hand) = Clock::moved(START);

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use sekisho_domain::policy::AuditMode;
-use sekisho_domain::{Micros, Policy};
-use sekisho_link::v1;
+use sekisho_domain::{IssuerKey, KeyMaterial, Micros, Policy};
+use sekisho_link::directory::key_set;
 use serde_json::Value;
 
 use super::expect::UsageExpectation;
@@ -128,19 +128,17 @@ impl<'s> Runner<'s> {
         let (issuer, tenant) = (trusted.issuer.clone(), trusted.tenant.clone());
         let audience = trusted.audiences.first().cloned().unwrap_or_default();
         let (n, e) = tokens::published()?;
-        let key = v1::RsaKey {
+        let key = IssuerKey {
+            issuer: issuer.clone(),
             kid: KEY_ID.to_owned(),
-            n: n.into(),
-            e: e.into(),
+            material: KeyMaterial::Rsa { n, e },
+            algorithm: None,
         };
         let setup = Setup {
             policy: nowhere,
             people: registered(scenario, &tenant),
             keys: issued(scenario),
-            issuer_keys: v1::IssuerKeySet {
-                issuer: issuer.clone(),
-                keys: vec![key],
-            },
+            issuer_keys: key_set(&issuer, &[key]),
             stands_at: match host {
                 HostKind::Wasm => Some(scenario.starts_at.map_or(STANDS_AT, |moment| moment.0)),
                 HostKind::Envoy => None,

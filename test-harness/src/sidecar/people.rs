@@ -55,6 +55,7 @@ pub(super) async fn register(store: &Store, people: &[Registered]) -> Result<(),
         end: None,
         enabled: person.active,
         suspended: false,
+        tokens_valid_from: UnixMillis(0),
     });
     let people = people.collect();
     let saved = people::change(store, |_| Ok::<_, std::convert::Infallible>((people, ()))).await?;
@@ -74,8 +75,13 @@ pub(super) async fn issue(
             department: key.department.as_str().into(),
             scopes: key.scopes.clone(),
             created: now,
+            user: None,
+            networks: Vec::new(),
             expires: key.valid_millis.map(|millis| now.plus_millis(millis)),
             revoked: None,
+            rotated: None,
+            former: None,
+            version: 0,
         };
         keys::add(store, &stored).await?;
     }

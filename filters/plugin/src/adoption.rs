@@ -1,0 +1,171 @@
+//! Taking in what the sidecar pushes: the policy, people, subscription keys, signing keys.
+//!
+//! A whole snapshot may come in parts. It is put together aside, and calls are decided by
+//! what was there before until its last part has come: nobody is refused because a half of
+//! the company is not there yet.
+
+use std::rc::Rc;
+
+use sekisho_domain::Policy;
+use sekisho_link::{directory, v1};
+use sekisho_scope::Authenticator;
+
+use crate::worker::{Compiled, Worker};
+
+/// A whole snapshot of which not all parts have come.
+pub(crate) struct Incoming {
+    compiled: Rc<Compiled>,
+    authenticator: Authenticator,
+}
+
+/// Takes in a snapshot, a part of one, or a change.
+pub(crate) fn adopt(worker: &mut Worker, snapshot: &v1::Snapshot) {
+    if snapshot.full || !snapshot.policy.is_empty() {
+        worker.incoming = None;
+        match begin(worker, snapshot) {
+            Ok(incoming) => worker.incoming = incoming,
+            Err(problems) => {
+                // Better no policy than half a policy: everything is refused.
+                worker.compiled = None;
+                worker.authenticator = None;
+                log::error!("the sidecar's policy cannot be used: {problems}");
+            }
+        }
+    }
+    if let Some(incoming) = &mut worker.incoming {
+        apply(&incoming.compiled, &mut incoming.authenticator, snapshot);
+    } else if let (Some(compiled), Some(authenticator)) =
+        (&worker.compiled, &mut worker.authenticator)
+    {
+        apply(compiled, authenticator, snapshot);
+    } else {
+        return;
+    }
+    if snapshot.more {
+        return;
+    }
+    if let Some(complete) = worker.incoming.take() {
+        worker.compiled = Some(complete.compiled);
+        worker.authenticator = Some(complete.authenticator);
+    }
+    worker.snapshot_version = snapshot.version;
+}
+
+/// A snapshot that knows nobody yet; none, if there never was a policy.
+fn begin(worker: &Worker, snapshot: &v1::Snapshot) -> Result<Option<Incoming>, String> {
+    let compiled = if snapshot.policy.is_empty() {
+        worker.compiled.clone()
+    } else {
+        Some(Rc::new(compile(&snapshot.policy)?))
+    };
+    Ok(compiled.map(|compiled| Incoming {
+        authenticator: Authenticator::new(&compiled.policy),
+        compiled,
+    }))
+}
+
+fn apply(compiled: &Compiled, authenticator: &mut Authenticator, snapshot: &v1::Snapshot) {
+    if !snapshot.key_pepper.is_empty() {
+        authenticator.set_pepper(&snapshot.key_pepper);
+    }
+    for user in &snapshot.users {
+        authenticator.upsert_user(directory::user(user));
+    }
+    for key in &snapshot.keys {
+        let (key, problem) = directory::api_key(key, &compiled.policy.scopes);
+        if let Some(problem) = problem {
+            log::error!("{problem}");
+        }
+        authenticator.upsert_key(key);
+    }
+    for set in &snapshot.issuer_keys {
+        let (keys, unreadable) = directory::issuer_keys(set);
+        for problem in unreadable {
+            log::error!("{problem}");
+        }
+        for unusable in authenticator.set_issuer_keys(&set.issuer, keys) {
+            log::error!("a signing key of `{}` is not used: {unusable}", set.issuer);
+        }
+    }
+}
+
+fn compile(json: &[u8]) -> Result<Compiled, String> {
+    let value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    let policy = Policy::parse(value).map_err(|problems| {
+        let problems = problems.iter().map(ToString::to_string);
+        problems.collect::<Vec<_>>().join("; ")
+    })?;
+    Compiled::new(policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stages;
+
+    fn worker() -> Worker {
+        Worker::new(1, Stages::NONE)
+    }
+
+    fn policy() -> Vec<u8> {
+        let policy = serde_json::json!({
+            "version": 1, "organisation": "x", "time_zone": "UTC", "currency": "JPY",
+            "scopes": {"all": null}, "apis": [],
+            "issuers": [{"issuer": "https://i.example", "tenant": "t", "audiences": ["a"],
+                         "jwks_uri": "https://i.example/keys"}],
+        });
+        policy.to_string().into_bytes()
+    }
+
+    fn part(version: u64, full: bool, more: bool) -> v1::Snapshot {
+        v1::Snapshot {
+            version,
+            full,
+            more,
+            policy: if full {
+                policy().into()
+            } else {
+                Vec::new().into()
+            },
+            ..v1::Snapshot::default()
+        }
+    }
+
+    #[test]
+    fn a_whole_snapshot_counts_when_its_last_part_has_come() {
+        let mut worker = worker();
+        adopt(&mut worker, &part(7, true, true));
+        assert!(worker.compiled.is_none() && worker.authenticator.is_none());
+        adopt(&mut worker, &part(7, false, true));
+        assert!(worker.compiled.is_none());
+        assert_eq!(worker.snapshot_version, 0);
+        adopt(&mut worker, &part(7, false, false));
+        assert!(worker.compiled.is_some() && worker.authenticator.is_some());
+        assert_eq!(worker.snapshot_version, 7);
+    }
+
+    #[test]
+    fn until_then_the_former_one_is_in_force() {
+        let mut worker = worker();
+        adopt(&mut worker, &part(7, true, false));
+        let before = worker.compiled.clone().unwrap();
+        adopt(&mut worker, &part(9, true, true));
+        assert!(Rc::ptr_eq(&before, worker.compiled.as_ref().unwrap()));
+        adopt(&mut worker, &part(9, false, false));
+        assert!(!Rc::ptr_eq(&before, worker.compiled.as_ref().unwrap()));
+        assert_eq!(worker.snapshot_version, 9);
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_used_leaves_none_in_force() {
+        let mut worker = worker();
+        adopt(&mut worker, &part(7, true, false));
+        let broken = v1::Snapshot {
+            policy: b"{}".as_slice().into(),
+            ..part(8, true, true)
+        };
+        adopt(&mut worker, &broken);
+        adopt(&mut worker, &part(8, false, false));
+        assert!(worker.compiled.is_none() && worker.authenticator.is_none());
+    }
+}
