@@ -4,6 +4,7 @@
 mod client;
 mod process;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sekisho::render::{self, AccessLog, Bootstrap, LinkTarget, Modules};
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 
 use self::process::Envoy;
 use crate::gateway::{
-    Answer, Disturbance, Exchange, Gateway, GatewayError, ModuleSet, Place, Request,
+    Answer, Disturbance, Exchange, Gateway, GatewayError, ModuleSet, Place, Request, Seen,
 };
 use crate::provider::stub::Stub;
 use crate::relay::Relay;
@@ -26,6 +27,8 @@ const HELD: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// After the sidecar is there again, calls pass within this time.
 const RECONNECTED: Duration = Duration::from_secs(5);
+/// Envoy's own access log.
+const ACCESS_LOG: &str = "access.log";
 
 /// The gateway in Envoy.
 pub struct OnEnvoy {
@@ -36,7 +39,7 @@ pub struct OnEnvoy {
     sidecar: Sidecar,
     /// Passes every stage once all are ready.
     ready: Option<Request>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Everything around Envoy that must be there before its configuration can be made.
@@ -64,7 +67,7 @@ impl Surroundings {
 
     /// Where each upstream is.
     #[must_use]
-    pub const fn addresses(&self) -> &std::collections::BTreeMap<String, std::net::SocketAddr> {
+    pub const fn addresses(&self) -> &std::collections::BTreeMap<String, SocketAddr> {
         self.stub.addresses()
     }
 }
@@ -111,7 +114,7 @@ impl OnEnvoy {
             link: LinkTarget::HostPort(link.ip().to_string(), link.port()),
             secrets,
             ca: "/etc/ssl/certs/ca-certificates.crt".into(),
-            access_log: AccessLog::File(folder.path().join("access.log")),
+            access_log: AccessLog::File(folder.path().join(ACCESS_LOG)),
         };
         let configuration = render::envoy(sidecar.policy(), &bootstrap)?;
         let envoy = runtime.block_on(Envoy::start(envoy, folder.path(), &configuration))?;
@@ -122,10 +125,40 @@ impl OnEnvoy {
             stub,
             sidecar,
             ready,
-            _folder: folder,
+            folder,
         };
         gateway.wait_until_ready(Duration::from_secs(20))?;
         Ok(gateway)
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.envoy.address()
+    }
+
+    /// What is answered in the providers' place from now on; forgets what they saw before.
+    pub fn prepare(&self, answer: &Answer) {
+        self.stub.prepare(answer);
+    }
+
+    /// What providers have seen since.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        self.stub.seen()
+    }
+
+    /// A page of Envoy's admin interface. None: it does not answer with 200.
+    #[must_use]
+    pub fn admin(&self, path: &str) -> Option<Vec<u8>> {
+        self.runtime.block_on(self.envoy.admin(path))
+    }
+
+    /// Envoy's own access log.
+    #[must_use]
+    pub fn access_log(&self) -> String {
+        let log = std::fs::read(self.folder.path().join(ACCESS_LOG)).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     /// Makes a call that every stage lets pass until they do.

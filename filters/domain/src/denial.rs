@@ -86,6 +86,12 @@ denials! {
     AmbiguousPath "ambiguous_path" 400 Request
         "The path has an encoded slash, backslash, NUL, double encoding or parameter where none may be."
         "Send the path in its plain form.";
+    UnexpectedQuery "unexpected_query" 400 Request
+        "The query has a parameter that this operation does not take, has one twice, or has an odd value."
+        "Send only the parameters of the API's documentation; credentials stand in headers.";
+    UnsupportedContent "unsupported_content" 415 Request
+        "The body is compressed, or its content type is not `application/json` in UTF-8."
+        "Send uncompressed JSON with `Content-Type: application/json`.";
     InvalidBody "invalid_body" 400 Request
         "The body is not one well-formed JSON object."
         "Send a JSON object.";

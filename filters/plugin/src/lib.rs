@@ -7,6 +7,7 @@
 mod adoption;
 mod call;
 mod config;
+mod edges;
 mod filter;
 mod handover;
 mod host;

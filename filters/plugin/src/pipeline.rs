@@ -134,23 +134,28 @@ fn upstream(compiled: &Compiled, call: &mut Call, body: usize) -> Result<(), Den
 
 /// Writes the upstream's name of the model where the client wrote its own.
 fn rename(call: &Call, name: &str, body: usize) -> Result<(), Denial> {
-    if let Some((start, end)) = call.passage.model_span {
-        let span = usize::try_from(start).unwrap_or(usize::MAX)..usize::try_from(end).unwrap_or(0);
-        let old = host::request_body(0, body);
-        let new =
-            sekisho_upstream::body_with_model(&old, span, name).ok_or(DenialCode::InvalidBody)?;
-        // Envoy would pass the old length on with the new body: a second request smuggled in.
-        host::set_request_header("content-length", Some(new.len().to_string().as_bytes()));
-        if !host::replace_request_body(body, &new) {
-            return Err(DenialCode::NoUpstream.into());
-        }
-        return Ok(());
+    if let Some(span) = call.passage.model_span {
+        return write_model(span, name, body).map(|_| ());
     }
     let operation = call.operation.ok_or(DenialCode::UnknownEndpoint)?;
     let path = sekisho_providers::path_with_model(operation, &call.raw_path, name)
         .ok_or(DenialCode::NoUpstream)?;
     host::set_request_header(":path", Some(&path));
     Ok(())
+}
+
+/// Writes a model's name where the body of so many bytes names one. Returns its new size.
+pub(crate) fn write_model(span: (u64, u64), name: &str, body: usize) -> Result<usize, Denial> {
+    let (start, end) = span;
+    let span = usize::try_from(start).unwrap_or(usize::MAX)..usize::try_from(end).unwrap_or(0);
+    let old = host::request_body(0, body);
+    let new = sekisho_upstream::body_with_model(&old, span, name).ok_or(DenialCode::InvalidBody)?;
+    // Envoy would pass the old length on with the new body: a second request smuggled in.
+    host::set_request_header("content-length", Some(new.len().to_string().as_bytes()));
+    if !host::replace_request_body(body, &new) {
+        return Err(DenialCode::NoUpstream.into());
+    }
+    Ok(new.len())
 }
 
 /// Sets the worst case aside, or asks the sidecar for what is missing.

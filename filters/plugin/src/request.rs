@@ -6,7 +6,9 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, Bytes};
 use sekisho_domain::{Denial, DenialCode, RecordId, UnixMillis};
 use sekisho_link::v1;
-use sekisho_providers::{ModelPlace, RequestBody, RequestScan, operations};
+use sekisho_providers::{
+    ModelPlace, RequestBody, RequestScan, check_content, check_query, operations,
+};
 
 use crate::call::Phase;
 use crate::filter::Filter;
@@ -15,13 +17,10 @@ use crate::key_waits::Wait;
 use crate::pipeline::{self, Next};
 use crate::waiting::HeldForKey;
 use crate::worker::Compiled;
-use crate::{host, link, reply};
+use crate::{edges, host, link, reply};
 
 /// Most of a body that is in the VM at a time.
 const PIECE: usize = 64 * 1024;
-
-/// Usage is read from the answer's bytes as they pass: compressed answers are not asked for.
-const UNWANTED: &[&str] = &["accept-encoding"];
 
 /// Reads a request.
 #[derive(Default)]
@@ -98,6 +97,7 @@ impl Filter {
         self.call.borrow_mut().phase = Phase::Reading;
         let known = self
             .authenticate(&headers, now)
+            .and_then(|()| self.check_edges(&headers))
             .and_then(|()| self.heard(now));
         if let Err(denial) = known {
             self.refuse(&denial);
@@ -155,22 +155,18 @@ impl Filter {
 
     /// What every record says, whatever becomes of the call.
     fn note(&mut self, headers: &[(String, Bytes)], now: UnixMillis) {
-        let record_id = RecordId::v7(now, self.worker.borrow_mut().random.take());
+        let (record_id, trusted_hops) = {
+            let mut worker = self.worker.borrow_mut();
+            let hops = worker
+                .compiled
+                .as_ref()
+                .map_or(0, |c| c.policy.trusted_hops);
+            (RecordId::v7(now, worker.random.take()), hops)
+        };
         let mut call = self.call.borrow_mut();
         let unwanted = &mut call.unwanted;
-        for (name, _) in headers {
-            if let Some(header) = UNWANTED
-                .iter()
-                .find(|unwanted| *unwanted == name)
-                .or_else(|| {
-                    sekisho_scope::CREDENTIAL_HEADERS
-                        .iter()
-                        .find(|header| *header == name)
-                })
-            {
-                unwanted.push(header);
-            }
-        }
+        let withheld = headers.iter().filter_map(|(name, _)| edges::withheld(name));
+        unwanted.extend(withheld);
         let passage = &mut call.passage;
         passage.received = now;
         passage.record_id = record_id;
@@ -185,15 +181,13 @@ impl Filter {
                     path.clone_into(&mut passage.path);
                 }
                 "x-request-id" => passage.request_id = value().into_owned(),
-                // The proxy appends the address it trusts; what stands before is the client's word.
-                "x-forwarded-for" => {
-                    let list = value();
-                    let last = list.rsplit(',').next().unwrap_or_default().trim();
-                    last.clone_into(&mut passage.address);
-                }
                 _ => {}
             }
         }
+        let forwarded_for = headers.iter().filter(|(name, _)| name == "x-forwarded-for");
+        let values = forwarded_for.map(|(_, value)| value.as_slice());
+        let address = edges::client_address(values, trusted_hops);
+        passage.address = address.map_or_else(String::new, |address| address.to_string());
     }
 
     /// Finds out what is called and by whom.
@@ -218,7 +212,28 @@ impl Filter {
         } else if stages.quota || stages.audit {
             return Err(DenialCode::NoPermit.into());
         }
+        self.check_edges(headers)?;
         self.heard(now)
+    }
+
+    /// Refuses what the provider might read as another call.
+    fn check_edges(&self, headers: &[(String, Bytes)]) -> Result<(), Denial> {
+        let call = self.call.borrow();
+        let Some(operation) = call.operation else {
+            return Err(DenialCode::UnknownEndpoint.into());
+        };
+        check_query(operation, &call.raw_path)?;
+        let value = |wanted: &str| {
+            let named = headers.iter().find(|(name, _)| name == wanted);
+            named.map(|(_, value)| value.as_slice())
+        };
+        let content_type = value("content-type");
+        check_content(operation, content_type, value("content-encoding"))?;
+        if content_type.is_none() && operation.request == RequestBody::Json {
+            // Nobody is left to guess.
+            host::set_request_header("content-type", Some(b"application/json"));
+        }
+        Ok(())
     }
 
     fn heard(&self, now: UnixMillis) -> Result<(), Denial> {
@@ -360,17 +375,24 @@ impl Filter {
     }
 
     /// The request has been read: asks the decisions and does what they say.
-    fn decide(&mut self, body: usize) -> Action {
+    fn decide(&mut self, mut body: usize) -> Action {
         let now = host::now();
+        let mut contradiction = None;
         let scan = self.request.borrow_mut().scan.take();
         if let Some(scan) = scan {
             match scan.finish() {
                 Err(code) => return self.refuse(&code.into()),
                 Ok(facts) => {
                     let passage = &mut self.call.borrow_mut().passage;
-                    if let Some(model) = facts.model.filter(|_| passage.model.is_empty()) {
-                        passage.model = model;
-                        passage.model_span = facts.model_span.map(|span| (span.start, span.end));
+                    let span = facts.model_span.map(|span| (span.start, span.end));
+                    match facts.model {
+                        Some(model) if passage.model.is_empty() => {
+                            passage.model = model;
+                            passage.model_span = span;
+                        }
+                        // The path decides.
+                        Some(model) if model != passage.model => contradiction = span,
+                        _ => {}
                     }
                     passage.stream |= facts.stream;
                     passage.asked_output = facts.max_output_tokens;
@@ -382,6 +404,13 @@ impl Filter {
         if self.call.borrow().passage.model.is_empty() {
             let text = "the body names no `model`";
             return self.refuse(&Denial::with(DenialCode::InvalidBody, text));
+        }
+        if let Some(span) = contradiction {
+            let model = self.call.borrow().passage.model.clone();
+            match pipeline::write_model(span, &model, body) {
+                Ok(size) => body = size,
+                Err(denial) => return self.refuse(&denial),
+            }
         }
         let next = {
             let mut worker = self.worker.borrow_mut();

@@ -6,8 +6,12 @@ use sekisho_domain::{DenialCode, Modality, Provider};
 use crate::json::{Kind, Member};
 use crate::openai::{MODEL, member};
 use crate::operation::{ModelPlace, Operation, RequestBody};
+use crate::query::{Parameter, Values};
 use crate::request::Field;
 use crate::usage::{Answer, Complete, Figure};
+
+/// What the SDK's `beta` client says.
+const BETA: Parameter = Parameter("beta", Values::OneOf(&["true"]));
 
 const TEMPLATE: Operation = Operation {
     name: "",
@@ -21,6 +25,7 @@ const TEMPLATE: Operation = Operation {
     path_streams: false,
     free: false,
     slash_in_model: false,
+    query: &[BETA],
     members: &[],
     answer: &ANSWER,
 };

@@ -5,6 +5,10 @@ use sekisho_domain::{Modality, Provider};
 
 use crate::openai::{ANSWER, CHAT, MODEL, RESPONSES};
 use crate::operation::{ModelPlace, Operation, RequestBody};
+use crate::query::{Parameter, Values};
+
+/// On every call; the API behaves as of that day.
+const API_VERSION: Parameter = Parameter("api-version", Values::Word);
 
 const TEMPLATE: Operation = Operation {
     name: "",
@@ -18,6 +22,7 @@ const TEMPLATE: Operation = Operation {
     path_streams: false,
     free: false,
     slash_in_model: false,
+    query: &[API_VERSION],
     members: &[],
     answer: &ANSWER,
 };

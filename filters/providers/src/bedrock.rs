@@ -23,6 +23,7 @@ const TEMPLATE: Operation = Operation {
     path_streams: false,
     free: false,
     slash_in_model: true,
+    query: &[],
     members: &[],
     answer: &ANSWER,
 };

@@ -103,7 +103,7 @@ impl Catalogue {
         message
     }
 
-    /// What a request is, by method and raw path. The query does not matter.
+    /// What a request is, by method and raw path. What its query may have, [`crate::check_query`] says.
     ///
     /// # Errors
     /// [`DenialCode::AmbiguousPath`]: the path may mean something else to somebody else:

@@ -6,8 +6,22 @@ use sekisho_domain::{DenialCode, Modality, Provider};
 use crate::json::{Kind, Member};
 use crate::openai::member;
 use crate::operation::{ModelPlace, Operation, RequestBody};
+use crate::query::{Parameter, Values};
 use crate::request::Field;
 use crate::usage::{Answer, Complete, Figure};
+
+/// Of Google's system parameters (`cloud.google.com/apis/docs/system-parameters`) only those
+/// that choose the answer's form. Others are credentials (`key`, `access_token`), or put another
+/// method, other headers or another body in the request's place (`$httpMethod`, `$httpHeaders`,
+/// `$req`).
+const QUERY: &[Parameter] = &[
+    Parameter("alt", FORMS),
+    Parameter("$alt", FORMS),
+    Parameter("%24alt", FORMS),
+    Parameter("prettyPrint", Values::OneOf(&["true", "false"])),
+];
+
+const FORMS: Values = Values::OneOf(&["sse", "json", "json%3Benum-encoding%3Dint"]);
 
 const TEMPLATE: Operation = Operation {
     name: "",
@@ -21,6 +35,7 @@ const TEMPLATE: Operation = Operation {
     path_streams: false,
     free: false,
     slash_in_model: false,
+    query: QUERY,
     members: &[],
     answer: &ANSWER,
 };

@@ -11,12 +11,14 @@ mod anthropic;
 mod azure_openai;
 mod bedrock;
 mod catalogue;
+mod content;
 mod error;
 mod gemini;
 mod json;
 mod openai;
 mod operation;
 mod path;
+mod query;
 #[cfg(test)]
 mod recorded;
 mod request;
@@ -24,8 +26,10 @@ mod swar;
 mod usage;
 
 pub use catalogue::{Catalogue, Found};
+pub use content::check_content;
 pub use error::{ErrorBody, error_body};
 pub use operation::{ModelPlace, Operation, RequestBody, operations};
 pub use path::path_with_model;
+pub use query::check_query;
 pub use request::{RequestFacts, RequestScan};
 pub use usage::UsageMeter;

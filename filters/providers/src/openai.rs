@@ -20,6 +20,7 @@ const TEMPLATE: Operation = Operation {
     path_streams: false,
     free: false,
     slash_in_model: false,
+    query: &[],
     members: &[],
     answer: &ANSWER,
 };

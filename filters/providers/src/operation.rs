@@ -3,6 +3,7 @@
 use sekisho_domain::{Modality, Provider};
 
 use crate::json::Member;
+use crate::query::Parameter;
 use crate::request::Field;
 use crate::usage::Answer;
 use crate::{anthropic, azure_openai, bedrock, gemini, openai};
@@ -51,6 +52,8 @@ pub struct Operation {
     pub free: bool,
     /// Whether `%2F` may stand in the model's segment (Bedrock ARNs).
     pub slash_in_model: bool,
+    /// The parameters that its query may have.
+    pub(crate) query: &'static [Parameter],
     /// The members of the body that decisions need.
     pub(crate) members: &'static [Member<Field>],
     /// Where the answer reports usage.

@@ -23,6 +23,7 @@ pub(super) struct Envoy {
     process: Child,
     log: PathBuf,
     address: SocketAddr,
+    admin: Option<SocketAddr>,
 }
 
 impl Envoy {
@@ -53,6 +54,7 @@ impl Envoy {
                 "warning",
             ])
             .args(["--component-log-level", "wasm:info"])
+            .args(["--file-flush-interval-msec", "100"])
             // What its AWS request signing needs.
             .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
             .env(
@@ -68,13 +70,15 @@ impl Envoy {
             process,
             log,
             address: ([127, 0, 0, 1], 0).into(),
+            admin: None,
         };
         for _ in 0..MOST_TRIES {
             if let Some(status) = envoy.process.try_wait()? {
                 let reason = format!("{status}\n{}", envoy.last_lines());
                 return Err(GatewayError::EnvoyNotReady(reason));
             }
-            if let Some(address) = listener(&admin).await {
+            if let Some((admin, address)) = listener(&admin).await {
+                envoy.admin = Some(admin);
                 envoy.address = address;
                 return Ok(envoy);
             }
@@ -89,6 +93,11 @@ impl Envoy {
     /// Where clients connect.
     pub(super) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// A page of its admin interface.
+    pub(super) async fn admin(&self, path: &str) -> Option<Vec<u8>> {
+        get(self.admin?, path).await
     }
 
     /// What it logged.
@@ -115,8 +124,8 @@ impl Drop for Envoy {
     }
 }
 
-/// The address of the listener, once Envoy is ready.
-async fn listener(admin: &Path) -> Option<SocketAddr> {
+/// The addresses of its admin interface and of the listener, once Envoy is ready.
+async fn listener(admin: &Path) -> Option<(SocketAddr, SocketAddr)> {
     let admin: SocketAddr = std::fs::read_to_string(admin).ok()?.trim().parse().ok()?;
     let ready = get(admin, "/ready").await?;
     if !ready.starts_with(b"LIVE") {
@@ -126,7 +135,7 @@ async fn listener(admin: &Path) -> Option<SocketAddr> {
         serde_json::from_slice(&get(admin, "/listeners?format=json").await?).ok()?;
     let address = listeners.pointer("/listener_statuses/0/local_address/socket_address")?;
     let port = address.get("port_value")?.as_u64()?;
-    Some(([127, 0, 0, 1], u16::try_from(port).ok()?).into())
+    Some((admin, ([127, 0, 0, 1], u16::try_from(port).ok()?).into()))
 }
 
 async fn get(admin: SocketAddr, path: &str) -> Option<Vec<u8>> {

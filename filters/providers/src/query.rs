@@ -1,0 +1,68 @@
+//! Queries: what a provider may read from one, it executes, so an operation takes the
+//! parameters that it lists and no others.
+
+use sekisho_domain::DenialCode;
+
+use crate::Operation;
+use crate::path::split_query;
+
+/// A parameter: its name as it stands in the query, and what it may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parameter(pub(crate) &'static str, pub(crate) Values);
+
+/// What a parameter may be, as it stands in the query.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Values {
+    /// Letters, digits, `-`, `.`, `_` and `~`.
+    Word,
+    /// Exactly one of these.
+    OneOf(&'static [&'static str]),
+}
+
+impl Values {
+    fn allow(self, value: &[u8]) -> bool {
+        match self {
+            Self::Word => value
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~')),
+            Self::OneOf(values) => values.iter().any(|allowed| allowed.as_bytes() == value),
+        }
+    }
+}
+
+/// Holds a request's query to what its operation takes: each parameter at most once, spelt as
+/// the provider's documentation spells it.
+///
+/// # Errors
+/// [`DenialCode::UnexpectedQuery`].
+pub fn check_query(operation: &Operation, path_and_query: &[u8]) -> Result<(), DenialCode> {
+    let (_, query) = split_query(path_and_query);
+    let query = query.strip_prefix(b"?").unwrap_or_default();
+    if query.is_empty() {
+        return Ok(());
+    }
+    let mut seen = 0u32;
+    for part in query.split(|b| *b == b'&') {
+        let taken = taken(operation.query, part).ok_or(DenialCode::UnexpectedQuery)?;
+        if seen & taken != 0 {
+            return Err(DenialCode::UnexpectedQuery);
+        }
+        seen |= taken;
+    }
+    Ok(())
+}
+
+/// The bit of the parameter that this part is.
+fn taken(parameters: &[Parameter], part: &[u8]) -> Option<u32> {
+    let equals = part.iter().position(|b| *b == b'=')?;
+    let (name, value) = part.split_at_checked(equals)?;
+    let value = value.get(1..)?;
+    let known = |parameter: &Parameter| parameter.0.as_bytes() == name;
+    let place = parameters.iter().position(known)?;
+    let parameter = parameters.get(place)?;
+    let bit = 1u32.checked_shl(u32::try_from(place).ok()?)?;
+    parameter.1.allow(value).then_some(bit)
+}
+
+#[cfg(test)]
+mod tests;
