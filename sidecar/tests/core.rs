@@ -12,6 +12,8 @@ mod crash;
 mod duplicates;
 #[path = "core/grpc.rs"]
 mod grpc;
+#[path = "core/key_sets.rs"]
+mod key_sets;
 #[path = "core/tampering.rs"]
 mod tampering;
 #[path = "core/world.rs"]

@@ -115,8 +115,10 @@ impl Keeper {
     }
 
     async fn fetch(&mut self) {
+        // From its beginning: what changes while it is under way is seen in time.
+        let now = self.clock.now();
         let taken = self.take().await;
-        let (now, random) = (self.clock.now(), random());
+        let random = random();
         let Err(error) = taken else {
             self.schedule.fetched(now, random);
             self.failing = false;

@@ -129,8 +129,14 @@ mod tests {
         json!({"kty": "RSA", "kid": kid, "n": encode(&n), "e": encode(e)})
     }
 
+    /// The key of RFC 7515, appendix A.2.1.
     fn sound(kid: &str) -> Value {
-        key(kid, 256, &[1, 0, 1])
+        let modulus = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJ\
+            PMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0\
+            LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uD\
+            Zlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2\
+            PAcDTW9gb54h4FRWyuXpoQ";
+        json!({"kty": "RSA", "kid": kid, "n": modulus, "e": "AQAB"})
     }
 
     fn of(keys: Value) -> Result<KeySet, JwksError> {
@@ -161,7 +167,8 @@ mod tests {
             {"kty": "RSA", "n": "AQAB", "e": "AQAB"},
             "what is this",
             sound("b"),
-            key("a", 512, &[1, 0, 1]),
+            sound("a"),
+            key("even", 256, &[1, 0, 1]),
         ]))
         .unwrap();
         assert_eq!(kids(&set), ["a", "b"]);
@@ -182,6 +189,7 @@ mod tests {
             (9, ""),
             (10, ""),
             (11, "b"),
+            (13, "even"),
         ];
         assert_eq!(left_out, expected);
         assert_eq!(set.left_out[10].why, Why::Duplicate);

@@ -3,16 +3,20 @@ use serde_json::json;
 
 use crate::service::{As, Service, signed};
 
-const READ: [&str; 4] = [
+const READ: [&str; 5] = [
     "/v1/departments/usage/summary",
     "/v1/departments/sales/usage",
     "/v1/audit/logs/search",
     "/v1/users",
+    "/v1/apikeys",
 ];
-const CHANGE: [(&str, &str); 4] = [
+const CHANGE: [(&str, &str); 7] = [
     ("PUT", "/v1/users/003/disable"),
     ("PUT", "/v1/users/003/enable"),
+    ("POST", "/v1/users/003/sessions/revoke"),
     ("POST", "/v1/apikeys"),
+    ("PATCH", "/v1/apikeys/key-0000000000000001"),
+    ("POST", "/v1/apikeys/key-0000000000000001/rotate"),
     ("PUT", "/v1/apikeys/key-0000000000000001/revoke"),
 ];
 
@@ -55,6 +59,21 @@ async fn an_auditor_reads_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn keys_and_their_usage_are_for_auditors() {
+    let service = Service::new().await;
+    for path in ["", "/usage"] {
+        let path = format!("/v1/apikeys/key-0000000000000001{path}");
+        for (caller, status) in [
+            (As::Nobody, StatusCode::UNAUTHORIZED),
+            (As::NobodySpecial, StatusCode::FORBIDDEN),
+            (As::Auditor, StatusCode::NOT_FOUND),
+        ] {
+            assert_eq!(service.get(caller, &path).await.status, status, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_application_with_the_role_may_read() {
     let service = Service::new().await;
     let now = service.world.clock.now().seconds();
@@ -74,6 +93,7 @@ async fn tokens_for_others_and_expired_ones_are_refused() {
         signed(&json!({
             "iss": "https://login.example/t/v2.0", "tid": "t", "aud": audience,
             "oid": "00000000-0000-4000-8000-000000000002", "roles": ["Sekisho.Auditor"], "exp": expires,
+            "scp": "all_apis",
         }))
     };
     for (token, code) in [

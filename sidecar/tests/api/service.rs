@@ -18,6 +18,7 @@ use sekisho::ledger::Calendar;
 use sekisho::people::csv;
 use sekisho::people::import::import;
 use sekisho::people::watch::push_all;
+use sekisho::snapshot::Subscription;
 use sekisho_domain::{IssuerKey, KeyMaterial};
 use sekisho_link::directory::key_set;
 use serde_json::{Value, json};
@@ -92,6 +93,13 @@ impl Service {
         }
     }
 
+    /// What is pushed from now on.
+    pub(crate) fn changes(&self) -> Subscription {
+        let mut changes = self.world.hub.subscribe();
+        while changes.poll_next().is_some() {}
+        changes
+    }
+
     pub(crate) async fn get(&self, caller: As, path: &str) -> Answer {
         self.call(caller, "GET", path, None).await
     }
@@ -107,12 +115,7 @@ impl Service {
         path: &str,
         body: Option<Value>,
     ) -> Answer {
-        let token = match caller {
-            As::Administrator => Some(self.token(ADMINISTRATOR, &["Sekisho.Administrator"])),
-            As::Auditor => Some(self.token(AUDITOR, &["Sekisho.Auditor"])),
-            As::NobodySpecial => Some(self.token(NOBODY_SPECIAL, &["Sekisho.Reader"])),
-            As::Nobody => None,
-        };
+        let token = self.token_of(caller);
         self.call_with(token.as_deref(), method, path, body).await
     }
 
@@ -123,7 +126,34 @@ impl Service {
         path: &str,
         body: Option<Value>,
     ) -> Answer {
+        self.request(token, method, path, &[], body).await
+    }
+
+    pub(crate) async fn call_headed(
+        &self,
+        caller: As,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Answer {
+        let token = self.token_of(caller);
+        self.request(token.as_deref(), method, path, headers, body)
+            .await
+    }
+
+    async fn request(
+        &self,
+        token: Option<&str>,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -149,11 +179,20 @@ impl Service {
         }
     }
 
+    fn token_of(&self, caller: As) -> Option<String> {
+        match caller {
+            As::Administrator => Some(self.token(ADMINISTRATOR, &["Sekisho.Administrator"])),
+            As::Auditor => Some(self.token(AUDITOR, &["Sekisho.Auditor"])),
+            As::NobodySpecial => Some(self.token(NOBODY_SPECIAL, &["Sekisho.Reader"])),
+            As::Nobody => None,
+        }
+    }
+
     fn token(&self, object_id: &str, roles: &[&str]) -> String {
         let now = self.world.clock.now().seconds();
         let claims = json!({
             "iss": ISSUER, "tid": "t", "aud": "api://x", "oid": object_id, "roles": roles,
-            "scp": "all_apis", "nbf": now, "exp": now + 3600,
+            "scp": "all_apis", "iat": now, "nbf": now, "exp": now + 3600,
         });
         signed(&claims)
     }

@@ -38,7 +38,7 @@ async fn unknown_paths_and_methods_are_problems() {
         (StatusCode::NOT_FOUND, &json!(404))
     );
     assert_eq!(answer.headers["content-type"], "application/problem+json");
-    let answer = service.get(As::Nobody, "/v1/apikeys").await;
+    let answer = service.put(As::Nobody, "/v1/apikeys").await;
     assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(answer.body["title"], "Method Not Allowed");
 }

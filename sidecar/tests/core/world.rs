@@ -8,7 +8,7 @@ use prost::Message as _;
 use sekisho::clock::{Clock, Hand};
 use sekisho::link::{Link, LinkError, LinkSession};
 use sekisho::log::verify::{Report, verify};
-use sekisho::snapshot::{SnapshotHub, Subscription};
+use sekisho::snapshot::SnapshotHub;
 use sekisho::store::Store;
 use sekisho::usage::{self, Days, Summary};
 use sekisho::writer::{StartError, Writer};
@@ -61,13 +61,6 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// What is pushed from now on.
-    pub(crate) fn changes(&self) -> Subscription {
-        let mut changes = self.hub.subscribe();
-        while changes.poll_next().is_some() {}
-        changes
-    }
-
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (clock, hand) = Clock::moved(START);
@@ -252,17 +245,19 @@ impl Worker {
             department,
             at: self.clock.now(),
             holder: self.holder,
+            key: None,
         }
     }
 }
 
-/// One call of a person of a department.
+/// One call of a person of a department, or with a key.
 #[derive(Clone, Copy)]
 pub(crate) struct Call {
     pub(crate) id: RecordId,
     pub(crate) department: &'static str,
     pub(crate) at: UnixMillis,
     pub(crate) holder: [u8; 16],
+    pub(crate) key: Option<&'static str>,
 }
 
 pub(crate) fn usage_of(input: u64, output: u64) -> Usage {
@@ -279,6 +274,7 @@ impl Call {
         record.caller.tenant = Some("t".into());
         record.caller.user = Some("E001".into());
         record.caller.department = Some(self.department.into());
+        record.caller.key = self.key.map(Into::into);
         record.call.api = Some("azure".into());
         record.call.model = Some("gpt-4o".into());
         record
