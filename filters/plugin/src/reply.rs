@@ -35,15 +35,66 @@ pub(crate) fn send(
     if let Some(seconds) = &retry_after {
         headers.push(("retry-after", seconds));
     }
-    if denial.code.status() == 401 {
-        let challenge = match denial.code {
-            DenialCode::MissingCredential => "Bearer realm=\"sekisho\"",
-            _ => "Bearer realm=\"sekisho\", error=\"invalid_token\"",
-        };
+    let challenge = challenge(denial);
+    if let Some(challenge) = &challenge {
         headers.push(("www-authenticate", challenge));
     }
     let status = u32::from(denial.code.status());
     if hostcalls::send_http_response(status, headers, Some(&error.body)).is_err() {
         log::error!("a refusal could not be sent");
+    }
+}
+
+/// The challenge of a 401 (RFC 6750, section 3). With a claims request it is the one that
+/// Microsoft's libraries answer by asking Entra ID for such a token: parameters parted by
+/// comma and space, all quoted.
+fn challenge(denial: &Denial) -> Option<String> {
+    if denial.code.status() != 401 {
+        return None;
+    }
+    let error = match (denial.code, &denial.claims) {
+        (DenialCode::MissingCredential, _) => "",
+        (_, Some(_)) => ", error=\"insufficient_claims\"",
+        // RFC 9470, section 3.
+        (DenialCode::MfaRequired, None) => ", error=\"insufficient_user_authentication\"",
+        _ => ", error=\"invalid_token\"",
+    };
+    let claims = denial.claims.as_ref();
+    let claims = claims.map_or_else(String::new, |claims| format!(", claims=\"{claims}\""));
+    Some(format!("Bearer realm=\"sekisho\"{error}{claims}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_401_challenges_and_each_says_what_is_wrong() {
+        for (code, challenge_is) in [
+            (
+                DenialCode::MissingCredential,
+                Some("Bearer realm=\"sekisho\""),
+            ),
+            (
+                DenialCode::ExpiredToken,
+                Some("Bearer realm=\"sekisho\", error=\"invalid_token\""),
+            ),
+            (
+                DenialCode::MfaRequired,
+                Some("Bearer realm=\"sekisho\", error=\"insufficient_user_authentication\""),
+            ),
+            (DenialCode::MissingScope, None),
+        ] {
+            assert_eq!(challenge(&code.into()).as_deref(), challenge_is, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_claims_request_goes_along() {
+        let denial = Denial::new(DenialCode::MfaRequired).asking_for(Some("e30=".into()));
+        assert_eq!(
+            challenge(&denial).unwrap(),
+            "Bearer realm=\"sekisho\", error=\"insufficient_claims\", claims=\"e30=\""
+        );
     }
 }

@@ -1,11 +1,12 @@
-//! RS256 by the proxy's own crypto where there is any, else in the VM.
+//! Signatures by the proxy's own crypto where it can, else in the VM.
 //!
-//! Envoy offers `verify_signature` (BoringSSL) as a foreign function: a fiftieth of the
-//! time that a VM needs. Other hosts may lack it; the answers are the same.
+//! Envoy offers `verify_signature` (BoringSSL) as a foreign function, for RSASSA-PKCS1-v1_5:
+//! a fiftieth of the time that a VM needs. Other hosts may lack it; the answers are the same.
 
 use prost::Message;
 use proxy_wasm::hostcalls;
-use sekisho_scope::{PureRust, Rs256, VerifyingKey};
+use sekisho_domain::SigningAlgorithm;
+use sekisho_scope::{PureRust, SignatureVerifier, VerifyingKey};
 
 /// `envoy.source.extensions.common.wasm.VerifySignatureArguments`.
 #[derive(Clone, PartialEq, Message)]
@@ -30,13 +31,23 @@ struct Verdict {
 }
 
 /// The host's crypto, or the VM's.
-pub(crate) struct HostRs256;
+pub(crate) struct HostVerifier;
 
-impl Rs256 for HostRs256 {
-    fn verify(&self, key: &VerifyingKey, token: &[u8], signed: &[u8], signature: &[u8]) -> bool {
+impl SignatureVerifier for HostVerifier {
+    fn verify(
+        &self,
+        key: &VerifyingKey,
+        algorithm: SigningAlgorithm,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        let in_vm = || PureRust.verify(key, algorithm, signed, signature);
+        let (SigningAlgorithm::Rs256, Some(public_key)) = (algorithm, key.spki_der()) else {
+            return in_vm();
+        };
         let arguments = Arguments {
             hash_function: "sha256".to_owned(),
-            public_key: key.spki_der().to_vec(),
+            public_key: public_key.to_vec(),
             signature: signature.to_vec(),
             text: signed.to_vec(),
         };
@@ -47,7 +58,7 @@ impl Rs256 for HostRs256 {
             }
             // An empty answer is the encoding of `result: false`.
             Ok(None) => false,
-            Err(_) => PureRust.verify(key, token, signed, signature),
+            Err(_) => in_vm(),
         }
     }
 }

@@ -1,25 +1,22 @@
 //! From a credential to the caller.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use sekisho_domain::policy::{DirectoryMode, Policy};
-use sekisho_domain::{
-    ApiKey, Denial, DenialCode, DepartmentId, IssuerKey, ScopeSet, ScopeTree, UnixMillis, User,
-};
+use sekisho_domain::{ApiKey, Denial, DenialCode, IssuerKey, UnixMillis, User};
 
-use crate::assurance::Assurance;
-use crate::cache::{Cache, Facts, Verified};
+use crate::cache::{Cache, Verified};
+use crate::claims::Claims;
 use crate::credential::Credential;
 use crate::directory::{Directory, known_department};
+use crate::facts::{Facts, Reading};
 use crate::issuer::TrustedIssuer;
 use crate::key::{hash_key, is_well_formed_key};
 use crate::principal::Principal;
-use crate::token::{self, Claims};
-use crate::verify::{Rs256, UnusableKey, VerifyingKey};
-
-/// How far clocks may differ when a token's times are checked, seconds.
-pub const SKEW_SECONDS: u64 = 60;
+use crate::refusal::Refusal;
+use crate::titles::Titles;
+use crate::token;
+use crate::verify::{SignatureVerifier, UnusableKey};
 
 /// Tells callers apart, under one policy.
 ///
@@ -27,13 +24,21 @@ pub const SKEW_SECONDS: u64 = 60;
 /// (also those of subscription keys) belong to the scope tree of one policy.
 pub struct Authenticator {
     issuers: Vec<TrustedIssuer>,
-    scopes: ScopeTree,
-    /// By code and by name.
-    departments: HashMap<String, DepartmentId>,
+    reading: Reading,
+    titles: Titles,
     directory_mode: DirectoryMode,
     directory: Directory,
     pepper: Option<Vec<u8>>,
     verified: Cache,
+}
+
+/// A key that a token names and that its issuer, though trusted, is not known to have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MissingKey {
+    /// The `iss` of the token: one of the policy.
+    pub issuer: String,
+    /// The `kid` of the token: whatever its sender wrote, up to 256 bytes.
+    pub kid: String,
 }
 
 impl Authenticator {
@@ -41,18 +46,10 @@ impl Authenticator {
     /// nobody yet.
     #[must_use]
     pub fn new(policy: &Policy) -> Self {
-        let mut departments = HashMap::new();
-        for department in policy.departments.values() {
-            departments.insert(department.name.clone(), department.id.clone());
-        }
-        // Codes after names: a code always means the department that has it.
-        for id in policy.departments.keys() {
-            departments.insert(id.0.clone(), id.clone());
-        }
         Self {
             issuers: policy.issuers.iter().map(TrustedIssuer::new).collect(),
-            scopes: policy.scopes.clone(),
-            departments,
+            reading: Reading::new(policy),
+            titles: Titles::new(policy),
             directory_mode: policy.directory,
             directory: Directory::default(),
             pepper: None,
@@ -113,145 +110,111 @@ impl Authenticator {
     /// disabling one takes effect at once, however long its token is valid.
     ///
     /// # Errors
-    /// A [`Denial`] that says no more than its code. Before the signature is verified,
-    /// only the token's form, its issuer and the name of its key are judged.
+    /// A [`Denial`] that never says what the credential says. Before the signature is
+    /// verified, only the token's form, its issuer and the name of its key are judged.
     pub fn authenticate(
         &mut self,
         credential: &Credential<'_>,
-        rs256: &dyn Rs256,
+        verifier: &dyn SignatureVerifier,
         now: UnixMillis,
     ) -> Result<Arc<Principal>, Denial> {
         let outcome = match credential {
-            Credential::Key(secret) => self.by_key(secret, now),
-            Credential::Bearer(token) => self.by_token(token, rs256, now),
+            Credential::Key(secret) => self.by_key(secret, now).map_err(Refusal::from),
+            Credential::Bearer(token) => self.by_token(token, verifier, now),
         };
-        outcome.map_err(Denial::new)
+        outcome.map_err(Denial::from)
     }
 
-    fn by_key(&self, secret: &[u8], now: UnixMillis) -> Result<Arc<Principal>, DenialCode> {
+    /// Which key is missing for this credential, where [`Authenticator::authenticate`] has
+    /// just refused it as `UnknownSigningKey`: the sidecar may find it at the issuer.
+    #[must_use]
+    pub fn missing_key(&self, credential: &Credential<'_>) -> Option<MissingKey> {
+        let Credential::Bearer(token) = credential else {
+            return None;
+        };
+        let token = token::parse(token).ok()?;
+        let claims = Claims::parse(&token.payload).ok()?;
+        let (issuer, _) = self.issuer_of(&claims).ok()?;
+        issuer.key(&token.kid).is_none().then(|| MissingKey {
+            issuer: issuer.issuer.clone(),
+            kid: token.kid,
+        })
+    }
+
+    fn by_key(&mut self, secret: &[u8], now: UnixMillis) -> Result<Arc<Principal>, DenialCode> {
         if !is_well_formed_key(secret) {
             return Err(DenialCode::MalformedCredential);
         }
         let pepper = self.pepper.as_ref().ok_or(DenialCode::UnknownKey)?;
         let hash = hash_key(pepper, secret);
-        let key = self.directory.key(&hash).ok_or(DenialCode::UnknownKey)?;
-        if key.revoked {
-            return Err(DenialCode::RevokedKey);
-        }
-        if key.expires.is_some_and(|expires| now >= expires) {
-            return Err(DenialCode::ExpiredKey);
-        }
-        Ok(Arc::clone(&key.principal))
+        let needs_user = self.directory_mode == DirectoryMode::Required;
+        self.directory
+            .by_secret(&hash, &self.titles, needs_user, now)
     }
 
     fn by_token(
         &mut self,
         token: &[u8],
-        rs256: &dyn Rs256,
+        verifier: &dyn SignatureVerifier,
         now: UnixMillis,
-    ) -> Result<Arc<Principal>, DenialCode> {
+    ) -> Result<Arc<Principal>, Refusal> {
         if let Some(verified) = self.verified.get(token, now) {
-            if let Err(code) = check_times(&verified.facts, now) {
+            if let Err(code) = verified.facts.check_times(now) {
                 self.verified.remove(token);
-                return Err(code);
+                return Err(code.into());
             }
             let facts = &verified.facts;
             let user = self.directory.user(&facts.tenant, &facts.object_id);
             if user.map(Arc::as_ptr) == verified.user.as_ref().map(Arc::as_ptr) {
-                return verified.outcome;
+                return verified.outcome.map_err(Refusal::from);
             }
             let resolved = self.resolve(Arc::clone(facts));
             let outcome = resolved.outcome.clone();
             self.verified.insert(token.into(), resolved, now);
-            return outcome;
+            return outcome.map_err(Refusal::from);
         }
-        let facts = self.verify(token, rs256, now)?;
+        let facts = self.verify(token, verifier, now)?;
         let resolved = self.resolve(Arc::new(facts));
         let outcome = resolved.outcome.clone();
         self.verified.insert(token.into(), resolved, now);
-        outcome
+        outcome.map_err(Refusal::from)
     }
 
     fn verify(
         &self,
         token: &[u8],
-        rs256: &dyn Rs256,
+        verifier: &dyn SignatureVerifier,
         now: UnixMillis,
-    ) -> Result<Facts, DenialCode> {
-        let parsed = token::parse(token)?;
-        let claims = &parsed.claims;
+    ) -> Result<Facts, Refusal> {
+        let token = token::parse(token)?;
+        let claims = Claims::parse(&token.payload)?;
+        let (issuer, tid) = self.issuer_of(&claims)?;
+        let key = issuer
+            .key(&token.kid)
+            .ok_or(DenialCode::UnknownSigningKey)?;
+        let is_allowed = issuer.allows(token.algorithm) && key.is_for(token.algorithm);
+        if !is_allowed || !verifier.verify(key, token.algorithm, token.signed, &token.signature) {
+            return Err(DenialCode::BadSignature.into());
+        }
+        if !issuer.accepts(claims.texts("aud")) {
+            return Err(DenialCode::WrongAudience.into());
+        }
+        let facts = self.reading.facts(&claims, tid, issuer, key)?;
+        facts.check_times(now)?;
+        Ok(facts)
+    }
+
+    /// The trusted issuer that the token claims to be of, and the tenant.
+    fn issuer_of<'a>(&self, claims: &'a Claims) -> Result<(&TrustedIssuer, &'a str), DenialCode> {
         let (iss, tid) = claims
             .text("iss")
             .zip(claims.text("tid"))
             .ok_or(DenialCode::UnknownIssuer)?;
-        let issuer = self
-            .issuers
-            .iter()
-            .find(|issuer| issuer.issued(iss, tid))
-            .ok_or(DenialCode::UnknownIssuer)?;
-        let key = issuer
-            .key(&parsed.kid)
-            .ok_or(DenialCode::UnknownSigningKey)?;
-        if !rs256.verify(key, token, parsed.signed, &parsed.signature) {
-            return Err(DenialCode::BadSignature);
-        }
-        if !issuer.accepts(claims.texts("aud")) {
-            return Err(DenialCode::WrongAudience);
-        }
-        let facts = self.facts(claims, tid, issuer, key)?;
-        check_times(&facts, now)?;
-        Ok(facts)
-    }
-
-    /// What the claims of a verified token say.
-    fn facts(
-        &self,
-        claims: &Claims,
-        tid: &str,
-        issuer: &TrustedIssuer,
-        key: &Arc<VerifyingKey>,
-    ) -> Result<Facts, DenialCode> {
-        let exp = claims.seconds("exp").ok_or(DenialCode::ExpiredToken)?;
-        let nbf = claims.seconds("nbf").unwrap_or(0);
-        let oid = claims.text("oid").filter(|oid| !oid.is_empty());
-        let is_application = match claims.text("idtyp") {
-            Some("app") => true,
-            None | Some("user") => false,
-            Some(_) => return Err(DenialCode::MalformedCredential),
-        };
-        let department = issuer
-            .department_claim
-            .as_deref()
-            .and_then(|claim| claims.text(claim))
-            .and_then(|name| self.departments.get(name));
-        Ok(Facts {
-            key: Arc::clone(key),
-            expires: unix_millis(exp.saturating_add(SKEW_SECONDS)),
-            begins: unix_millis(nbf.saturating_sub(SKEW_SECONDS)),
-            is_application,
-            tenant: tid.to_ascii_lowercase(),
-            object_id: oid
-                .ok_or(DenialCode::MalformedCredential)?
-                .to_ascii_lowercase(),
-            application: claims
-                .text("azp")
-                .or_else(|| claims.text("appid"))
-                .map(str::to_owned),
-            department: department.cloned(),
-            granted: self.granted(claims, is_application),
-            roles: claims.texts("roles").map(str::to_owned).collect(),
-        })
-    }
-
-    /// People consent to `scp`, administrators assign `roles` to applications. A person's
-    /// roles grant no scope, and an application holds none on its own behalf by `scp`.
-    fn granted(&self, claims: &Claims, is_application: bool) -> ScopeSet {
-        if is_application {
-            self.scopes.granted_by_all(claims.texts("roles"))
-        } else {
-            let scp = claims.text("scp").unwrap_or("");
-            self.scopes.granted_by_all(scp.split(' '))
-        }
+        let issued = |issuer: &&TrustedIssuer| issuer.issued(iss, tid);
+        let issuer = self.issuers.iter().find(issued);
+        issuer
+            .map(|issuer| (issuer, tid))
+            .ok_or(DenialCode::UnknownIssuer)
     }
 
     /// Holds a verified token against the directory.
@@ -263,23 +226,9 @@ impl Authenticator {
         let needs_entry = self.directory_mode == DirectoryMode::Required && !facts.is_application;
         let outcome = match &user {
             Some(user) if !user.active => Err(DenialCode::InactiveUser),
+            Some(user) if facts.issued < user.tokens_valid_from => Err(DenialCode::RevokedSession),
             None if needs_entry => Err(DenialCode::UnknownUser),
-            _ => Ok(Arc::new(Principal {
-                tenant: facts.tenant.clone(),
-                object_id: facts.object_id.clone(),
-                user: user.as_ref().map(|user| user.id.clone()),
-                department: user
-                    .as_ref()
-                    .and_then(|user| known_department(&user.department))
-                    .or_else(|| facts.department.clone()),
-                title: None,
-                application: facts.application.clone(),
-                key: None,
-                networks: Vec::new(),
-                granted: facts.granted,
-                roles: facts.roles.clone(),
-                assurance: Assurance::None,
-            })),
+            _ => Ok(Arc::new(self.principal(&facts, user.as_deref()))),
         };
         Verified {
             facts,
@@ -287,18 +236,21 @@ impl Authenticator {
             outcome,
         }
     }
-}
 
-fn check_times(facts: &Facts, now: UnixMillis) -> Result<(), DenialCode> {
-    if now >= facts.expires {
-        Err(DenialCode::ExpiredToken)
-    } else if now < facts.begins {
-        Err(DenialCode::TokenNotYetValid)
-    } else {
-        Ok(())
+    fn principal(&self, facts: &Facts, user: Option<&User>) -> Principal {
+        let in_directory = user.and_then(|user| known_department(&user.department));
+        Principal {
+            tenant: facts.tenant.clone(),
+            object_id: facts.object_id.clone(),
+            user: user.map(|user| user.id.clone()),
+            department: in_directory.or_else(|| facts.department.clone()),
+            title: user.and_then(|user| self.titles.of(user)),
+            application: facts.application.clone(),
+            key: None,
+            networks: Vec::new(),
+            granted: facts.granted,
+            roles: facts.roles.clone(),
+            assurance: facts.assurance.clone(),
+        }
     }
-}
-
-fn unix_millis(seconds: u64) -> UnixMillis {
-    UnixMillis(seconds.saturating_mul(1000))
 }

@@ -7,10 +7,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sekisho_domain::{DenialCode, DepartmentId, ScopeSet, UnixMillis, User};
+use sekisho_domain::{DenialCode, DepartmentId, UnixMillis, User};
 
+use crate::assurance::Assurance;
+use crate::facts::Facts;
 use crate::principal::Principal;
-use crate::verify::VerifyingKey;
 
 /// Most memory that verified tokens take, bytes (estimated generously).
 pub const MAX_CACHE_BYTES: usize = 8 * 1024 * 1024;
@@ -18,27 +19,9 @@ pub const MAX_CACHE_BYTES: usize = 8 * 1024 * 1024;
 pub const MAX_CACHE_ENTRIES: usize = 8192;
 
 /// What an entry takes besides the token and the texts from it: table, facts, principal.
-const ENTRY_BYTES: usize = 768;
-/// What a role takes besides its letters.
-const ROLE_BYTES: usize = 48;
-
-/// What a verified token says.
-#[derive(Debug)]
-pub(crate) struct Facts {
-    pub(crate) key: Arc<VerifyingKey>,
-    /// Last moment with the allowed skew, exclusive.
-    pub(crate) expires: UnixMillis,
-    /// First moment with the allowed skew.
-    pub(crate) begins: UnixMillis,
-    pub(crate) is_application: bool,
-    pub(crate) tenant: String,
-    pub(crate) object_id: String,
-    pub(crate) application: Option<String>,
-    /// The department that the issuer's claim names, if the policy has it.
-    pub(crate) department: Option<DepartmentId>,
-    pub(crate) granted: ScopeSet,
-    pub(crate) roles: Vec<String>,
-}
+const ENTRY_BYTES: usize = 960;
+/// What a text in a list takes besides its letters.
+const LISTED_BYTES: usize = 48;
 
 /// A verified token and who it makes its bearer, as long as the directory's entry stays.
 #[derive(Clone, Debug)]
@@ -125,8 +108,13 @@ fn cost(token: &[u8], facts: &Facts) -> usize {
         + facts.object_id.len()
         + option(facts.application.as_deref())
         + option(facts.department.as_ref().map(DepartmentId::as_str));
-    let roles: usize = facts.roles.iter().map(|r| r.len() + ROLE_BYTES).sum();
-    ENTRY_BYTES + token.len() + 2 * (texts + roles)
+    let contexts = match &facts.assurance {
+        Assurance::None => &[][..],
+        Assurance::Person(sign_in) => &sign_in.contexts,
+    };
+    let listed = facts.roles.iter().chain(contexts);
+    let listed: usize = listed.map(|text| text.len() + LISTED_BYTES).sum();
+    ENTRY_BYTES + token.len() + 2 * (texts + listed)
 }
 
 /// Verified tokens by their exact bytes.
@@ -177,9 +165,10 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use sekisho_domain::IssuerKey;
+    use sekisho_domain::{IssuerKey, ScopeSet};
 
     use super::*;
+    use crate::verify::VerifyingKey;
 
     const NOW: UnixMillis = UnixMillis(1_000_000);
 
@@ -188,7 +177,7 @@ mod tests {
             issuer: "https://login.example/".into(),
             kid: "kid".into(),
             material: sekisho_domain::KeyMaterial::Rsa {
-                n: vec![0xff; 256],
+                n: [vec![0xff; 255], vec![0xe3]].concat(),
                 e: vec![1, 0, 1],
             },
             algorithm: None,
@@ -197,6 +186,7 @@ mod tests {
             key: Arc::new(VerifyingKey::new(key).unwrap()),
             expires,
             begins: UnixMillis(0),
+            issued: UnixMillis(0),
             is_application: false,
             tenant: "tenant".into(),
             object_id: "object".into(),
@@ -204,6 +194,7 @@ mod tests {
             department: None,
             granted: ScopeSet::NONE,
             roles: vec!["r".into(); roles],
+            assurance: Assurance::None,
         })
     }
 

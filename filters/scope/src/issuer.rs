@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use sekisho_domain::IssuerKey;
 use sekisho_domain::policy::Issuer;
+use sekisho_domain::{IssuerKey, SigningAlgorithm};
 
 use crate::verify::{UnusableKey, VerifyingKey};
 
@@ -12,6 +12,7 @@ pub(crate) struct TrustedIssuer {
     pub(crate) issuer: String,
     tenant: String,
     audiences: Vec<String>,
+    algorithms: Vec<SigningAlgorithm>,
     pub(crate) department_claim: Option<String>,
     keys: Vec<Arc<VerifyingKey>>,
 }
@@ -22,6 +23,7 @@ impl TrustedIssuer {
             issuer: issuer.issuer.clone(),
             tenant: issuer.tenant.clone(),
             audiences: issuer.audiences.clone(),
+            algorithms: issuer.algorithms.clone(),
             department_claim: issuer.department_claim.clone(),
             keys: Vec::new(),
         };
@@ -58,6 +60,11 @@ impl TrustedIssuer {
 
     pub(crate) fn holds(&self, key: &Arc<VerifyingKey>) -> bool {
         self.keys.iter().any(|held| Arc::ptr_eq(held, key))
+    }
+
+    /// What a token says of its algorithm counts only among those of the policy.
+    pub(crate) fn allows(&self, algorithm: SigningAlgorithm) -> bool {
+        self.algorithms.contains(&algorithm)
     }
 
     /// Issuer and tenant belong together: one issuer signs for many tenants.

@@ -1,59 +1,82 @@
 //! Signing keys of issuers, and the one operation that is done with them.
 
-use jwt_simple::algorithms::{RS256PublicKey, RSAPublicKeyLike as _};
-use jwt_simple::claims::NoCustomClaims;
-use jwt_simple::common::VerificationOptions;
-use jwt_simple::prelude::{Duration, UnixTimeStamp};
-use sekisho_domain::{IssuerKey, KeyMaterial};
+use std::fmt;
 
-use crate::token::MAX_TOKEN_BYTES;
+use p256::ecdsa;
+use rsa::pkcs8::EncodePublicKey as _;
+use rsa::sha2::Sha256;
+use rsa::signature::Verifier as _;
+use rsa::{BigUint, RsaPublicKey, pkcs1v15, pss};
+use sekisho_domain::{IssuerKey, KeyMaterial, SigningAlgorithm};
+
+use crate::weakness::{Weakness, look_for_weakness};
+
+/// Bytes of a coordinate of P-256 (RFC 7518, section 6.2.1.2).
+const COORDINATE: usize = 32;
 
 /// Why a published key cannot be used. Tokens that name it are refused as signed by an
 /// unknown key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableKey {
-    /// Not RSA of 2048 to 4096 bits with exponent 65537.
-    #[error("key `{kid}` of `{issuer}` is not an RSA key of 2048 to 4096 bits with exponent 65537")]
-    NotAllowed { issuer: String, kid: String },
+    /// Signatures under it prove too little.
+    #[error("key `{kid}` of `{issuer}` {weakness}")]
+    Weak {
+        /// Whose.
+        issuer: String,
+        /// Which.
+        kid: String,
+        /// In what way.
+        weakness: Weakness,
+    },
     /// The `kid` is already taken in the same set.
     #[error("`{issuer}` publishes more than one key `{kid}`")]
-    Duplicate { issuer: String, kid: String },
+    Duplicate {
+        /// Whose.
+        issuer: String,
+        /// Which.
+        kid: String,
+    },
     /// It names another issuer than the set that it is in, or one that the policy does not trust.
     #[error("key `{kid}` belongs to `{issuer}`, which the policy does not trust here")]
-    NotTrusted { issuer: String, kid: String },
+    NotTrusted {
+        /// Whose.
+        issuer: String,
+        /// Which.
+        kid: String,
+    },
 }
 
 /// A public key that signatures can be verified with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct VerifyingKey {
-    kid: String,
-    material: KeyMaterial,
-    public: RS256PublicKey,
-    spki_der: Vec<u8>,
+    published: IssuerKey,
+    prepared: Prepared,
+}
+
+#[derive(Clone)]
+enum Prepared {
+    Rsa {
+        public: RsaPublicKey,
+        spki_der: Vec<u8>,
+    },
+    P256(ecdsa::VerifyingKey),
 }
 
 impl VerifyingKey {
     /// Prepares a published key.
     ///
     /// # Errors
-    /// [`UnusableKey::NotAllowed`] (RFC 7518, section 3.3, demands at least 2048 bits).
+    /// [`UnusableKey::Weak`] (RFC 7518, section 3.3, demands at least 2048 bits).
     pub fn new(key: IssuerKey) -> Result<Self, UnusableKey> {
-        let prepared = match &key.material {
-            KeyMaterial::Rsa { n, e } => RS256PublicKey::from_components(n, e)
-                .and_then(|public| public.to_der().map(|der| (public, der)))
-                .ok(),
-            KeyMaterial::P256 { .. } => None,
-        };
-        match prepared {
-            Some((public, spki_der)) => Ok(Self {
-                kid: key.kid,
-                material: key.material,
-                public,
-                spki_der,
+        match prepare(&key.material) {
+            Ok(prepared) => Ok(Self {
+                published: key,
+                prepared,
             }),
-            None => Err(UnusableKey::NotAllowed {
+            Err(weakness) => Err(UnusableKey::Weak {
                 issuer: key.issuer,
                 kid: key.kid,
+                weakness,
             }),
         }
     }
@@ -61,49 +84,108 @@ impl VerifyingKey {
     /// The `kid` that tokens name.
     #[must_use]
     pub fn kid(&self) -> &str {
-        &self.kid
+        &self.published.kid
     }
 
-    /// The key as SubjectPublicKeyInfo (RFC 5280, section 4.1), DER: what Envoy's
+    /// An RSA key as SubjectPublicKeyInfo (RFC 5280, section 4.1), DER: what Envoy's
     /// `verify_signature` takes.
     #[must_use]
-    pub fn spki_der(&self) -> &[u8] {
-        &self.spki_der
+    pub fn spki_der(&self) -> Option<&[u8]> {
+        match &self.prepared {
+            Prepared::Rsa { spki_der, .. } => Some(spki_der),
+            Prepared::P256(_) => None,
+        }
+    }
+
+    /// Whether signatures of this algorithm can be the key's: by its kind, and by what its
+    /// publisher says that it is for.
+    #[must_use]
+    pub fn is_for(&self, algorithm: SigningAlgorithm) -> bool {
+        self.published.material.fits(algorithm)
+            && self.published.algorithm.is_none_or(|own| own == algorithm)
     }
 
     pub(crate) fn is(&self, key: &IssuerKey) -> bool {
-        self.kid == key.kid && self.material == key.material
+        self.published == *key
     }
 }
 
-/// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, section 3.3).
-pub trait Rs256 {
-    /// Whether `signature` is the key's signature of `signed`. `token` is the whole
-    /// compact token that both come from, for implementations that read it themselves.
-    fn verify(&self, key: &VerifyingKey, token: &[u8], signed: &[u8], signature: &[u8]) -> bool;
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (issuer, kid) = (&self.published.issuer, &self.published.kid);
+        write!(f, "VerifyingKey({kid} of {issuer})")
+    }
 }
 
-/// Verifies by jwt-simple, inside the filter: for hosts without `verify_signature`.
+fn prepare(material: &KeyMaterial) -> Result<Prepared, Weakness> {
+    match material {
+        KeyMaterial::Rsa { n, e } => {
+            let (n, e) = (BigUint::from_bytes_be(n), BigUint::from_bytes_be(e));
+            look_for_weakness(&n, &e)?;
+            let public = RsaPublicKey::new(n, e).map_err(|_| Weakness::Modulus)?;
+            let spki_der = public.to_public_key_der().map_err(|_| Weakness::Modulus)?;
+            Ok(Prepared::Rsa {
+                public,
+                spki_der: spki_der.into_vec(),
+            })
+        }
+        KeyMaterial::P256 { x, y } => {
+            if x.len() != COORDINATE || y.len() != COORDINATE {
+                return Err(Weakness::Coordinates);
+            }
+            // SEC 1, section 2.3.3: uncompressed. Reading it checks the curve's equation.
+            let point = [&[4], x.as_slice(), y.as_slice()].concat();
+            ecdsa::VerifyingKey::from_sec1_bytes(&point)
+                .map(Prepared::P256)
+                .map_err(|_| Weakness::NotOnCurve)
+        }
+    }
+}
+
+/// The one operation that is done with keys: RFC 7518, sections 3.3 to 3.5.
+pub trait SignatureVerifier {
+    /// Whether `signature` is the key's signature of `signed` by `algorithm`, which
+    /// [is for](VerifyingKey::is_for) the key.
+    fn verify(
+        &self,
+        key: &VerifyingKey,
+        algorithm: SigningAlgorithm,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> bool;
+}
+
+/// Verifies inside the filter: for hosts without `verify_signature`, and for what that
+/// cannot do.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PureRust;
 
-impl Rs256 for PureRust {
-    fn verify(&self, key: &VerifyingKey, token: &[u8], _signed: &[u8], _signature: &[u8]) -> bool {
-        let Ok(token) = std::str::from_utf8(token) else {
-            return false;
-        };
-        // The signature alone shall matter here: at the beginning of time nothing has
-        // expired, and whatever begins later is accepted.
-        let options = VerificationOptions {
-            artificial_time: Some(UnixTimeStamp::from_secs(0)),
-            time_tolerance: Some(Duration::from_secs(0)),
-            accept_future: true,
-            max_token_length: Some(MAX_TOKEN_BYTES),
-            max_header_length: Some(MAX_TOKEN_BYTES),
-            ..VerificationOptions::default()
-        };
-        key.public
-            .verify_token::<NoCustomClaims>(token, Some(options))
-            .is_ok()
+impl SignatureVerifier for PureRust {
+    fn verify(
+        &self,
+        key: &VerifyingKey,
+        algorithm: SigningAlgorithm,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        match (&key.prepared, algorithm) {
+            (Prepared::Rsa { public, .. }, SigningAlgorithm::Rs256) => {
+                let key = pkcs1v15::VerifyingKey::<Sha256>::new(public.clone());
+                pkcs1v15::Signature::try_from(signature)
+                    .is_ok_and(|signature| key.verify(signed, &signature).is_ok())
+            }
+            (Prepared::Rsa { public, .. }, SigningAlgorithm::Ps256) => {
+                // RFC 7518, section 3.5: the salt is as long as the hash.
+                let key = pss::VerifyingKey::<Sha256>::new(public.clone());
+                pss::Signature::try_from(signature)
+                    .is_ok_and(|signature| key.verify(signed, &signature).is_ok())
+            }
+            (Prepared::P256(public), SigningAlgorithm::Es256) => {
+                use p256::ecdsa::signature::Verifier as _;
+                ecdsa::Signature::from_slice(signature)
+                    .is_ok_and(|signature| public.verify(signed, &signature).is_ok())
+            }
+            (Prepared::Rsa { .. }, SigningAlgorithm::Es256) | (Prepared::P256(_), _) => false,
+        }
     }
 }

@@ -1,14 +1,10 @@
 //! Whoever verifies, the answers are the same.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rsa::traits::PublicKeyParts as _;
 use sekisho_domain::{IssuerKey, KeyMaterial, Policy};
 use sekisho_scope::{Authenticator, UnusableKey};
+use sekisho_scope_cases::{Case, jwk};
 use serde_json::json;
 
-use crate::table::Case;
-use crate::tokens;
 use crate::world::{BOTH, NOW, bearer, world};
 
 #[test]
@@ -16,7 +12,7 @@ fn every_changed_character_of_a_token_is_refused_alike() {
     let world = world();
     let policy = world.policy("required");
     let mut authenticator = world.authenticator(&policy);
-    let good = tokens::token(&world, &Case::default());
+    let good = world.token(&Case::default());
     for at in 0..good.len() {
         let mut changed = good.clone();
         changed[at] = if good[at] == b'A' { b'Q' } else { b'A' };
@@ -32,16 +28,13 @@ fn every_changed_character_of_a_token_is_refused_alike() {
 #[test]
 fn keys_that_stand_in_the_policy_verify() {
     let world = world();
-    let mut file = world.policy.clone();
-    let key = tokens::public("tenant-a");
-    file["issuers"][0]["jwks"] = json!({"keys": [{
-        "kty": "RSA", "kid": "kid-1", "use": "sig", "alg": "RS256",
-        "n": URL_SAFE_NO_PAD.encode(key.n().to_bytes_be()),
-        "e": URL_SAFE_NO_PAD.encode(key.e().to_bytes_be()),
-    }]});
-    file["directory"] = json!("none");
+    let mut file = world.policy_file("none");
+    let mut key = jwk("tenant-a", "kid-1");
+    key["use"] = json!("sig");
+    key["alg"] = json!("RS256");
+    file["issuers"][0]["jwks"] = json!({"keys": [key]});
     let policy = Policy::parse(file).unwrap();
-    let token = tokens::token(&world, &Case::default());
+    let token = world.token(&Case::default());
     for (_, rs256) in BOTH {
         let mut authenticator = Authenticator::new(&policy);
         assert!(bearer(&mut authenticator, &token, rs256, NOW).is_ok());
@@ -52,7 +45,7 @@ fn keys_that_stand_in_the_policy_verify() {
 fn a_modulus_with_leading_zeros_is_the_same_key() {
     let world = world();
     let policy = world.policy("required");
-    let token = tokens::token(&world, &Case::default());
+    let token = world.token(&Case::default());
     for (_, rs256) in BOTH {
         let mut authenticator = world.authenticator(&policy);
         let issuer = &policy.issuers[0].issuer;
@@ -79,23 +72,33 @@ fn keys_that_cannot_be_used_are_named_and_left_out() {
         algorithm: None,
     };
     let mut published = world.issuer_keys(&issuer);
-    published.push(key("kid-1", vec![0xff; 256], vec![1, 0, 1]));
+    let good = || [vec![0xff; 255], vec![0xe3]].concat();
+    published.push(key("kid-1", good(), vec![1, 0, 1]));
     published.push(key("short", vec![0xff; 128], vec![1, 0, 1]));
+    published.push(key("long", vec![0xff; 513], vec![1, 0, 1]));
     published.push(key(
         "even",
         [vec![0xff; 255], vec![0]].concat(),
         vec![1, 0, 1],
     ));
-    published.push(key("small-exponent", vec![0xff; 256], vec![3]));
+    published.push(key("small-factors", vec![0xff; 256], vec![1, 0, 1]));
+    published.push(key("small-exponent", good(), vec![3]));
     published.push(key("empty", vec![], vec![]));
-    let mut foreign = key("foreign", vec![0xff; 256], vec![1, 0, 1]);
+    let point = |kid: &str, x: Vec<u8>, y: Vec<u8>| IssuerKey {
+        material: KeyMaterial::P256 { x, y },
+        ..key(kid, vec![], vec![])
+    };
+    published.push(point("beside-the-curve", vec![1; 32], vec![2; 32]));
+    published.push(point("no-point", vec![0; 32], vec![0; 32]));
+    published.push(point("short-coordinate", vec![1; 31], vec![2; 32]));
+    let mut foreign = key("foreign", good(), vec![1, 0, 1]);
     foreign.issuer = "https://evil.example/".into();
     published.push(foreign.clone());
     let unusable = authenticator.set_issuer_keys(&issuer, published);
     let kids: Vec<&str> = unusable
         .iter()
         .map(|error| match error {
-            UnusableKey::NotAllowed { kid, .. }
+            UnusableKey::Weak { kid, .. }
             | UnusableKey::Duplicate { kid, .. }
             | UnusableKey::NotTrusted { kid, .. } => kid.as_str(),
         })
@@ -105,9 +108,14 @@ fn keys_that_cannot_be_used_are_named_and_left_out() {
         [
             "kid-1",
             "short",
+            "long",
             "even",
+            "small-factors",
             "small-exponent",
             "empty",
+            "beside-the-curve",
+            "no-point",
+            "short-coordinate",
             "foreign"
         ]
     );

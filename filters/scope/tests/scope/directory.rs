@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use sekisho_domain::{UnixMillis, User};
+use sekisho_scope_cases::Case;
 
-use crate::table::Case;
-use crate::tokens;
 use crate::world::{Counting, NOW, bearer, world};
 
 fn taro(department: &str, active: bool) -> User {
@@ -24,7 +23,7 @@ fn taro(department: &str, active: bool) -> User {
 fn a_disabled_account_is_refused_at_once_and_welcome_again_when_enabled() {
     let world = world();
     let mut authenticator = world.authenticator(&world.policy("required"));
-    let token = tokens::token(&world, &Case::default());
+    let token = world.token(&Case::default());
     let rs256 = Counting::default();
     assert!(bearer(&mut authenticator, &token, &rs256, NOW).is_ok());
     authenticator.upsert_user(taro("sales", false));
@@ -41,7 +40,7 @@ fn a_disabled_account_is_refused_at_once_and_welcome_again_when_enabled() {
 fn moving_to_another_department_takes_effect_at_once() {
     let world = world();
     let mut authenticator = world.authenticator(&world.policy("required"));
-    let token = tokens::token(&world, &Case::default());
+    let token = world.token(&Case::default());
     let rs256 = Counting::default();
     let mut department = || {
         let principal = bearer(&mut authenticator, &token, &rs256, NOW).unwrap();
@@ -56,7 +55,7 @@ fn moving_to_another_department_takes_effect_at_once() {
 fn accounts_that_are_gone_are_refused_and_accounts_that_come_are_welcome() {
     let world = world();
     let mut authenticator = world.authenticator(&world.policy("required"));
-    let token = tokens::token(&world, &Case::default());
+    let token = world.token(&Case::default());
     let rs256 = Counting::default();
     assert!(bearer(&mut authenticator, &token, &rs256, NOW).is_ok());
     authenticator.clear_directory();
@@ -70,7 +69,7 @@ fn accounts_that_are_gone_are_refused_and_accounts_that_come_are_welcome() {
 fn an_entry_that_did_not_change_leaves_the_principal_as_it_is() {
     let world = world();
     let mut authenticator = world.authenticator(&world.policy("required"));
-    let token = tokens::token(&world, &Case::default());
+    let token = world.token(&Case::default());
     let rs256 = Counting::default();
     let before = bearer(&mut authenticator, &token, &rs256, NOW).unwrap();
     authenticator.upsert_user(taro("sales", true));

@@ -1,4 +1,4 @@
-//! Who may call: every case of `cases.yaml` with both implementations of RS256, and what a
+//! Who may call: every case of the table with both implementations of RS256, and what a
 //! table cannot say.
 
 #![expect(
@@ -12,5 +12,4 @@ mod directory;
 mod keys;
 mod remembered;
 mod table;
-mod tokens;
 mod world;

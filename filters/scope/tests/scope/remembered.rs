@@ -2,19 +2,18 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sekisho_domain::UnixMillis;
-use sekisho_scope::{Authenticator, MAX_CACHE_BYTES, Rs256, VerifyingKey};
+use sekisho_domain::{SigningAlgorithm, UnixMillis};
+use sekisho_scope::{Authenticator, MAX_CACHE_BYTES, SignatureVerifier, VerifyingKey};
+use sekisho_scope_cases::Case;
 use serde_json::json;
 
-use crate::table::Case;
-use crate::tokens;
 use crate::world::{Counting, NOW, bearer, world};
 
 #[test]
 fn a_remembered_token_is_not_verified_again() {
     let world = world();
     let mut authenticator = world.authenticator(&world.policy("required"));
-    let token = tokens::token(&world, &Case::default());
+    let token = world.token(&Case::default());
     let rs256 = Counting::default();
     for _ in 0..5 {
         assert!(bearer(&mut authenticator, &token, &rs256, NOW).is_ok());
@@ -34,8 +33,8 @@ fn a_refused_token_is_not_remembered() {
         "another audience is refused",
         "a token that begins later is refused",
     ] {
-        let case = world.cases.iter().find(|case| case.name == name).unwrap();
-        let token = tokens::token(&world, case);
+        let case = world.case(name);
+        let token = world.token(case);
         let before = rs256.0.get();
         for _ in 0..3 {
             assert!(bearer(&mut authenticator, &token, &rs256, NOW).is_err());
@@ -49,7 +48,7 @@ fn a_refused_token_is_not_remembered() {
 fn a_remembered_token_expires_all_the_same() {
     let world = world();
     let mut authenticator = world.authenticator(&world.policy("required"));
-    let token = tokens::token(&world, &Case::default());
+    let token = world.token(&Case::default());
     let rs256 = Counting::default();
     assert!(bearer(&mut authenticator, &token, &rs256, NOW).is_ok());
     let end = UnixMillis((NOW.seconds() + 3600 + 60) * 1000);
@@ -66,7 +65,7 @@ fn a_remembered_token_expires_all_the_same() {
 fn a_remembered_token_is_early_again_when_the_clock_goes_back() {
     let world = world();
     let mut authenticator = world.authenticator(&world.policy("required"));
-    let token = tokens::token(&world, &Case::default());
+    let token = world.token(&Case::default());
     let rs256 = Counting::default();
     assert!(bearer(&mut authenticator, &token, &rs256, NOW).is_ok());
     let earlier = UnixMillis(NOW.0 - 3_600_000);
@@ -78,7 +77,7 @@ fn a_remembered_token_is_early_again_when_the_clock_goes_back() {
 fn expired_tokens_are_forgotten_when_asked() {
     let world = world();
     let mut authenticator = world.authenticator(&world.policy("required"));
-    let token = tokens::token(&world, &Case::default());
+    let token = world.token(&Case::default());
     assert!(bearer(&mut authenticator, &token, &Counting::default(), NOW).is_ok());
     authenticator.forget_expired(NOW);
     assert_eq!(authenticator.remembered_tokens(), 1);
@@ -93,10 +92,10 @@ fn tokens_of_a_removed_key_are_forgotten_and_others_stay() {
     let mut authenticator = world.authenticator(&policy);
     let rs256 = Counting::default();
     let by_name = |name: &str| {
-        let case = world.cases.iter().find(|case| case.name == name).unwrap();
-        tokens::token(&world, case)
+        let case = world.case(name);
+        world.token(case)
     };
-    let first = tokens::token(&world, &Case::default());
+    let first = world.token(&Case::default());
     let second = by_name("a token signed with the other key of the issuer is accepted");
     let elsewhere = by_name("a version 1.0 token of a person is accepted");
     for token in [&first, &second, &elsewhere] {
@@ -123,7 +122,7 @@ fn tokens_of_a_removed_key_are_forgotten_and_others_stay() {
 fn a_token_that_differs_in_its_signature_only_is_verified_for_itself() {
     let world = world();
     let mut authenticator = world.authenticator(&world.policy("required"));
-    let mut token = tokens::token(&world, &Case::default());
+    let mut token = world.token(&Case::default());
     let rs256 = Counting::default();
     assert!(bearer(&mut authenticator, &token, &rs256, NOW).is_ok());
     let at = token.len() - 10;
@@ -137,8 +136,8 @@ fn a_token_that_differs_in_its_signature_only_is_verified_for_itself() {
 /// Believes everything: what is counted here is memory.
 struct Believing;
 
-impl Rs256 for Believing {
-    fn verify(&self, _: &VerifyingKey, _: &[u8], _: &[u8], _: &[u8]) -> bool {
+impl SignatureVerifier for Believing {
+    fn verify(&self, _: &VerifyingKey, _: SigningAlgorithm, _: &[u8], _: &[u8]) -> bool {
         true
     }
 }
@@ -147,7 +146,7 @@ impl Rs256 for Believing {
 fn numbered(number: usize) -> Vec<u8> {
     let claims = json!({
         "iss": "https://login.example/tenant-a/v2.0", "aud": "api://sekisho",
-        "tid": "aaaaaaaa-0000-4000-8000-000000000001", "oid": format!("{number}"),
+        "tid": "aaaaaaaa-0000-4000-8000-000000000001", "oid": format!("{number}"), "scp": "text_apis",
         "exp": NOW.seconds() + 3600, "fill": "x".repeat(5800),
     });
     let [header, payload] = [r#"{"alg":"RS256","kid":"kid-1"}"#, &claims.to_string()]
@@ -165,7 +164,7 @@ fn remember(authenticator: &mut Authenticator, token: &[u8]) {
 fn memory_is_bounded_and_what_is_in_use_stays() {
     let world = world();
     let mut authenticator = world.authenticator(&world.policy("none"));
-    let used = tokens::token(&world, &Case::default());
+    let used = world.token(&Case::default());
     let rs256 = Counting::default();
     for number in 0..3000 {
         remember(&mut authenticator, &numbered(number));
