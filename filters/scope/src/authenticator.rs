@@ -16,7 +16,7 @@ use crate::principal::Principal;
 use crate::refusal::Refusal;
 use crate::titles::Titles;
 use crate::token;
-use crate::verify::{SignatureVerifier, UnusableKey};
+use crate::verify::{SignatureVerifier, UnusableKey, is_signed};
 
 /// Tells callers apart, under one policy.
 ///
@@ -192,8 +192,7 @@ impl Authenticator {
         let key = issuer
             .key(&token.kid)
             .ok_or(DenialCode::UnknownSigningKey)?;
-        let is_allowed = issuer.allows(token.algorithm) && key.is_for(token.algorithm);
-        if !is_allowed || !verifier.verify(key, token.algorithm, token.signed, &token.signature) {
+        if !is_signed(&token, key, &issuer.algorithms, verifier) {
             return Err(DenialCode::BadSignature.into());
         }
         if !issuer.accepts(claims.texts("aud")) {

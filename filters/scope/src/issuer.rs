@@ -12,7 +12,7 @@ pub(crate) struct TrustedIssuer {
     pub(crate) issuer: String,
     tenant: String,
     audiences: Vec<String>,
-    algorithms: Vec<SigningAlgorithm>,
+    pub(crate) algorithms: Vec<SigningAlgorithm>,
     pub(crate) department_claim: Option<String>,
     keys: Vec<Arc<VerifyingKey>>,
 }
@@ -60,11 +60,6 @@ impl TrustedIssuer {
 
     pub(crate) fn holds(&self, key: &Arc<VerifyingKey>) -> bool {
         self.keys.iter().any(|held| Arc::ptr_eq(held, key))
-    }
-
-    /// What a token says of its algorithm counts only among those of the policy.
-    pub(crate) fn allows(&self, algorithm: SigningAlgorithm) -> bool {
-        self.algorithms.contains(&algorithm)
     }
 
     /// Issuer and tenant belong together: one issuer signs for many tenants.

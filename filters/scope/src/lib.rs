@@ -34,5 +34,5 @@ pub use facts::SKEW_SECONDS;
 pub use key::{KEY_PREFIX, hash_key, is_well_formed_key, new_key};
 pub use principal::{Asked, Principal, authorise};
 pub use token::MAX_TOKEN_BYTES;
-pub use verify::{PureRust, SignatureVerifier, UnusableKey, VerifyingKey};
+pub use verify::{PureRust, SignatureVerifier, UnusableKey, VerifyingKey, verified_payload};
 pub use weakness::Weakness;

@@ -7,8 +7,9 @@ use rsa::pkcs8::EncodePublicKey as _;
 use rsa::sha2::Sha256;
 use rsa::signature::Verifier as _;
 use rsa::{BigUint, RsaPublicKey, pkcs1v15, pss};
-use sekisho_domain::{IssuerKey, KeyMaterial, SigningAlgorithm};
+use sekisho_domain::{Denial, DenialCode, IssuerKey, KeyMaterial, SigningAlgorithm};
 
+use crate::token::{self, Token};
 use crate::weakness::{Weakness, look_for_weakness};
 
 /// Bytes of a coordinate of P-256 (RFC 7518, section 6.2.1.2).
@@ -153,6 +154,40 @@ pub trait SignatureVerifier {
         signed: &[u8],
         signature: &[u8],
     ) -> bool;
+}
+
+/// The payload of a compact JWS (RFC 7515), whatever it is, if one of the keys has signed it
+/// with one of the algorithms: the layer below tokens, which the authenticator stands on.
+///
+/// # Errors
+/// [`Denial`] as of [`Authenticator::authenticate`](crate::Authenticator::authenticate).
+pub fn verified_payload(
+    jws: &[u8],
+    keys: &[VerifyingKey],
+    algorithms: &[SigningAlgorithm],
+    verifier: &dyn SignatureVerifier,
+) -> Result<Vec<u8>, Denial> {
+    let token = token::parse(jws)?;
+    let key = keys.iter().find(|key| key.kid() == token.kid);
+    let key = key.ok_or(DenialCode::UnknownSigningKey)?;
+    if !is_signed(&token, key, algorithms, verifier) {
+        return Err(DenialCode::BadSignature.into());
+    }
+    Ok(token.payload)
+}
+
+/// What a token says of its algorithm counts only among those that the policy allows, and
+/// only if the key is for it.
+pub(crate) fn is_signed(
+    token: &Token<'_>,
+    key: &VerifyingKey,
+    algorithms: &[SigningAlgorithm],
+    verifier: &dyn SignatureVerifier,
+) -> bool {
+    let algorithm = token.algorithm;
+    algorithms.contains(&algorithm)
+        && key.is_for(algorithm)
+        && verifier.verify(key, algorithm, token.signed, &token.signature)
 }
 
 /// Verifies inside the filter: for hosts without `verify_signature`, and for what that

@@ -1,5 +1,6 @@
 //! Keys that live as long as the process.
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use base64::Engine as _;
@@ -10,7 +11,7 @@ use rsa::rand_core::{OsRng, RngCore as _};
 use rsa::sha2::Sha256;
 use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _, Signer as _};
 use rsa::traits::PublicKeyParts as _;
-use rsa::{RsaPrivateKey, pkcs1v15, pss};
+use rsa::{BigUint, RsaPrivateKey, pkcs1v15, pss};
 use sekisho_domain::{KeyMaterial, SigningAlgorithm};
 use sekisho_scope::hash_key;
 use serde_json::{Value, json};
@@ -42,15 +43,20 @@ pub fn signing_key(name: &str) -> &'static SigningKey {
         [const { OnceLock::new() }; P256_NAMES.len()];
     let place = |names: &[&str]| names.iter().position(|known| *known == name);
     match (place(&RSA_NAMES), place(&P256_NAMES)) {
-        (Some(at), _) => RSA[at].get_or_init(new_rsa),
+        (Some(at), _) => RSA[at].get_or_init(|| new_rsa(name)),
         (None, Some(at)) => P256[at].get_or_init(new_p256),
         (None, None) => panic!("no key `{name}`"),
     }
 }
 
-fn new_rsa() -> SigningKey {
-    let key = RsaPrivateKey::new(&mut OsRng, 2048).expect("an RSA key");
-    SigningKey::Rsa(Box::new(key))
+/// Looking for primes takes a second; these are always the same.
+fn new_rsa(name: &str) -> SigningKey {
+    let primes: HashMap<String, [String; 2]> =
+        serde_yaml_ng::from_str(include_str!("../cases/primes.yaml")).expect("primes");
+    let read = |hex: &String| BigUint::parse_bytes(hex.as_bytes(), 16).expect("a prime");
+    let [p, q] = primes.get(name).expect("primes of this name");
+    let key = RsaPrivateKey::from_p_q(read(p), read(q), BigUint::from(65537u32));
+    SigningKey::Rsa(Box::new(key.expect("an RSA key")))
 }
 
 fn new_p256() -> SigningKey {

@@ -13,3 +13,4 @@ mod keys;
 mod remembered;
 mod table;
 mod world;
+mod wycheproof;
