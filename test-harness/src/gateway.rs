@@ -1,6 +1,7 @@
 //! What scenarios ask of a gateway, whichever host its filters run in.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -97,6 +98,9 @@ pub struct Request {
     pub chunked: bool,
     /// The client goes away once it has got this many bytes of the answer's body.
     pub leaves_after: Option<usize>,
+    /// The address that the client connects from, one of the loopback network's; 127.0.0.1 if
+    /// nothing else is said.
+    pub from: Option<Ipv4Addr>,
 }
 
 /// What a provider answers.

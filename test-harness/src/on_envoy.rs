@@ -46,6 +46,7 @@ pub struct OnEnvoy {
 pub struct Surroundings {
     runtime: Runtime,
     stub: Stub,
+    workers: usize,
 }
 
 impl Surroundings {
@@ -62,7 +63,18 @@ impl Surroundings {
             .enable_all()
             .build()?;
         let stub = runtime.block_on(Stub::start(upstreams, probe))?;
-        Ok(Self { runtime, stub })
+        Ok(Self {
+            runtime,
+            stub,
+            workers: 1,
+        })
+    }
+
+    /// Envoy gets so many workers; its kernel says which of them takes a connection.
+    #[must_use]
+    pub const fn with_workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
     }
 
     /// Where each upstream is.
@@ -93,7 +105,11 @@ impl OnEnvoy {
                 return Err(GatewayError::NoModule(module));
             }
         }
-        let Surroundings { runtime, stub } = surroundings;
+        let Surroundings {
+            runtime,
+            stub,
+            workers,
+        } = surroundings;
         let relay = runtime.block_on(Relay::start(sidecar.link()?))?;
         let folder = TempDir::with_prefix("sekisho-envoy-")?;
         let secrets = folder.path().join("secrets");
@@ -117,7 +133,8 @@ impl OnEnvoy {
             access_log: AccessLog::File(folder.path().join(ACCESS_LOG)),
         };
         let configuration = render::envoy(sidecar.policy(), &bootstrap)?;
-        let envoy = runtime.block_on(Envoy::start(envoy, folder.path(), &configuration))?;
+        let envoy =
+            runtime.block_on(Envoy::start(envoy, folder.path(), &configuration, workers))?;
         let gateway = Self {
             envoy,
             runtime,

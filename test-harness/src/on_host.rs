@@ -5,6 +5,7 @@ mod bridge;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -32,7 +33,6 @@ const STEP: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long an answer's end must be held to count as held.
 const HELD: Duration = Duration::from_millis(300);
-const WORKER: WorkerId = WorkerId(0);
 
 /// The gateway on the test host.
 pub struct OnHost {
@@ -40,6 +40,7 @@ pub struct OnHost {
     bridge: Rc<RefCell<Bridge>>,
     sidecar: Sidecar,
     requests: u64,
+    workers: usize,
 }
 
 impl OnHost {
@@ -53,6 +54,33 @@ impl OnHost {
         place: &Place,
         sidecar: Sidecar,
     ) -> Result<Self, GatewayError> {
+        Self::start_with(modules, place, sidecar, 1)
+    }
+
+    /// The same with so many workers, which take turns.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub fn start_with(
+        modules: ModuleSet,
+        place: &Place,
+        sidecar: Sidecar,
+        workers: usize,
+    ) -> Result<Self, GatewayError> {
+        Self::start_lacking(&[], modules, place, sidecar, workers)
+    }
+
+    /// The same on a host that lacks these foreign functions.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub fn start_lacking(
+        foreign_functions: &[&str],
+        modules: ModuleSet,
+        place: &Place,
+        sidecar: Sidecar,
+        workers: usize,
+    ) -> Result<Self, GatewayError> {
         let hand = sidecar.hand().cloned().ok_or(GatewayError::RealTime)?;
         let bridge = Bridge::new(&sidecar, hand)?;
         let bridge = Rc::new(RefCell::new(bridge));
@@ -63,7 +91,11 @@ impl OnHost {
             // Other runs have other random bytes.
             .seed(now.0)
             .buffer_limit(body_limit)
+            .workers(workers)
             .grpc_peer(SIDECAR, Rc::clone(&bridge));
+        for name in foreign_functions {
+            builder = builder.without_foreign_function(name);
+        }
         for name in modules.names() {
             let path = place.filters.join(format!("{name}.wasm"));
             let wasm = std::fs::read(&path).map_err(|_| GatewayError::NoModule(path))?;
@@ -84,6 +116,7 @@ impl OnHost {
             bridge,
             sidecar,
             requests: 0,
+            workers,
         };
         // Streams to the sidecar are opened by the first tick.
         gateway.pass(Duration::from_millis(500));
@@ -137,7 +170,7 @@ impl OnHost {
                 false => headers.add("content-length", length.to_string()),
             }
         }
-        headers.set("x-forwarded-for", "127.0.0.1");
+        headers.set("x-forwarded-for", forwarded_for(request));
         headers.set("x-forwarded-proto", "http");
         headers.set(
             "x-request-id",
@@ -230,12 +263,23 @@ impl OnHost {
     }
 }
 
+/// What a client says of where it is, and then its address, which the proxy appends.
+fn forwarded_for(request: &Request) -> Vec<u8> {
+    let said = request.headers.iter();
+    let said = said.filter(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-for"));
+    let mut entries: Vec<Vec<u8>> = said.map(|(_, value)| value.clone()).collect();
+    let peer = request.from.unwrap_or(Ipv4Addr::LOCALHOST);
+    entries.push(peer.to_string().into_bytes());
+    entries.join(&b',')
+}
+
 impl Gateway for OnHost {
     fn call(&mut self, request: &Request, answer: &Answer) -> Result<Exchange, GatewayError> {
         self.deliver();
         let began = self.host.now();
         let head = self.head(request);
-        let stream = self.host.request(WORKER, head);
+        let turn = usize::try_from(self.requests).unwrap_or_default() % self.workers.max(1);
+        let stream = self.host.request(WorkerId(turn), head);
         let last = request.body.len().saturating_sub(1);
         for (at, piece) in request.body.iter().enumerate() {
             self.host.request_body(stream, piece, at == last);

@@ -43,6 +43,9 @@ pub struct Scenario {
     /// Module sets with which it runs.
     #[serde(default = "every_module_set")]
     pub modules: Vec<ModuleSet>,
+    /// Workers of the gateway; calls of the wasm host take turns among them.
+    #[serde(default = "one")]
+    pub workers: usize,
     /// Who can call, by the names that steps use.
     #[serde(default)]
     pub people: BTreeMap<String, PersonSpec>,
@@ -57,6 +60,10 @@ const REAL_TIME: &str = "only the wasm host has a clock that can be set: say `ho
 
 /// What is merged may itself be merged from something, so often.
 const MOST_MERGES: usize = 4;
+
+const fn one() -> usize {
+    1
+}
 
 fn every_host() -> Vec<HostKind> {
     vec![HostKind::Wasm, HostKind::Envoy]

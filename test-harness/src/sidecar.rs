@@ -1,5 +1,6 @@
 //! The real sidecar, in this process: its store, writer and Link server, on a folder of its own.
 
+mod key_server;
 mod people;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use jiff::civil::date;
 use sekisho::clock::{Clock, Hand};
+use sekisho::jwks::{JwksError, KeySets};
 use sekisho::ledger::{Calendar, UnknownTimeZone};
 use sekisho::link::{Link, LinkAddress, LinkListener};
 use sekisho::log::verify::{VerifyError, verify};
@@ -19,13 +21,14 @@ use sekisho::snapshot::SnapshotHub;
 use sekisho::store::{Store, StoreError, keys};
 use sekisho::usage::{Days, Figures};
 use sekisho::writer::{StartError, Writer};
-use sekisho_domain::{DepartmentId, Policy, UnixMillis};
-use sekisho_link::v1;
+use sekisho_domain::{DepartmentId, IssuerKey, Policy, UnixMillis};
+use sekisho_link::{directory, v1};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::{Handle, Runtime};
 
-pub use people::{IssuedKey, Registered};
+use key_server::KeyServer;
+pub use people::{IssuedKey, PEPPER, Registered};
 
 /// Why the sidecar does not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,12 @@ pub enum SidecarError {
     /// The log does not verify.
     #[error("the log does not verify: {}", .0.join("; "))]
     Verify(Vec<String>),
+    /// The fetcher of signing keys does not start.
+    #[error("the sidecar does not fetch signing keys")]
+    KeySets(#[from] JwksError),
+    /// No signing keys came.
+    #[error("the sidecar got no signing keys")]
+    NoIssuerKeys,
     /// It was stopped.
     #[error("the sidecar does not run")]
     Stopped,
@@ -62,6 +71,8 @@ pub enum SidecarError {
     NotPushed,
 }
 
+/// How often the issuers' keys are looked for until they are there.
+const KEY_TRIES: u32 = 1_000;
 const ANY_PORT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 
 /// What a sidecar begins with.
@@ -83,7 +94,8 @@ pub struct Sidecar {
     folder: TempDir,
     policy: Arc<Policy>,
     policy_json: Vec<u8>,
-    issuer_keys: v1::IssuerKeySet,
+    /// Publishes the keys of the policy's first issuer.
+    key_server: KeyServer,
     clock: Clock,
     hand: Option<Hand>,
     probe: LogProbe,
@@ -96,6 +108,7 @@ struct Process {
     store: Store,
     writer: Writer,
     link: Link,
+    hub: SnapshotHub,
     address: SocketAddr,
 }
 
@@ -156,11 +169,19 @@ impl Sidecar {
             }
             None => (Clock::system(), None),
         };
+        let (keys, _) = directory::issuer_keys(&setup.issuer_keys);
+        let key_server = KeyServer::start(&keys)?;
+        let mut policy = setup.policy.policy;
+        for issuer in &mut policy.issuers {
+            if issuer.issuer == setup.issuer_keys.issuer {
+                issuer.jwks_uri = Some(key_server.uri());
+            }
+        }
         let mut sidecar = Self {
             folder: TempDir::with_prefix("sekisho-scenario-")?,
-            policy: Arc::new(setup.policy.policy),
+            policy: Arc::new(policy),
             policy_json: setup.policy.json,
-            issuer_keys: setup.issuer_keys,
+            key_server,
             clock,
             hand,
             probe,
@@ -183,11 +204,10 @@ impl Sidecar {
 
     fn run(&mut self, runtime: Runtime, store: Store) -> Result<(), SidecarError> {
         let (policy, json) = (Arc::clone(&self.policy), self.policy_json.clone());
-        let hub = SnapshotHub::new(Arc::clone(&policy), json, people::PEPPER.to_vec());
-        hub.set_issuer_keys(self.issuer_keys.clone());
+        let hub = SnapshotHub::new(Arc::clone(&policy), json, PEPPER.to_vec());
         let (clock, checkpoints) = (self.clock.clone(), self.checkpoints());
         let calendar = Calendar::new(&policy.time_zone)?;
-        let (writer, link, address) = runtime.block_on(async {
+        let (writer, link, hub, address) = runtime.block_on(async {
             let pushed = sekisho::people::watch::push_all(&store, &hub, &calendar, &clock).await?;
             let writer = Writer::start(
                 store.clone(),
@@ -197,14 +217,16 @@ impl Sidecar {
                 Some(checkpoints),
             )
             .await?;
-            let link = Link::new(writer.clone(), hub.clone());
+            let key_sets = KeySets::start(&store, &hub, &clock).await?;
+            published(&hub).await?;
+            let link = Link::new(writer.clone(), hub.clone()).with_key_sets(key_sets);
             let listener = LinkListener::bind(&LinkAddress::Tcp(ANY_PORT)).await?;
             let address = listener.local_addr().unwrap_or(ANY_PORT);
             tokio::spawn(listener.serve(link.clone(), std::future::pending()));
             let watching =
-                sekisho::people::watch::watch(store.clone(), hub, calendar, clock, pushed);
+                sekisho::people::watch::watch(store.clone(), hub.clone(), calendar, clock, pushed);
             tokio::spawn(watching);
-            Ok::<_, SidecarError>((writer, link, address))
+            Ok::<_, SidecarError>((writer, link, hub, address))
         })?;
         self.probe.set(Some(store.clone()));
         self.process = Some(Process {
@@ -212,6 +234,7 @@ impl Sidecar {
             store,
             writer,
             link,
+            hub,
             address,
         });
         Ok(())
@@ -260,6 +283,14 @@ impl Sidecar {
         Ok((process.runtime.handle().clone(), process.link.clone()))
     }
 
+    /// What it pushes to gateways: for whoever has people and keys that no import can make.
+    ///
+    /// # Errors
+    /// [`SidecarError::Stopped`].
+    pub fn hub(&self) -> Result<&SnapshotHub, SidecarError> {
+        Ok(&self.process()?.hub)
+    }
+
     /// Moves its clock, where that can be moved.
     #[must_use]
     pub const fn hand(&self) -> Option<&Hand> {
@@ -289,6 +320,52 @@ impl Sidecar {
         changed
             .map(|_| ())
             .ok_or_else(|| SidecarError::Unknown(person.to_owned()))
+    }
+
+    /// Revokes a person's sessions, as the REST API does.
+    ///
+    /// # Errors
+    /// [`SidecarError`].
+    pub fn revoke_sessions(&self, person: &str) -> Result<(), SidecarError> {
+        let process = self.process()?;
+        let revoked = sekisho::store::people::revoke_sessions(&process.store, person, self.now());
+        let revoked = process.runtime.block_on(revoked)?;
+        revoked
+            .map(|_| ())
+            .ok_or_else(|| SidecarError::Unknown(person.to_owned()))
+    }
+
+    /// Gives a subscription key this secret; the one that it had stays valid for a while.
+    ///
+    /// # Errors
+    /// [`SidecarError`].
+    pub fn rotate(&self, key: &str, secret: &str, overlap: Duration) -> Result<(), SidecarError> {
+        let process = self.process()?;
+        let now = self.now();
+        let overlap = u64::try_from(overlap.as_millis()).unwrap_or(u64::MAX);
+        let rotated = keys::change(&process.store, key, None, |key| {
+            let hash = people::hash(secret);
+            key.former = Some(keys::Former {
+                hash: std::mem::replace(&mut key.hash, hash),
+                until: now.plus_millis(overlap),
+            });
+            Ok::<_, std::convert::Infallible>(())
+        });
+        let rotated = process.runtime.block_on(rotated)?;
+        rotated
+            .map(|_| ())
+            .ok_or_else(|| SidecarError::Unknown(key.to_owned()))
+    }
+
+    /// The issuer publishes these keys from now on, and no others.
+    pub fn publish(&self, keys: &[IssuerKey]) {
+        self.key_server.publish(keys);
+    }
+
+    /// How often the issuer's keys were fetched.
+    #[must_use]
+    pub fn key_fetches(&self) -> u64 {
+        self.key_server.fetches()
     }
 
     /// Revokes a subscription key.
@@ -388,6 +465,17 @@ impl Drop for Sidecar {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Waits until the issuers' keys have been fetched.
+async fn published(hub: &SnapshotHub) -> Result<(), SidecarError> {
+    for _ in 0..KEY_TRIES {
+        if !hub.counts().issuer_keys.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Err(SidecarError::NoIssuerKeys)
 }
 
 fn runtime() -> std::io::Result<Runtime> {

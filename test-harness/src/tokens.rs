@@ -32,6 +32,8 @@ pub enum Signer {
     Issuer,
     /// Another key, under the published key's id.
     Stranger,
+    /// The key that the issuer publishes next.
+    Successor,
 }
 
 /// What stands in a token's header beside its type.
@@ -49,6 +51,17 @@ pub enum Algorithm {
 
 /// The id of the published key.
 pub const KEY_ID: &str = "scenario-key-1";
+/// The id of the key that is published next.
+const NEXT_KEY_ID: &str = "scenario-key-2";
+
+/// The key id in the tokens of a signer.
+#[must_use]
+pub const fn key_id(signer: Signer) -> &'static str {
+    match signer {
+        Signer::Issuer | Signer::Stranger => KEY_ID,
+        Signer::Successor => NEXT_KEY_ID,
+    }
+}
 
 /// A signing key.
 struct Key {
@@ -59,9 +72,11 @@ struct Key {
 fn key(signer: Signer) -> Result<&'static Key, NoKey> {
     static ISSUER: OnceLock<Option<Key>> = OnceLock::new();
     static STRANGER: OnceLock<Option<Key>> = OnceLock::new();
+    static SUCCESSOR: OnceLock<Option<Key>> = OnceLock::new();
     let cell = match signer {
         Signer::Issuer => &ISSUER,
         Signer::Stranger => &STRANGER,
+        Signer::Successor => &SUCCESSOR,
     };
     let made = cell.get_or_init(|| {
         let private = RsaPrivateKey::new(&mut OsRng, BITS).ok()?;
@@ -78,7 +93,15 @@ fn key(signer: Signer) -> Result<&'static Key, NoKey> {
 /// # Errors
 /// [`NoKey`].
 pub fn published() -> Result<(Vec<u8>, Vec<u8>), NoKey> {
-    let key = key(Signer::Issuer)?;
+    published_by(Signer::Issuer)
+}
+
+/// Modulus and exponent of a signer's key, big endian.
+///
+/// # Errors
+/// [`NoKey`].
+pub fn published_by(signer: Signer) -> Result<(Vec<u8>, Vec<u8>), NoKey> {
+    let key = key(signer)?;
     Ok((key.public.n().to_bytes_be(), key.public.e().to_bytes_be()))
 }
 

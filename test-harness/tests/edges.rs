@@ -3,7 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
+    clippy::string_slice,
     clippy::indexing_slicing,
     reason = "a test that cannot do its work has failed"
 )]

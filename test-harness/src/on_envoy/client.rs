@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Bytes, Frame};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -48,7 +48,11 @@ pub(super) async fn call_watched(
     request: Request,
     progress: Progress,
 ) -> Result<Exchange, GatewayError> {
-    let stream = TcpStream::connect(to).await?;
+    let socket = TcpSocket::new_v4()?;
+    if let Some(from) = request.from {
+        socket.bind((from, 0).into())?;
+    }
+    let stream = socket.connect(to).await?;
     stream.set_nodelay(true)?;
     let unsendable = |error: &dyn std::fmt::Display| GatewayError::Unsendable(error.to_string());
     let handshake = hyper::client::conn::http1::Builder::new()

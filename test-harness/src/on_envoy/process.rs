@@ -32,6 +32,7 @@ impl Envoy {
         binary: &Path,
         folder: &Path,
         configuration: &str,
+        workers: usize,
     ) -> Result<Self, GatewayError> {
         if !binary.is_file() {
             return Err(GatewayError::NoEnvoy(binary.to_owned()));
@@ -46,13 +47,9 @@ impl Envoy {
             .arg(&admin)
             .arg("--log-path")
             .arg(&log)
-            .args([
-                "--concurrency",
-                "1",
-                "--disable-hot-restart",
-                "--log-level",
-                "warning",
-            ])
+            .arg("--concurrency")
+            .arg(workers.to_string())
+            .args(["--disable-hot-restart", "--log-level", "warning"])
             .args(["--component-log-level", "wasm:info"])
             .args(["--file-flush-interval-msec", "100"])
             // What its AWS request signing needs.

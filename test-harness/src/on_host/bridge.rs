@@ -105,7 +105,12 @@ impl Bridge {
         let Some(session) = self.sessions.get_mut(&stream) else {
             return Vec::new();
         };
-        let sent = self.runtime.block_on(session.send(message));
+        let sent = self.runtime.block_on(async {
+            let sent = session.send(message).await;
+            // Nor on how fast the issuer is.
+            session.settled().await;
+            sent
+        });
         let mut answers: Vec<_> = ready(session).map(Ok).collect();
         if sent.is_err() {
             // As the gRPC server does, the stream is closed.

@@ -1,6 +1,8 @@
 //! Who can call in a scenario.
 
-use serde::Deserialize;
+use sekisho_domain::Network;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::format::Span;
 
@@ -29,12 +31,18 @@ pub struct KeySpec {
     /// Code of the department that pays.
     #[serde(default)]
     pub department: String,
+    /// The person it is for.
+    #[serde(default)]
+    pub user: Option<String>,
     /// Scopes that it grants.
     #[serde(default)]
     pub scopes: Vec<String>,
     /// From when on it is refused, counted from the beginning of the scenario.
     #[serde(default)]
     expires_after: Option<Span>,
+    /// Where it may be used from; empty: everywhere.
+    #[serde(default, deserialize_with = "networks")]
+    pub networks: Vec<Network>,
 }
 
 impl KeySpec {
@@ -44,6 +52,14 @@ impl KeySpec {
         let span = self.expires_after?;
         u64::try_from(span.0.as_millis()).ok()
     }
+}
+
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let networks = texts
+        .iter()
+        .map(|text| text.parse().map_err(D::Error::custom));
+    networks.collect()
 }
 
 const fn yes() -> bool {

@@ -1,6 +1,7 @@
 //! What a client sends.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use sekisho_domain::UnixMillis;
 use serde::Deserialize;
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::format::{Bytes, Chunks, Framing, HeaderList, unhex};
 use crate::gateway::Request;
-use crate::tokens::{self, Algorithm, KEY_ID, NoKey, Signer, Subject};
+use crate::tokens::{self, Algorithm, NoKey, Signer, Subject};
 
 /// A request.
 #[derive(Clone, Debug, Deserialize)]
@@ -28,6 +29,8 @@ pub(super) struct RequestSpec {
     chunks: Option<Chunks>,
     framing: Option<Framing>,
     leaves_after: Option<usize>,
+    /// An address of the loopback network.
+    from: Option<Ipv4Addr>,
 }
 
 /// A token to be made for this request.
@@ -90,9 +93,16 @@ struct KeyUse(RawKeyUse);
 #[serde(deny_unknown_fields)]
 struct RawKeyUse {
     name: String,
+    /// Which of its secrets, from 1.
+    #[serde(default = "first")]
+    secret: u8,
     /// Headers in which it is sent; default: `api-key`.
     #[serde(default)]
     sent_in: Vec<String>,
+}
+
+const fn first() -> u8 {
+    1
 }
 
 impl<'de> Deserialize<'de> for KeyUse {
@@ -108,6 +118,7 @@ impl<'de> Deserialize<'de> for KeyUse {
             fn visit_str<E>(self, name: &str) -> Result<KeyUse, E> {
                 Ok(KeyUse(RawKeyUse {
                     name: name.to_owned(),
+                    secret: first(),
                     sent_in: Vec::new(),
                 }))
             }
@@ -147,7 +158,7 @@ pub(super) struct Context<'a> {
     pub(super) audience: &'a str,
     /// Scopes of a person's tokens and the object id.
     pub(super) person: &'a dyn Fn(&str) -> (Vec<String>, String),
-    pub(super) key: &'a dyn Fn(&str) -> String,
+    pub(super) key: &'a dyn Fn(&str, u8) -> String,
 }
 
 /// A request ready to be sent, and the credential in it, which must reach no provider.
@@ -201,7 +212,7 @@ impl RequestSpec {
             credential = Some(value);
         }
         if let Some(KeyUse(key)) = &self.key {
-            let value = (context.key)(&key.name).into_bytes();
+            let value = (context.key)(&key.name, key.secret).into_bytes();
             send_in(&mut headers, &key.sent_in, "api-key", &value);
             credential = Some(value);
         }
@@ -226,6 +237,7 @@ impl RequestSpec {
             body,
             chunked: self.framing == Some(Framing::Chunked),
             leaves_after: self.leaves_after,
+            from: self.from,
         };
         Ok(Prepared {
             request,
@@ -278,7 +290,8 @@ impl TokenSpec {
         for name in &token.without {
             claims.remove(name);
         }
-        let key_id = token.key_id.as_deref().unwrap_or(KEY_ID);
+        let usual = tokens::key_id(token.signed_by);
+        let key_id = token.key_id.as_deref().unwrap_or(usual);
         let signed = tokens::sign(&claims, token.signed_by, token.algorithm, key_id)?;
         Ok(signed.into_bytes())
     }

@@ -19,7 +19,7 @@ use crate::gateway::{Disturbance, Exchange, Gateway, GatewayError, HostKind, Mod
 use crate::on_envoy::{OnEnvoy, Surroundings};
 use crate::on_host::OnHost;
 use crate::sidecar::{IssuedKey, LogRecord, Registered, Setup, Sidecar, SidecarError};
-use crate::tokens::{self, KEY_ID, NoKey};
+use crate::tokens::{self, NoKey, Signer};
 use sekisho_domain::UnixMillis;
 
 /// Where the record of a call is named.
@@ -127,13 +127,7 @@ impl<'s> Runner<'s> {
         let trusted = nowhere.policy.issuers.first().ok_or(RunError::NoIssuer)?;
         let (issuer, tenant) = (trusted.issuer.clone(), trusted.tenant.clone());
         let audience = trusted.audiences.first().cloned().unwrap_or_default();
-        let (n, e) = tokens::published()?;
-        let key = IssuerKey {
-            issuer: issuer.clone(),
-            kid: KEY_ID.to_owned(),
-            material: KeyMaterial::Rsa { n, e },
-            algorithm: None,
-        };
+        let key = published(&issuer, Signer::Issuer)?;
         let setup = Setup {
             policy: nowhere,
             people: registered(scenario, &tenant),
@@ -147,9 +141,14 @@ impl<'s> Runner<'s> {
         let gateway: Box<dyn Gateway> = match host {
             HostKind::Wasm => {
                 let sidecar = Sidecar::start(setup)?;
-                Box::new(OnHost::start(modules, place, sidecar)?)
+                Box::new(OnHost::start_with(
+                    modules,
+                    place,
+                    sidecar,
+                    scenario.workers,
+                )?)
             }
-            HostKind::Envoy => start_envoy(policy, setup, modules, place)?,
+            HostKind::Envoy => start_envoy(policy, setup, modules, place, scenario.workers)?,
         };
         Ok(Self {
             scenario,
@@ -173,10 +172,27 @@ impl<'s> Runner<'s> {
                 self.gateway.sidecar().suspend(person, false)?;
                 self.gateway.let_arrive()?;
             }
+            Action::RevokeSessions(person) => {
+                self.gateway.sidecar().revoke_sessions(person)?;
+                self.gateway.let_arrive()?;
+            }
             Action::RevokeKey(key) => {
                 self.gateway.sidecar().revoke(key)?;
                 self.gateway.let_arrive()?;
             }
+            Action::RotateKey(rotation) => {
+                let secret = secret(&rotation.name, rotation.secret);
+                let overlap = rotation.overlap.0;
+                let sidecar = self.gateway.sidecar();
+                sidecar.rotate(&rotation.name, &secret, overlap)?;
+                self.gateway.let_arrive()?;
+            }
+            Action::PublishKeys(signers) => {
+                let keys = signers.iter().map(|key| published(&self.issuer, *key));
+                let keys = keys.collect::<Result<Vec<_>, _>>()?;
+                self.gateway.sidecar().publish(&keys);
+            }
+            Action::KeyFetches(times) => return Ok(self.key_fetches(*times)),
             Action::Sidecar(what) => self.gateway.disturb(*what)?,
             Action::Usage(expected) => return self.usage(expected),
             Action::Verify => {
@@ -188,6 +204,23 @@ impl<'s> Runner<'s> {
             }
         }
         Ok(Vec::new())
+    }
+
+    /// How often the issuer's keys were fetched. That takes real time on every host.
+    fn key_fetches(&self, expected: u64) -> Vec<String> {
+        let sidecar = self.gateway.sidecar();
+        for _ in 0..TRIES {
+            if sidecar.key_fetches() >= expected {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // What was fetched is on its way to the filters.
+        std::thread::sleep(Duration::from_millis(100));
+        match sidecar.key_fetches() {
+            fetched if fetched == expected => Vec::new(),
+            fetched => vec![format!("keys were fetched {fetched} times, not {expected}")],
+        }
     }
 
     /// A request, as often and in as many pieces as it is to be made.
@@ -258,7 +291,7 @@ impl<'s> Runner<'s> {
                 .map(|person| person.scopes.clone());
             (scopes.unwrap_or_default(), object_id(name))
         };
-        let key = |name: &str| secret(name);
+        let key = |name: &str, number: u8| secret(name, number);
         let context = Context {
             now: self.gateway.now(),
             issuer: &self.issuer,
@@ -418,10 +451,12 @@ fn start_envoy(
     setup: Setup,
     modules: ModuleSet,
     place: &Place,
+    workers: usize,
 ) -> Result<Box<dyn Gateway>, RunError> {
     // The stub asks the log, the sidecar's policy names the stub: the probe comes first.
     let probe = crate::sidecar::LogProbe::default();
     let surroundings = Surroundings::start(&policy.upstreams(), probe.clone())?;
+    let surroundings = surroundings.with_workers(workers);
     let setup = Setup {
         policy: policy.complete(surroundings.addresses())?,
         ..setup
@@ -477,9 +512,11 @@ fn registered(scenario: &Scenario, tenant: &str) -> Vec<Registered> {
 fn issued(scenario: &Scenario) -> Vec<IssuedKey> {
     let keys = scenario.keys.iter().map(|(name, key)| IssuedKey {
         id: name.clone(),
-        secret: secret(name),
+        secret: secret(name, 1),
         department: key.department.clone(),
+        user: key.user.clone(),
         scopes: key.scopes.clone(),
+        networks: key.networks.clone(),
         valid_millis: key.valid_millis(),
     });
     keys.collect()
@@ -490,9 +527,20 @@ fn object_id(person: &str) -> String {
     format!("oid-{}", person.to_lowercase())
 }
 
-/// The subscription key of this name, the same in every run.
-fn secret(key: &str) -> String {
-    let mut random = [0x5a; 32];
+/// What the issuer publishes of a signer's key.
+fn published(issuer: &str, signer: Signer) -> Result<IssuerKey, NoKey> {
+    let (n, e) = tokens::published_by(signer)?;
+    Ok(IssuerKey {
+        issuer: issuer.to_owned(),
+        kid: tokens::key_id(signer).to_owned(),
+        material: KeyMaterial::Rsa { n, e },
+        algorithm: None,
+    })
+}
+
+/// The subscription key of this name, the same in every run. `number`: which of its secrets.
+fn secret(key: &str, number: u8) -> String {
+    let mut random = [number.wrapping_add(0x59); 32];
     random
         .iter_mut()
         .zip(key.bytes())

@@ -9,6 +9,7 @@ use super::expect::{Expectation, UsageExpectation};
 use super::format::Span;
 use super::request::RequestSpec;
 use crate::gateway::Disturbance;
+use crate::tokens::Signer;
 
 /// A step: a name, if it has one, and what happens.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,8 +30,16 @@ pub(super) enum Action {
     DisableUser(String),
     /// It is enabled again.
     EnableUser(String),
+    /// A person's sessions are revoked.
+    RevokeSessions(String),
     /// A subscription key is revoked.
     RevokeKey(String),
+    /// A subscription key gets its next secret.
+    RotateKey(Rotation),
+    /// The issuer publishes the keys of these signers, and no others.
+    PublishKeys(Vec<Signer>),
+    /// The issuer's keys must have been fetched so often.
+    KeyFetches(u64),
     /// Something happens to the sidecar.
     Sidecar(Disturbance),
     /// A department's figures are looked at.
@@ -63,10 +72,26 @@ struct RawStep {
     advance: Option<Span>,
     disable_user: Option<String>,
     enable_user: Option<String>,
+    revoke_sessions: Option<String>,
     revoke_key: Option<String>,
+    rotate_key: Option<Rotation>,
+    publish_keys: Option<Vec<Signer>>,
+    key_fetches: Option<u64>,
     sidecar: Option<Disturbance>,
     usage: Option<UsageExpectation>,
     verify: Option<VerifyResult>,
+}
+
+/// How a subscription key is rotated.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rotation {
+    /// Its name.
+    pub(super) name: String,
+    /// How long the former secret stays valid.
+    pub(super) overlap: Span,
+    /// The number of the new secret; the first is 1.
+    pub(super) secret: u8,
 }
 
 /// What a verification must find.
@@ -103,7 +128,11 @@ impl TryFrom<RawStep> for Step {
         actions.extend(raw.advance.map(|span| Action::Advance(span.0)));
         actions.extend(raw.disable_user.map(Action::DisableUser));
         actions.extend(raw.enable_user.map(Action::EnableUser));
+        actions.extend(raw.revoke_sessions.map(Action::RevokeSessions));
         actions.extend(raw.revoke_key.map(Action::RevokeKey));
+        actions.extend(raw.rotate_key.map(Action::RotateKey));
+        actions.extend(raw.publish_keys.map(Action::PublishKeys));
+        actions.extend(raw.key_fetches.map(Action::KeyFetches));
         actions.extend(raw.sidecar.map(Action::Sidecar));
         actions.extend(raw.usage.map(Action::Usage));
         actions.extend(raw.verify.map(|VerifyResult::Ok| Action::Verify));
@@ -114,7 +143,8 @@ impl TryFrom<RawStep> for Step {
             }),
             _ => Err(
                 "a step does exactly one thing: `request`, `advance`, `disable_user`, \
-                      `enable_user`, `revoke_key`, `sidecar`, `usage` or `verify`"
+                      `enable_user`, `revoke_sessions`, `revoke_key`, `rotate_key`, \
+                      `publish_keys`, `key_fetches`, `sidecar`, `usage` or `verify`"
                     .to_owned(),
             ),
         }
@@ -133,7 +163,11 @@ impl Step {
             Action::Advance(by) => format!("{} s pass", by.as_secs_f64()),
             Action::DisableUser(person) => format!("{person} is disabled"),
             Action::EnableUser(person) => format!("{person} is enabled"),
+            Action::RevokeSessions(person) => format!("{person}'s sessions are revoked"),
             Action::RevokeKey(key) => format!("key {key} is revoked"),
+            Action::RotateKey(rotation) => format!("key {} is rotated", rotation.name),
+            Action::PublishKeys(signers) => format!("the issuer publishes {signers:?}"),
+            Action::KeyFetches(times) => format!("keys were fetched {times} times"),
             Action::Sidecar(Disturbance::Stall) => "the sidecar stalls".to_owned(),
             Action::Sidecar(Disturbance::Cut) => "the sidecar is cut off".to_owned(),
             Action::Sidecar(Disturbance::Resume) => "the sidecar is there again".to_owned(),
@@ -147,7 +181,9 @@ impl Step {
     pub(super) fn person(&self) -> Option<&str> {
         match &self.action {
             Action::Request(call) => call.request.person(),
-            Action::DisableUser(person) | Action::EnableUser(person) => Some(person),
+            Action::DisableUser(person)
+            | Action::EnableUser(person)
+            | Action::RevokeSessions(person) => Some(person),
             _ => None,
         }
     }
@@ -157,6 +193,7 @@ impl Step {
         match &self.action {
             Action::Request(call) => call.request.key(),
             Action::RevokeKey(key) => Some(key),
+            Action::RotateKey(rotation) => Some(&rotation.name),
             _ => None,
         }
     }

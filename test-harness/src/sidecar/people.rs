@@ -4,12 +4,12 @@ use jiff::civil::date;
 use sekisho::people::Person;
 use sekisho::store::keys::{self, StoredKey};
 use sekisho::store::{Store, people};
-use sekisho_domain::UnixMillis;
+use sekisho_domain::{Network, UnixMillis};
 
 use super::SidecarError;
 
 /// The secret under which the keys of scenarios are hashed.
-pub(super) const PEPPER: &[u8] = b"the pepper of scenarios, 32 byte";
+pub const PEPPER: &[u8] = b"the pepper of scenarios, 32 byte";
 
 /// A person of the directory.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub struct Registered {
 }
 
 /// A subscription key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct IssuedKey {
     /// Its public id; scenarios use the name.
     pub id: String,
@@ -35,10 +35,14 @@ pub struct IssuedKey {
     pub secret: String,
     /// Code of the department.
     pub department: String,
+    /// The person it is for, by id.
+    pub user: Option<String>,
     /// Names of the scopes that it grants.
     pub scopes: Vec<String>,
     /// Milliseconds for which it is valid; none: for ever.
     pub valid_millis: Option<u64>,
+    /// Where it may be used from; empty: everywhere.
+    pub networks: Vec<Network>,
 }
 
 pub(super) async fn register(store: &Store, people: &[Registered]) -> Result<(), SidecarError> {
@@ -70,13 +74,13 @@ pub(super) async fn issue(
     for key in issued {
         let stored = StoredKey {
             id: key.id.as_str().into(),
-            hash: sekisho_scope::hash_key(PEPPER, key.secret.as_bytes()).to_vec(),
+            hash: hash(&key.secret),
             name: key.id.clone(),
             department: key.department.as_str().into(),
             scopes: key.scopes.clone(),
             created: now,
-            user: None,
-            networks: Vec::new(),
+            user: key.user.as_deref().map(Into::into),
+            networks: key.networks.clone(),
             expires: key.valid_millis.map(|millis| now.plus_millis(millis)),
             revoked: None,
             rotated: None,
@@ -86,4 +90,9 @@ pub(super) async fn issue(
         keys::add(store, &stored).await?;
     }
     Ok(())
+}
+
+/// What is stored of a key's secret.
+pub(super) fn hash(secret: &str) -> Vec<u8> {
+    sekisho_scope::hash_key(PEPPER, secret.as_bytes()).to_vec()
 }

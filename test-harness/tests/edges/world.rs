@@ -73,10 +73,13 @@ impl World {
             ],
             issuer_keys: v1::IssuerKeySet {
                 issuer: trusted.issuer.clone(),
-                keys: vec![v1::RsaKey {
+                keys: vec![v1::SigningKey {
                     kid: KEY_ID.to_owned(),
-                    n: n.into(),
-                    e: e.into(),
+                    material: Some(v1::signing_key::Material::Rsa(v1::RsaKey {
+                        n: n.into(),
+                        e: e.into(),
+                    })),
+                    alg: "RS256".to_owned(),
                 }],
             },
             stands_at: None,
@@ -315,7 +318,7 @@ fn issued(id: &str, secret: &str, scope: &str) -> IssuedKey {
         secret: secret.to_owned(),
         department: DEPARTMENT.to_owned(),
         scopes: vec![scope.to_owned()],
-        valid_millis: None,
+        ..IssuedKey::default()
     }
 }
 
