@@ -11,8 +11,8 @@ use crate::case::Case;
 use crate::keys;
 use crate::token::relative;
 
-/// The secret under which the world's subscription keys are hashed.
-pub const PEPPER: &[u8] = b"the pepper of the table of cases";
+/// The secret under which the world's subscription keys are hashed: that of the test host.
+pub const PEPPER: &[u8] = b"the pepper of scenarios, 32 byte";
 
 const FILES: &[(&str, &str)] = &[
     ("accepted", include_str!("../cases/accepted.yaml")),
@@ -130,7 +130,8 @@ impl World {
         self.cases.iter().filter(of)
     }
 
-    /// The policy as a file: every API offers a model for each scope, of the scope's name.
+    /// The policy as a file: every API offers a model for each scope, of the scope's name, and
+    /// issuers' keys stand in it.
     #[must_use]
     pub fn policy_file(&self, directory: &str) -> Value {
         let mut file = self.policy.clone();
@@ -146,6 +147,18 @@ impl World {
             upstreams.push(json!({"name": upstream(api), "provider": upstream(api), "url": "http://127.0.0.1:9"}));
         }
         file["upstreams"] = upstreams.into();
+        for issuer in file["issuers"].as_array_mut().expect("issuers") {
+            let published = self.issuer_keys.iter();
+            let published = published.filter(|key| issuer["issuer"] == key.issuer.as_str());
+            let keys = published.map(|key| {
+                let mut jwk = keys::jwk(&key.key, &key.kid);
+                if let Some(algorithm) = key.alg {
+                    jwk["alg"] = json!(algorithm.as_str());
+                }
+                jwk
+            });
+            issuer["jwks"] = json!({"keys": keys.collect::<Value>()});
+        }
         file["prices"] = json!([{"model": "free", "from": "2020-01-01", "input_per_million": 0,
                                  "output_per_million": 0}]);
         file
