@@ -1,6 +1,6 @@
 //! The way in: what Envoy checks and cleans before the filters, the filters, the routes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use sekisho_domain::Policy;
 use sekisho_domain::policy::Upstream;
@@ -88,11 +88,24 @@ fn listener(
     }
     json!({
         "name": name,
-        "address": socket_address(address),
+        "address": listening_address(address),
         "per_connection_buffer_limit_bytes": CONNECTION_BUFFER,
         "listener_filters": listener_filters,
         "filter_chains": [chain],
     })
+}
+
+/// Whoever listens on every IPv6 address means IPv4, too.
+fn listening_address(address: SocketAddr) -> Value {
+    let mut at = socket_address(address);
+    if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+        && let Some(socket) = at
+            .pointer_mut("/socket_address")
+            .and_then(Value::as_object_mut)
+    {
+        socket.insert("ipv4_compat".into(), true.into());
+    }
+    at
 }
 
 fn connection_manager(policy: &Policy, bootstrap: &Bootstrap, upstreams: &[&Upstream]) -> Value {
@@ -112,8 +125,10 @@ fn connection_manager(policy: &Policy, bootstrap: &Bootstrap, upstreams: &[&Upst
     json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "sekisho",
-        // The peer's address is the client's; what a client says about itself is not believed.
+        // The peer's address is the client's, or that which so many proxies before it appended;
+        // what a client says about itself is not believed. The filter counts the same hops.
         "use_remote_address": true,
+        "xff_num_trusted_hops": policy.trusted_hops,
         "internal_address_config": {"cidr_ranges": []},
         "normalize_path": true,
         "merge_slashes": true,

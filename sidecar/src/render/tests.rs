@@ -87,6 +87,36 @@ fn paths_and_headers_are_cleaned_before_any_filter() {
 }
 
 #[test]
+fn envoy_counts_the_hops_that_the_filter_counts() {
+    let mut policy = policy();
+    for hops in [0, 2] {
+        policy.trusted_hops = hops;
+        let document = envoy(&policy, &bootstrap()).unwrap();
+        let document: Value = serde_yaml_ng::from_str(&document).unwrap();
+        assert_eq!(manager(&document, 0)["xff_num_trusted_hops"], hops);
+    }
+}
+
+#[test]
+fn whoever_listens_on_every_ipv6_address_hears_ipv4_too() {
+    for (listen, compatible) in [
+        ("[::]:1", json!(true)),
+        ("[::1]:1", json!(null)),
+        ("0.0.0.0:1", json!(null)),
+    ] {
+        let document = rendered(&Bootstrap {
+            listen: listen.parse().unwrap(),
+            ..bootstrap()
+        });
+        let address = &document["static_resources"]["listeners"][0]["address"];
+        assert_eq!(
+            address["socket_address"]["ipv4_compat"], compatible,
+            "{listen}"
+        );
+    }
+}
+
+#[test]
 fn the_gateway_filter_can_wait_for_a_body_and_comes_back_after_a_trap() {
     let document = rendered(&bootstrap());
     let filters = manager(&document, 0)["http_filters"].as_array().unwrap();
