@@ -8,6 +8,7 @@
 )]
 
 mod agreement;
+mod company;
 mod directory;
 mod keys;
 mod remembered;
