@@ -4,8 +4,10 @@
 //! was refused. No record holds a token, a key, a query string, a prompt or an answer.
 
 mod passage;
+mod written;
 
 pub use passage::Passage;
+pub use written::About;
 
 use std::borrow::Cow;
 
@@ -14,8 +16,6 @@ use sekisho_domain::{
     AuditRecord, Denial, Micros, Outcome, RecordKind, UnixMillis, Usage, UsageSource,
 };
 
-/// What a usual record takes, so that its buffer seldom grows.
-const RECORD_BYTES: usize = 1024;
 /// Most bytes of a path that a record keeps.
 const MAX_PATH: usize = 512;
 
@@ -37,60 +37,69 @@ pub struct Ending {
 }
 
 /// The record of a call that may go upstream: with it the worst case that was reserved.
+/// `about`: what [`About::new`] makes of the same passage.
 #[must_use]
-pub fn admit(passage: &Passage, now: UnixMillis) -> Vec<u8> {
-    let mut record = about(RecordKind::Admit, passage, now);
+pub fn admit(passage: &Passage, about: &About, now: UnixMillis) -> Vec<u8> {
+    let mut record = begun(RecordKind::Admit, passage, now);
     record.usage = Some(passage.worst);
     record.usage_source = Some(UsageSource::Estimated);
     record.cost_micros = Some(passage.worst_cost);
-    encode(&record)
+    about.record(&record)
 }
 
 /// The record of a call that has ended.
 #[must_use]
-pub fn complete(passage: &Passage, ending: &Ending, now: UnixMillis) -> Vec<u8> {
-    let mut record = about(RecordKind::Complete, passage, now);
+pub fn complete(passage: &Passage, about: &About, ending: &Ending, now: UnixMillis) -> Vec<u8> {
+    let mut record = begun(RecordKind::Complete, passage, now);
     record.outcome = Some(ending.outcome);
     record.status = ending.status;
     record.usage = Some(ending.usage);
     record.usage_source = Some(ending.source);
     record.cost_micros = Some(ending.cost);
     record.response_bytes = Some(ending.response_bytes);
-    encode(&record)
+    about.record(&record)
 }
 
 /// The record of a call that was refused. After an admit it takes that back: the call
 /// never went upstream and nothing is charged.
 #[must_use]
 pub fn refuse(passage: &Passage, denial: &Denial, now: UnixMillis) -> Vec<u8> {
-    encode(&about(RecordKind::Refuse, passage, now).refused(denial))
+    let record = begun(RecordKind::Refuse, passage, now).refused(denial);
+    About::new(passage).record(&record)
 }
 
-fn about(kind: RecordKind, passage: &Passage, now: UnixMillis) -> AuditRecord<'_> {
+/// A record but for who and what, which [`About`] has.
+fn begun(kind: RecordKind, passage: &Passage, now: UnixMillis) -> AuditRecord<'_> {
     AuditRecord {
-        caller: Caller {
-            tenant: given(&passage.tenant),
-            object_id: given(&passage.object_id),
-            user: given(&passage.user),
-            department: given(&passage.department),
-            application: given(&passage.application),
-            key: given(&passage.key),
-            address: given(&passage.address),
-        },
-        call: Call {
-            method: given(&passage.method),
-            path: given(clip(&passage.path)),
-            api: given(&passage.api),
-            operation: given(&passage.operation),
-            model: given(&passage.model),
-            upstream: given(&passage.upstream),
-            stream: (!passage.operation.is_empty()).then_some(passage.stream),
-            request_id: given(&passage.request_id),
-        },
         price_from: given(&passage.price_from),
         request_bytes: Some(passage.request_bytes),
         duration_millis: Some(now.since(passage.received)),
         ..AuditRecord::new(kind, passage.record_id, now)
+    }
+}
+
+fn caller(passage: &Passage) -> Caller<'_> {
+    Caller {
+        tenant: given(&passage.tenant),
+        object_id: given(&passage.object_id),
+        user: given(&passage.user),
+        department: given(&passage.department),
+        application: given(&passage.application),
+        key: given(&passage.key),
+        address: given(&passage.address),
+    }
+}
+
+fn call(passage: &Passage) -> Call<'_> {
+    Call {
+        method: given(&passage.method),
+        path: given(clip(&passage.path)),
+        api: given(&passage.api),
+        operation: given(&passage.operation),
+        model: given(&passage.model),
+        upstream: given(&passage.upstream),
+        stream: (!passage.operation.is_empty()).then_some(passage.stream),
+        request_id: given(&passage.request_id),
     }
 }
 
@@ -105,15 +114,6 @@ fn clip(path: &str) -> &str {
 
 fn given(text: &str) -> Option<Cow<'_, str>> {
     (!text.is_empty()).then_some(Cow::Borrowed(text))
-}
-
-fn encode(record: &AuditRecord<'_>) -> Vec<u8> {
-    let mut json = Vec::with_capacity(RECORD_BYTES);
-    // Strings, numbers and units only: encoding cannot fail.
-    match serde_json::to_writer(&mut json, record) {
-        Ok(()) => json,
-        Err(_) => Vec::new(),
-    }
 }
 
 #[cfg(test)]

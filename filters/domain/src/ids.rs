@@ -127,23 +127,29 @@ impl RecordId {
     }
 }
 
-impl fmt::Display for RecordId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl RecordId {
+    /// The hyphenated form, in ASCII.
+    fn hyphenated(&self) -> [u8; 36] {
         const HEX: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(36);
+        let mut text = [b'-'; 36];
+        let mut places = text.iter_mut();
         for (at, byte) in self.0.iter().enumerate() {
             if matches!(at, 4 | 6 | 8 | 10) {
-                text.push('-');
+                places.next();
             }
             for nibble in [byte >> 4, byte & 0x0f] {
-                text.push(
-                    HEX.get(usize::from(nibble))
-                        .copied()
-                        .map_or('0', char::from),
-                );
+                if let (Some(place), Some(digit)) = (places.next(), HEX.get(usize::from(nibble))) {
+                    *place = *digit;
+                }
             }
         }
-        f.write_str(&text)
+        text
+    }
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.hyphenated()).unwrap_or_default())
     }
 }
 
@@ -155,7 +161,8 @@ impl fmt::Debug for RecordId {
 
 impl Serialize for RecordId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let text = self.hyphenated();
+        serializer.serialize_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

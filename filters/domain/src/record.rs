@@ -114,7 +114,9 @@ pub struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    fn is_unknown(&self) -> bool {
+    /// Whether nothing is known of the caller.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
         *self == Self::default()
     }
 }

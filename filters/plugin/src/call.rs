@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use sekisho_audit::Passage;
+use sekisho_audit::{About, Passage};
 use sekisho_domain::{Price, Provider};
 use sekisho_providers::Operation;
 use sekisho_quota::{Demand, Reservation};
@@ -31,6 +31,8 @@ pub(crate) enum Phase {
 pub(crate) struct Call {
     pub(crate) phase: Phase,
     pub(crate) passage: Passage,
+    /// What the records of this call have in common, once it is admitted.
+    pub(crate) about: About,
     /// Path and query as they came.
     pub(crate) raw_path: Vec<u8>,
     /// Headers that must not reach a provider.

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use sekisho_audit::About;
 use sekisho_domain::{Denial, DenialCode, UnixMillis};
 use sekisho_link::v1;
 use sekisho_quota::Reservation;
@@ -210,7 +211,8 @@ fn admit(worker: &mut Worker, call: &SharedCall, context: u32, now: UnixMillis) 
     let stages = worker.stages;
     let mut shared = call.borrow_mut();
     if stages.audit {
-        let record = sekisho_audit::admit(&shared.passage, now);
+        shared.about = About::new(&shared.passage);
+        let record = sekisho_audit::admit(&shared.passage, &shared.about, now);
         let reservations = shared
             .reservations
             .iter()

@@ -41,9 +41,8 @@ impl Filter {
         let record_id = self.call.borrow().passage.record_id;
         host::set_response_header(reply::RECORD_HEADER, record_id.to_string().as_bytes());
         if self.response.status.is_some_and(|status| status < 400) {
-            let content_type = host::response_header("content-type").unwrap_or_default();
             let operation = self.call.borrow().operation;
-            self.response.meter = operation.map(|op| UsageMeter::new(op, &content_type));
+            self.response.meter = operation.map(UsageMeter::new);
         }
         if end_of_stream {
             return self.finish(Outcome::Answered);
@@ -146,7 +145,7 @@ impl Filter {
             Used(Some((usage, cost))).write();
         }
         let record_id = call.passage.record_id;
-        let record = sekisho_audit::complete(&call.passage, &ending, now);
+        let record = sekisho_audit::complete(&call.passage, &call.about, &ending, now);
         worker.record(v1::entry::Kind::Complete, &record_id, record, settled);
         let hold = call.strict && outcome == Outcome::Answered;
         call.phase = if hold { Phase::Ending } else { Phase::Done };

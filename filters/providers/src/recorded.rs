@@ -86,8 +86,7 @@ fn recorded_exchanges_are_found_scanned_and_metered() {
         let Some(answer) = response["body_text"].as_str() else {
             continue;
         };
-        let media = response["content_type"].as_str().unwrap_or_default();
-        let mut meter = UsageMeter::new(operation, media.as_bytes());
+        let mut meter = UsageMeter::new(operation);
         meter.push(answer.as_bytes());
         let reports = answer.contains("\"usage\"") || answer.contains("\"usageMetadata\"");
         assert_eq!(meter.usage().is_some(), reports, "{at}");

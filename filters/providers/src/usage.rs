@@ -65,8 +65,8 @@ pub struct UsageMeter {
 }
 
 enum Framing {
-    /// Nothing that could report usage.
-    Other,
+    /// Nothing has come yet.
+    Unknown,
     Json(Box<Figures>),
     Sse(Box<(Sse, Figures)>),
     EventStream(Box<Framed>),
@@ -81,47 +81,50 @@ struct Framed {
     tally: Tally,
 }
 
-impl UsageMeter {
-    /// A meter for the answer to a request for `operation`, of this `content-type`
-    /// (empty if the answer has none).
-    #[must_use]
-    pub fn new(operation: &'static Operation, content_type: &[u8]) -> Self {
-        let answer = operation.answer;
+impl Framing {
+    /// By an answer's first byte, white space aside: JSON is an object or an array, a frame
+    /// of an event stream begins with the high byte of its length, which stays under 16 MiB,
+    /// and everything else is lines. Cheaper for a filter than asking for `content-type`,
+    /// and whatever the provider says, only what can be read counts.
+    fn of(first: u8, answer: &'static Answer) -> Self {
         let scanner = || Scanner::new(answer.members);
-        let media = content_type
-            .split(|b| *b == b';')
-            .next()
-            .unwrap_or_default()
-            .trim_ascii();
-        let is = |name: &[u8]| media.eq_ignore_ascii_case(name);
-        let framing = if is(b"text/event-stream") {
-            Framing::Sse(Box::new((Sse::new(), scanner())))
-        } else if is(b"application/vnd.amazon.eventstream") {
-            Framing::EventStream(Box::new(Framed {
+        match first {
+            b'{' | b'[' => Self::Json(Box::new(scanner())),
+            0 => Self::EventStream(Box::new(Framed {
                 frames: EventStream::new(),
                 scanner: scanner(),
                 wrapped: Wrapped::new(),
                 payload: Payload::Other,
-                tally: Tally::default(),
-            }))
-        } else if is(b"application/json") || media.ends_with(b"+json") || media.is_empty() {
-            Framing::Json(Box::new(scanner()))
-        } else {
-            Framing::Other
-        };
+                tally: Tally::EMPTY,
+            })),
+            _ => Self::Sse(Box::new((Sse::new(), scanner()))),
+        }
+    }
+}
+
+impl UsageMeter {
+    /// A meter for the answer to a request for `operation`.
+    #[must_use]
+    pub const fn new(operation: &'static Operation) -> Self {
         Self {
-            answer,
+            answer: operation.answer,
             generates: operation.generates,
-            framing,
-            tally: Tally::default(),
+            framing: Framing::Unknown,
+            tally: Tally::EMPTY,
         }
     }
 
     /// Reads the next chunk.
     pub fn push(&mut self, chunk: &[u8]) {
+        let mut chunk = chunk;
+        if matches!(self.framing, Framing::Unknown) {
+            chunk = chunk.trim_ascii_start();
+            let Some(first) = chunk.first() else { return };
+            self.framing = Framing::of(*first, self.answer);
+        }
         let tally = &mut self.tally;
         match &mut self.framing {
-            Framing::Other => {}
+            Framing::Unknown => {}
             Framing::Json(scanner) => read(scanner, chunk, tally),
             Framing::Sse(sse) => {
                 let (lines, scanner) = &mut **sse;
@@ -139,7 +142,7 @@ impl UsageMeter {
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         let streamed = match &self.framing {
-            Framing::Other => return None,
+            Framing::Unknown => return None,
             Framing::Json(scanner) => scanner.is_array(),
             Framing::Sse(_) | Framing::EventStream(_) => true,
         };
@@ -191,7 +194,7 @@ impl Framed {
 }
 
 /// The latest figures.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Tally {
     seen: u16,
     input: u64,
@@ -204,6 +207,17 @@ struct Tally {
 }
 
 impl Tally {
+    const EMPTY: Self = Self {
+        seen: 0,
+        input: 0,
+        tool_input: 0,
+        cached_input: 0,
+        cache_read: 0,
+        cache_write: 0,
+        output: 0,
+        thoughts: 0,
+    };
+
     fn has(&self, figure: Figure) -> bool {
         self.seen & (1 << figure as u16) != 0
     }
