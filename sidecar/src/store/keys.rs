@@ -158,6 +158,27 @@ pub async fn add(store: &Store, key: &StoredKey) -> Result<(), StoreError> {
     add_once(store, key, None).await.map(|_| ())
 }
 
+/// Adds many keys, all or none.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn add_all(store: &Store, keys: &[StoredKey]) -> Result<(), StoreError> {
+    let mut connection = store.pool().acquire().await?;
+    let mut transaction = connection
+        .begin_with(store.dialect().begin_writing())
+        .await?;
+    let version = next_version(&mut transaction).await?;
+    for key in keys {
+        let key = StoredKey {
+            version,
+            ..key.clone()
+        };
+        write(&mut transaction, ADD, &key).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
 /// Adds a key, unless the same order added one before.
 ///
 /// # Errors

@@ -71,24 +71,22 @@ pub(super) async fn issue(
     issued: &[IssuedKey],
     now: UnixMillis,
 ) -> Result<(), SidecarError> {
-    for key in issued {
-        let stored = StoredKey {
-            id: key.id.as_str().into(),
-            hash: hash(&key.secret),
-            name: key.id.clone(),
-            department: key.department.as_str().into(),
-            scopes: key.scopes.clone(),
-            created: now,
-            user: key.user.as_deref().map(Into::into),
-            networks: key.networks.clone(),
-            expires: key.valid_millis.map(|millis| now.plus_millis(millis)),
-            revoked: None,
-            rotated: None,
-            former: None,
-            version: 0,
-        };
-        keys::add(store, &stored).await?;
-    }
+    let stored = issued.iter().map(|key| StoredKey {
+        id: key.id.as_str().into(),
+        hash: hash(&key.secret),
+        name: key.id.clone(),
+        department: key.department.as_str().into(),
+        scopes: key.scopes.clone(),
+        created: now,
+        user: key.user.as_deref().map(Into::into),
+        networks: key.networks.clone(),
+        expires: key.valid_millis.map(|millis| now.plus_millis(millis)),
+        revoked: None,
+        rotated: None,
+        former: None,
+        version: 0,
+    });
+    keys::add_all(store, &stored.collect::<Vec<_>>()).await?;
     Ok(())
 }
 
