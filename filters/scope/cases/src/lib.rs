@@ -13,6 +13,7 @@
 
 mod case;
 mod damage;
+pub mod fuzz;
 mod keys;
 mod token;
 mod world;

@@ -8,6 +8,7 @@
 )]
 
 mod agreement;
+mod arbitrary;
 mod company;
 mod directory;
 mod keys;
