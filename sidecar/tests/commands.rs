@@ -56,9 +56,11 @@ fn the_committed_envoy_configuration_is_what_render_prints() {
 }
 
 #[test]
-fn the_demos_policy_has_no_problems() {
-    let checked = sekisho(&["check", "examples/demo/sekisho.yaml"]);
-    assert!(checked.status.success(), "{}", stdout(&checked));
+fn the_policies_of_the_examples_have_no_problems() {
+    for policy in ["examples/demo/sekisho.yaml", "examples/entra/sekisho.yaml"] {
+        let checked = sekisho(&["check", policy]);
+        assert!(checked.status.success(), "{}", stdout(&checked));
+    }
 }
 
 #[test]
