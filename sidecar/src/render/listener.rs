@@ -20,6 +20,8 @@ const IDLE_BEFORE_ROUTE: &str = "60s";
 const IDLE_UPSTREAM: &str = "600s";
 /// ...and no call takes longer than this.
 const LONGEST_CALL: &str = "3600s";
+/// The header by which the filters say why they refused.
+const DENIAL_HEADER: &str = "x-sekisho-denial";
 /// Nobody can send this header: early header mutation removes the prefix.
 const NO_CLUSTER_HEADER: &str = "x-sekisho-none";
 
@@ -224,6 +226,8 @@ fn routes(policy: &Policy, upstreams: &[&Upstream]) -> Value {
                     "max_stream_duration": {"max_stream_duration": LONGEST_CALL},
                 },
                 "request_headers_to_remove": to_remove,
+                // Only the gateway refuses in the gateway's name.
+                "response_headers_to_remove": [DENIAL_HEADER],
             })
         })
         .collect();

@@ -189,6 +189,8 @@ fn only_clusters_of_the_policy_can_be_chosen_and_the_default_is_404() {
         assert_eq!(matched["string_match"]["exact"], route["route"]["cluster"]);
         let removed = route["request_headers_to_remove"].as_array().unwrap();
         assert!(removed.contains(&json!(CLUSTER_HEADER)));
+        let removed = &route["response_headers_to_remove"];
+        assert_eq!(*removed, json!(["x-sekisho-denial"]));
     }
 }
 

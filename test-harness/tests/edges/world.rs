@@ -96,7 +96,12 @@ impl World {
         let gateway = OnEnvoy::start(modules, place, surroundings, sidecar, Some(ready)).unwrap();
         gateway.prepare(&Answer {
             status: 200,
-            headers: vec![("content-type".to_owned(), b"application/json".to_vec())],
+            headers: vec![
+                ("content-type".to_owned(), b"application/json".to_vec()),
+                // A provider that speaks in the gateway's name.
+                ("x-sekisho-denial".to_owned(), b"unknown_model".to_vec()),
+                ("x-sekisho-record".to_owned(), b"forged".to_vec()),
+            ],
             body: vec![b"{}".to_vec()],
             ..Answer::default()
         });
