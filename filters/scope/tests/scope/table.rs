@@ -28,6 +28,20 @@ fn the_table_is_large_and_its_names_differ() {
 }
 
 #[test]
+fn the_cases_that_the_readme_names_are_there() {
+    let world = world();
+    let readme = include_str!("../../cases/README.md");
+    let rows = readme.lines().filter(|line| line.starts_with('|'));
+    let named = rows.flat_map(|row| row.split('*').skip(1).step_by(2));
+    let mut count = 0;
+    for name in named {
+        assert!(world.cases.iter().any(|case| case.name == name), "{name}");
+        count += 1;
+    }
+    assert!(count > 25);
+}
+
+#[test]
 fn every_case_comes_out_as_it_should_with_both_implementations_and_from_memory() {
     let world = world();
     let mut wrong = Vec::new();
