@@ -8,12 +8,14 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import account
 import calls
 import refusals
+import shapes
 import table
 from account import Policy, Seen
 from calls import Call
@@ -77,9 +79,15 @@ def arguments() -> argparse.Namespace:
     )
     add(
         "--only",
-        choices=("traffic", "refusals", "budget", "keys"),
+        choices=("traffic", "refusals", "shapes", "silence", "budget", "keys"),
         action="append",
         help="do this part only, and then compare the accounts (repeatable)",
+    )
+    add(
+        "--sidecar-pid",
+        type=int,
+        metavar="PID",
+        help="the sidecar's process, to be held still for a moment; without it that part is left out",
     )
     add(
         "--direct",
@@ -105,6 +113,7 @@ class Drive:
         self.tokens = tokens
         self.seen = Seen()
         self.failures: list[str] = []
+        self.rows: table.Table
 
     def check(self, good: bool, failure: str) -> bool:
         if not good:
@@ -112,7 +121,12 @@ class Drive:
         return good
 
     def call(self, person: str, call: Call, credential: str | None = None) -> calls.Used:
-        used = call.make(self.gateway, credential or self.tokens.of(person))
+        return self.count(
+            person, call, lambda: call.make(self.gateway, credential or self.tokens.of(person))
+        )
+
+    def count(self, person: str, call: Call, make: Callable[[], calls.Used]) -> calls.Used:
+        used = make()
         self.seen.add(DEPARTMENT[person], (call.provider, call.model), used)
         return used
 
@@ -164,9 +178,57 @@ class Drive:
         again = refusals.attempt(lambda: self.call(stopped, call))
         good = self.check(again is not None, f"{stopped} was let through after the budget's end")
         table.lines([f"{table.mark(good)} {stopped}, once more: {again or 'let through'}"])
+        self.shape_rows()
+        for shape in shapes.SHAPES:
+            self.shape(shape, 429, ("budget_exhausted",), self.tokens.of(stopped))
         other = refusals.attempt(lambda: self.call(unstopped, call))
         good = self.check(other is None, f"{unstopped} was refused too: {other}")
         table.lines([f"{table.mark(good)} {unstopped}: {other or 'answered'}"])
+
+    def shape_rows(self) -> None:
+        columns = (("SDK", 14), ("status", 6), ("exception", 27), ("denial", 18), ("", 2))
+        self.rows = table.Table(*columns)
+
+    def shape(
+        self, shape: shapes.Shape, status: int, denials: tuple[str, ...], credential: str
+    ) -> None:
+        """Makes a call that is refused, and holds the refusal to the SDK's shape."""
+        make = shape.elsewhere if status == 404 else shape.call.make
+        outcome = refusals.attempt(lambda: make(self.gateway, credential))
+        problem = shapes.problem(shape, status, denials, outcome, credential)
+        good = self.check(problem is None, f"{shape.call.sdk}, {denials[0]}: {problem}")
+        cells = (outcome.exception, outcome.denial) if outcome else ("let through", "")
+        self.rows.row(shape.call.sdk, status, *cells, table.mark(good))
+
+    def shapes(self, sidecar: Sidecar, department: str) -> None:
+        """A company key may do everything, a narrow one only what text APIs do not need."""
+        wide = sidecar.issue_key(department, "shapes", ["all_apis"])["key"]
+        narrow = sidecar.issue_key(department, "shapes, narrow", ["audio_apis"])["key"]
+        forged = refusals.with_broken_signature(self.tokens.of("ichiro"))
+        table.heading("Each refusal is an exception of the SDK that called")
+        self.shape_rows()
+        for shape in shapes.SHAPES:
+            self.shape(shape, 401, ("bad_signature",), forged)
+            self.shape(shape, 403, ("missing_scope",), narrow)
+            self.shape(shape, 403, ("inactive_user",), self.tokens.of("yuko"))
+            self.shape(shape, 404, ("unknown_model",), wide)
+        table.heading("SDKs with nothing but a base URL and a subscription key")
+        for call, make in shapes.with_nothing_but_a_key(self.gateway, wide):
+            outcome = refusals.attempt(lambda make=make, call=call: self.count("ichiro", call, make))
+            good = self.check(outcome is None, f"{call.sdk} with nothing but a key: {outcome}")
+            table.lines([f"{table.mark(good)} {call.sdk}: {outcome or 'answered'}"])
+
+    def silence(self, sidecar: int) -> None:
+        table.heading("A sidecar that is silent: no call without a record")
+        self.shape_rows()
+        call = calls.compatible_chat("gpt-4o")
+        with shapes.silent(sidecar, lambda: self.call("ichiro", call)):
+            for shape in shapes.SHAPES:
+                denials = ("record_unavailable", "policy_unavailable")
+                self.shape(shape, 503, denials, self.tokens.of("ichiro"))
+        outcome = refusals.attempt(lambda: self.call("ichiro", call))
+        good = self.check(outcome is None, f"calls do not pass again: {outcome}")
+        table.lines([f"{table.mark(good)} heard again: {outcome or 'answered'}"])
 
     def keys(self, sidecar: Sidecar, department: str) -> None:
         table.heading("A subscription key, and its revocation")
@@ -266,6 +328,8 @@ def through_gateway(options: argparse.Namespace) -> list[str]:
     parts = {
         "traffic": drive.traffic,
         "refusals": drive.refusals,
+        "shapes": lambda: drive.shapes(sidecar, policy.department_ids[DEPARTMENT["ichiro"]]),
+        "silence": lambda: options.sidecar_pid and drive.silence(options.sidecar_pid),
         "keys": lambda: drive.keys(sidecar, policy.department_ids[DEPARTMENT["kenichi"]]),
         "budget": lambda: drive.budget(options.stopped, options.unstopped),
     }

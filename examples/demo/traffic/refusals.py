@@ -28,6 +28,8 @@ class Refused:
     status: int
     denial: str | None
     retry_after: str | None = None
+    # Everything that the SDK tells of it.
+    text: str = ""
 
     def __str__(self) -> str:
         return f"{self.status} {self.exception} ({self.denial})" if self.status else self.exception
@@ -39,20 +41,23 @@ def attempt(make: Callable[[], object]) -> Refused | None:
         make()
     except (openai.APIStatusError, anthropic.APIStatusError) as error:
         headers = error.response.headers
-        return _refused(error, error.status_code, headers)
+        return _refused(error, error.status_code, headers, error.response.text)
     except google.APIError as error:
-        return _refused(error, error.code, getattr(error.response, "headers", {}) or {})
+        headers = getattr(error.response, "headers", {}) or {}
+        return _refused(error, error.code, headers, str(error.details))
     except ClientError as error:
         metadata = error.response["ResponseMetadata"]
-        return _refused(error, metadata["HTTPStatusCode"], metadata["HTTPHeaders"])
+        headers = metadata["HTTPHeaders"]
+        return _refused(error, metadata["HTTPStatusCode"], headers, str(error.response))
     except Exception as error:  # not an exception that an SDK raises for a refusal
         return Refused(f"{type(error).__name__}: {str(error)[:200]}", 0, None)
     return None
 
 
-def _refused(error: Exception, status: int, headers: object) -> Refused:
+def _refused(error: Exception, status: int, headers: object, body: str) -> Refused:
     get = getattr(headers, "get", lambda _name: None)
-    return Refused(type(error).__name__, status, get("x-sekisho-denial"), get("retry-after"))
+    denial, wait = get("x-sekisho-denial"), get("retry-after")
+    return Refused(type(error).__name__, status, denial, wait, f"{error} {body}")
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def _without_credential(gateway: Gateway) -> None:
         raise openai.APIStatusError(answer.text, response=answer, body=None)
 
 
-def _with_broken_signature(token: str) -> str:
+def with_broken_signature(token: str) -> str:
     head, payload, signature = token.split(".")
     middle = len(signature) // 2
     other = "A" if signature[middle] != "A" else "B"
@@ -102,7 +107,7 @@ def _with_broken_signature(token: str) -> str:
 
 def cases(gateway: Gateway, tokens: Tokens) -> list[Case]:
     taro, yuko = tokens.of("taro"), tokens.of("yuko")
-    forged = _with_broken_signature(taro)
+    forged = with_broken_signature(taro)
 
     def by(call: Call, credential: str) -> Callable[[], object]:
         return lambda: call.make(gateway, credential)
