@@ -1,6 +1,10 @@
 //! The REST API from outside, over a real database, log and ledger.
 
-#![expect(clippy::unwrap_used, reason = "what is missing fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what is missing fails the test"
+)]
 
 #[path = "api/apikeys.rs"]
 mod apikeys;

@@ -347,7 +347,7 @@ impl Gateway for OnHost {
             }
             Disturbance::Restart => {
                 self.host.set_grpc_reachable(SIDECAR, false);
-                self.bridge.borrow_mut().drop_streams();
+                self.bridge.borrow_mut().disconnect();
                 self.sidecar.restart()?;
                 self.bridge.borrow_mut().reconnect(&self.sidecar)?;
                 self.host.set_grpc_reachable(SIDECAR, true);

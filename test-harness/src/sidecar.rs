@@ -71,8 +71,8 @@ pub enum SidecarError {
     NotPushed,
 }
 
-/// How often the issuers' keys are looked for until they are there.
-const KEY_TRIES: u32 = 1_000;
+/// How often something is tried that takes a moment.
+const TRIES: u32 = 1_000;
 const ANY_PORT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 
 /// What a sidecar begins with.
@@ -209,14 +209,7 @@ impl Sidecar {
         let calendar = Calendar::new(&policy.time_zone)?;
         let (writer, link, hub, address) = runtime.block_on(async {
             let pushed = sekisho::people::watch::push_all(&store, &hub, &calendar, &clock).await?;
-            let writer = Writer::start(
-                store.clone(),
-                policy,
-                clock.clone(),
-                log_key(),
-                Some(checkpoints),
-            )
-            .await?;
+            let writer = write(&store, &policy, &clock, checkpoints).await?;
             let key_sets = KeySets::start(&store, &hub, &clock).await?;
             published(&hub).await?;
             let link = Link::new(writer.clone(), hub.clone()).with_key_sets(key_sets);
@@ -467,9 +460,28 @@ impl Drop for Sidecar {
     }
 }
 
+/// Begins to write, once the writer of a process that was ended has let go.
+async fn write(
+    store: &Store,
+    policy: &Arc<Policy>,
+    clock: &Clock,
+    checkpoints: PathBuf,
+) -> Result<Writer, StartError> {
+    let mut tries = 0;
+    loop {
+        let exported = Some(checkpoints.clone());
+        let (store, policy, clock) = (store.clone(), Arc::clone(policy), clock.clone());
+        match Writer::start(store, policy, clock, log_key(), exported).await {
+            Err(StartError::Taken(_)) if tries < TRIES => tries += 1,
+            started => return started,
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// Waits until the issuers' keys have been fetched.
 async fn published(hub: &SnapshotHub) -> Result<(), SidecarError> {
-    for _ in 0..KEY_TRIES {
+    for _ in 0..TRIES {
         if !hub.counts().issuer_keys.is_empty() {
             return Ok(());
         }

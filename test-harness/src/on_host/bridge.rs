@@ -23,7 +23,8 @@ pub(super) type Arrival = (GrpcStreamId, Result<Vec<u8>, GrpcStatus>);
 /// The sidecar's side of all streams.
 pub(super) struct Bridge {
     runtime: Handle,
-    link: Link,
+    /// None while the sidecar is being restarted: it does not end before nobody speaks to it.
+    link: Option<Link>,
     hand: Hand,
     sessions: BTreeMap<GrpcStreamId, LinkSession>,
     /// What filters sent while the sidecar is stalled; none: it is not.
@@ -36,7 +37,7 @@ impl Bridge {
         let (runtime, link) = sidecar.sessions()?;
         Ok(Self {
             runtime,
-            link,
+            link: Some(link),
             hand,
             sessions: BTreeMap::new(),
             stalled: None,
@@ -46,7 +47,9 @@ impl Bridge {
 
     /// New streams go to the sidecar that runs now.
     pub(super) fn reconnect(&mut self, sidecar: &Sidecar) -> Result<(), SidecarError> {
-        (self.runtime, self.link) = sidecar.sessions()?;
+        let (runtime, link) = sidecar.sessions()?;
+        self.runtime = runtime;
+        self.link = Some(link);
         Ok(())
     }
 
@@ -61,6 +64,12 @@ impl Bridge {
             self.arrived
                 .extend(answers.into_iter().map(|answer| (stream, answer)));
         }
+    }
+
+    /// Nobody speaks to the sidecar any longer.
+    pub(super) fn disconnect(&mut self) {
+        self.drop_streams();
+        self.link = None;
     }
 
     pub(super) fn drop_streams(&mut self) {
@@ -128,7 +137,9 @@ fn ready(session: &mut LinkSession) -> impl Iterator<Item = Vec<u8>> {
 
 impl GrpcPeer for Bridge {
     fn on_open(&mut self, open: &GrpcOpen, _replies: &mut GrpcReplies) {
-        self.sessions.insert(open.stream, self.link.open());
+        if let Some(link) = &self.link {
+            self.sessions.insert(open.stream, link.open());
+        }
     }
 
     fn on_message(&mut self, stream: GrpcStreamId, message: &[u8], replies: &mut GrpcReplies) {
