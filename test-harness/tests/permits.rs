@@ -15,6 +15,8 @@ mod call;
 mod judge;
 #[path = "permits/start.rs"]
 mod start;
+#[path = "permits/vectors.rs"]
+mod vectors;
 
 use std::fs::File;
 
@@ -63,6 +65,9 @@ fn every_case(on: Where, modules: ModuleSet, place: &Place) -> Result<(), Failed
             judge.note(case, outcome);
         }
         wrong.extend(judge.verdict(&running));
+        if directory == "required" {
+            wrong.extend(vectors::run(&world, directory, &mut running));
+        }
         wrong.extend(failed_vms(&running));
     }
     if wrong.is_empty() {

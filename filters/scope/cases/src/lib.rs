@@ -17,6 +17,7 @@ pub mod fuzz;
 mod keys;
 mod token;
 mod world;
+pub mod wycheproof;
 
 pub use case::{Case, Shown};
 pub use damage::Then;
