@@ -332,7 +332,7 @@ mod tests {
         };
         outbox.request_key_set(question.clone());
         let up = decode(outbox.next_batch(UnixMillis(2), false, 0));
-        assert_eq!(up.key_set_requests, [question.clone()]);
+        assert_eq!(up.key_set_requests, std::slice::from_ref(&question));
         outbox.acknowledged(&ack(2));
         outbox.request_key_set(question);
         outbox.disconnected();
