@@ -1,6 +1,7 @@
 //! Who is trusted to say who somebody is.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 use super::{Check, is_url};
 use crate::policy::Issuer;
@@ -44,8 +45,15 @@ impl Check<'_> {
                     "needs `jwks_uri`, or `jwks` for use without a sidecar",
                 );
             }
-            if issuer.jwks_uri.as_deref().is_some_and(|uri| !is_url(uri)) {
-                self.problem(format!("{path}.jwks_uri"), "must be an http or https URL");
+            if issuer
+                .jwks_uri
+                .as_deref()
+                .is_some_and(|uri| !is_secure(uri))
+            {
+                self.problem(
+                    format!("{path}.jwks_uri"),
+                    "must be an https URL; http is for loopback addresses alone",
+                );
             }
             self.algorithms(&path, &issuer.algorithms);
             let mut keys = Vec::new();
@@ -82,6 +90,52 @@ impl Check<'_> {
         for (at, algorithm) in algorithms.iter().enumerate() {
             let path = format!("{path}.algorithms[{at}]");
             self.unique(&mut seen, &path, algorithm.as_str());
+        }
+    }
+}
+
+/// Whether nobody on the way can bring keys of its own: https, or http on this machine.
+fn is_secure(uri: &str) -> bool {
+    let Some(rest) = uri.strip_prefix("http://").filter(|_| is_url(uri)) else {
+        return is_url(uri);
+    };
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(address) => address.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    let host = host.filter(|_| !authority.contains('@'));
+    let address = host.and_then(|host| host.parse::<IpAddr>().ok());
+    host == Some("localhost") || address.is_some_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_over_https_or_from_this_machine() {
+        for uri in [
+            "https://login.example/keys",
+            "http://127.0.0.1:9000/keys",
+            "http://127.0.0.1",
+            "http://[::1]:9000/keys",
+            "http://localhost/keys",
+        ] {
+            assert!(is_secure(uri), "{uri}");
+        }
+        for uri in [
+            "http://login.example/keys",
+            "http://127.0.0.1@login.example/keys",
+            "http://127.0.0.1:80@login.example/keys",
+            "http://127.0.0.1.login.example/keys",
+            "http://localhost.login.example",
+            "http://10.0.0.1/keys",
+            "http://[::2]/keys",
+            "ftp://127.0.0.1/keys",
+            "keys",
+        ] {
+            assert!(!is_secure(uri), "{uri}");
         }
     }
 }
