@@ -13,6 +13,11 @@ use crate::start::Running;
 /// Records reach the log in batches.
 const TRIES: u32 = 100;
 
+/// This case's challenge is one that Microsoft's libraries are known to read: a test of the
+/// demo's identity provider shows it to them.
+const CHALLENGED: &str = "a client that understands challenges is sent for the context";
+const CHALLENGE: &str = include_str!("../../../filters/scope/cases/cases/challenge.txt");
+
 /// Collects outcomes; the log is looked at once, at the end.
 #[derive(Default)]
 pub(crate) struct Judge {
@@ -139,6 +144,9 @@ fn refusal(case: &Case, response: &Response) -> Vec<String> {
             "status {} with challenge {challenge:?}",
             response.status
         ));
+    }
+    if case.name == CHALLENGED && challenge.as_deref() != Some(CHALLENGE.trim()) {
+        wrong.push(format!("the challenge is {challenge:?}"));
     }
     let claims = challenge.as_deref().and_then(|challenge| {
         let (_, claims) = challenge.split_once("claims=\"")?;
