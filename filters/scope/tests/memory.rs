@@ -1,10 +1,5 @@
 //! What verified tokens take of a worker's memory, measured and not estimated.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot do its work has failed"
-)]
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use peak_alloc::PeakAlloc;
