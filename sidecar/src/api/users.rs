@@ -1,19 +1,36 @@
 use axum::Json;
 use axum::extract::State;
 use jiff::civil::Date;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
 use super::authentication::Auditor;
+use super::extract::Query;
+use super::page;
 use super::problem::Problem;
 use crate::people::Person;
 use crate::store::people;
 
-/// Everybody in the directory.
+/// Which page.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Which {
+    /// Most people of the page, 1 to 1000.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of the directory, in the order of ids.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Users {
     users: Vec<User>,
+    /// Where the next page begins; absent: this was the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 /// A person of the directory.
@@ -38,22 +55,32 @@ pub(super) struct User {
     end_date: Option<String>,
 }
 
-/// Everybody in the directory
+/// Everybody in the directory, page by page
 #[utoipa::path(
     get, path = "/v1/users", operation_id = "listUsers", tag = "users", security(("token" = [])),
+    params(Which),
     responses(
         (status = 200, body = Users),
+        (status = 400, description = "The page is not what it should be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No accepted token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The role is missing", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn get(State(api): State<Api>, _: Auditor) -> Result<Json<Users>, Problem> {
+pub(super) async fn get(
+    State(api): State<Api>,
+    _: Auditor,
+    Query(which): Query<Which>,
+) -> Result<Json<Users>, Problem> {
     let shared = &api.0;
     let today = shared.calendar.day(shared.clock.now());
-    let everybody = people::changed_after(&shared.store, -1).await?;
-    let users = everybody.into_iter().map(|person| User::new(person, today));
+    let limit = page::limit(which.limit)?;
+    let after = which.cursor.as_deref().unwrap_or_default();
+    let found = people::list(&shared.store, after, limit + 1).await?;
+    let (found, next) = page::cut(found, limit, |person| person.id.0.clone());
+    let users = found.into_iter().map(|person| User::new(person, today));
     Ok(Json(Users {
         users: users.collect(),
+        next,
     }))
 }
 

@@ -72,6 +72,19 @@ pub async fn changed_after(store: &Store, version: i64) -> Result<Vec<Person>, S
     rows.iter().map(person).collect()
 }
 
+/// People in the order of their ids, after the id `after`, at most `limit`.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list(store: &Store, after: &str, limit: u32) -> Result<Vec<Person>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM people WHERE id > $1 ORDER BY id LIMIT $2")
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(store.pool())
+        .await?;
+    rows.iter().map(person).collect()
+}
+
 /// One person.
 ///
 /// # Errors

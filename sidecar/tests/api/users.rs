@@ -92,3 +92,16 @@ async fn revoked_sessions_are_pushed_and_older_tokens_refused_here_too() {
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert_eq!(answer.body["code"], "revoked_session");
 }
+
+#[tokio::test]
+async fn the_list_comes_in_pages() {
+    let service = Service::new().await;
+    let first = service.get(As::Auditor, "/v1/users?limit=3").await;
+    assert_eq!(first.body["users"].as_array().unwrap().len(), 3);
+    assert_eq!(first.body["next"], "003");
+    let last = service
+        .get(As::Auditor, "/v1/users?limit=3&cursor=003")
+        .await;
+    assert_eq!(last.body["users"][0]["id"], "004");
+    assert!(last.body.get("next").is_none());
+}
