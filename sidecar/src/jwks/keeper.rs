@@ -40,7 +40,8 @@ pub(super) struct Keeper {
     left_out: Vec<LeftOut>,
     /// `keys` are not in the database yet.
     unsaved: bool,
-    failing: bool,
+    /// What went wrong last, while it does.
+    failing: Option<String>,
 }
 
 impl Keeper {
@@ -64,7 +65,7 @@ impl Keeper {
             keys: stored,
             left_out: Vec::new(),
             unsaved: false,
-            failing: false,
+            failing: None,
         };
         if !keeper.keys.is_empty() {
             keeper.push();
@@ -121,12 +122,13 @@ impl Keeper {
         let random = random();
         let Err(error) = taken else {
             self.schedule.fetched(now, random);
-            self.failing = false;
+            self.failing = None;
             return;
         };
         self.schedule.failed(now, !self.keys.is_empty(), random);
-        // Once per outage.
-        if !self.failing {
+        // Once per outage, not at each try.
+        let why = Some(error.to_string());
+        if self.failing != why {
             tracing::warn!(
                 issuer = self.issuer.issuer,
                 error = &error as &dyn std::error::Error,
@@ -134,7 +136,7 @@ impl Keeper {
                 "no new signing keys; the last good ones stay"
             );
         }
-        self.failing = true;
+        self.failing = why;
     }
 
     /// Fetches, pushes and stores.
@@ -143,7 +145,7 @@ impl Keeper {
         let set = set::read(&self.issuer.issuer, &body)?;
         let news = set.keys != self.keys;
         let issuer = &self.issuer.issuer;
-        if news || self.failing {
+        if news || self.failing.is_some() {
             let keys = set.keys.len();
             tracing::info!(issuer, keys, "signing keys fetched");
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sekisho_domain::UnixMillis;
 use serde::Deserialize;
@@ -32,6 +33,9 @@ pub(super) struct RequestSpec {
     /// An address of the loopback network.
     from: Option<Ipv4Addr>,
 }
+
+/// Numbers the tokens, for key ids that are all different.
+static TOKENS: AtomicU64 = AtomicU64::new(0);
 
 /// A token to be made for this request.
 #[derive(Clone, Debug, Default)]
@@ -292,6 +296,8 @@ impl TokenSpec {
         }
         let usual = tokens::key_id(token.signed_by);
         let key_id = token.key_id.as_deref().unwrap_or(usual);
+        let number = TOKENS.fetch_add(1, Ordering::Relaxed);
+        let key_id = &key_id.replace("{n}", &number.to_string());
         let signed = tokens::sign(&claims, token.signed_by, token.algorithm, key_id)?;
         Ok(signed.into_bytes())
     }
