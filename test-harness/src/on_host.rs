@@ -5,7 +5,7 @@ mod bridge;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,7 +26,14 @@ const SIDECAR: &str = "sekisho_sidecar";
 /// The header by which the upstream filter names a cluster.
 const CLUSTER: &str = "x-sekisho-cluster";
 /// What the routes of `sekisho render` take away.
-const REMOVED_BY_ROUTE: [&str; 3] = [CLUSTER, "x-forwarded-for", "x-forwarded-proto"];
+const REMOVED_BY_ROUTE: [&str; 4] = [
+    CLUSTER,
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-envoy-external-address",
+];
+/// The machine that Envoy would run on.
+const MACHINE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 /// Time moves in steps of this length while somebody waits.
 const STEP: Duration = Duration::from_millis(10);
 /// Nobody waits longer than this.
@@ -170,7 +177,8 @@ impl OnHost {
                 false => headers.add("content-length", length.to_string()),
             }
         }
-        headers.set("x-forwarded-for", forwarded_for(request));
+        let trusted_hops = self.sidecar.policy().trusted_hops;
+        say_where_from(&mut headers, request, trusted_hops);
         headers.set("x-forwarded-proto", "http");
         headers.set(
             "x-request-id",
@@ -263,14 +271,28 @@ impl OnHost {
     }
 }
 
-/// What a client says of where it is, and then its address, which the proxy appends.
-fn forwarded_for(request: &Request) -> Vec<u8> {
+/// Envoy's way to tell where a request comes from (with `use_remote_address`): what the client
+/// says of that, then its address; and apart from that the address that Envoy itself trusts.
+fn say_where_from(headers: &mut Headers, request: &Request, trusted_hops: u8) {
+    let peer = request.from.unwrap_or(Ipv4Addr::LOCALHOST);
     let said = request.headers.iter();
     let said = said.filter(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-for"));
     let mut entries: Vec<Vec<u8>> = said.map(|(_, value)| value.clone()).collect();
-    let peer = request.from.unwrap_or(Ipv4Addr::LOCALHOST);
-    entries.push(peer.to_string().into_bytes());
-    entries.join(&b',')
+    let joined = entries.join(&b',');
+    let hops = usize::from(trusted_hops);
+    let entry = hops
+        .checked_sub(1)
+        .and_then(|nearer| joined.rsplit(|byte| *byte == b',').nth(nearer))
+        .and_then(|entry| std::str::from_utf8(entry).ok()?.trim().parse().ok());
+    let trusted: IpAddr = entry.unwrap_or(peer.into());
+    // Instead of the loopback address Envoy appends its machine's own.
+    let appended = match peer {
+        Ipv4Addr::LOCALHOST => MACHINE,
+        peer => peer,
+    };
+    entries.push(appended.to_string().into_bytes());
+    headers.set("x-forwarded-for", entries.join(&b','));
+    headers.set("x-envoy-external-address", trusted.to_string());
 }
 
 impl Gateway for OnHost {

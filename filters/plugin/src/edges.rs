@@ -46,18 +46,22 @@ pub(crate) fn withheld(name: &str) -> Option<&'static str> {
 /// appended its peer; before that, each of the trusted hops has appended its own. What stands
 /// further to the left is the client's word. With fewer entries than hops the request has passed
 /// them by, and its peer is its client, as Envoy sees it. None: a hop wrote no address.
+///
+/// `peer` is what the proxy itself says of its peer, if it does: for one on the loopback address
+/// Envoy appends its machine's own address to `x-forwarded-for`.
 pub(crate) fn client_address<'v>(
     forwarded_for: impl DoubleEndedIterator<Item = &'v [u8]>,
     trusted_hops: u8,
+    peer: Option<&'v [u8]>,
 ) -> Option<IpAddr> {
     let mut entries = forwarded_for
         .rev()
         .flat_map(|value| value.rsplit(|b| *b == b','));
-    let peer = entries.next()?;
-    let entry = match trusted_hops.checked_sub(1) {
-        Some(more) => entries.nth(more.into()).unwrap_or(peer),
-        None => peer,
-    };
+    let appended = entries.next();
+    let of_a_hop = trusted_hops
+        .checked_sub(1)
+        .and_then(|more| entries.nth(more.into()));
+    let entry = of_a_hop.or(peer).or(appended)?;
     address(std::str::from_utf8(entry.trim_ascii()).ok()?)
 }
 
@@ -122,7 +126,7 @@ mod tests {
 
     fn of(values: &[&str], hops: u8) -> Option<String> {
         let values = values.iter().map(|value| value.as_bytes());
-        client_address(values, hops).map(|address| address.to_string())
+        client_address(values, hops, None).map(|address| address.to_string())
     }
 
     #[test]
@@ -165,6 +169,19 @@ mod tests {
         }
         assert_eq!(of(&[], 0), None);
         let odd = [b"\xff,192.0.2.9".as_slice()];
-        assert_eq!(client_address(odd.into_iter(), 1), None);
+        assert_eq!(client_address(odd.into_iter(), 1, None), None);
+    }
+
+    #[test]
+    fn the_proxy_knows_its_peer_best() {
+        let of = |values: &[&'static str], hops| {
+            let values = values.iter().map(|value| value.as_bytes());
+            client_address(values, hops, Some(b"127.0.0.1")).map(|address| address.to_string())
+        };
+        assert_eq!(of(&["192.0.2.2"], 0).as_deref(), Some("127.0.0.1"));
+        assert_eq!(of(&["10.0.0.1,192.0.2.2"], 0).as_deref(), Some("127.0.0.1"));
+        assert_eq!(of(&["10.0.0.1,192.0.2.2"], 1).as_deref(), Some("10.0.0.1"));
+        assert_eq!(of(&["10.0.0.1,192.0.2.2"], 2).as_deref(), Some("127.0.0.1"));
+        assert_eq!(of(&["unknown,192.0.2.2"], 1), None);
     }
 }

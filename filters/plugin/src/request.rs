@@ -19,6 +19,9 @@ use crate::waiting::HeldForKey;
 use crate::worker::Compiled;
 use crate::{edges, host, link, reply};
 
+/// The peer's address, or that which so many trusted hops before it tell; Envoy sets it.
+const PEER_HEADER: &str = "x-envoy-external-address";
+
 /// Most of a body that is in the VM at a time.
 const PIECE: usize = 64 * 1024;
 
@@ -171,8 +174,9 @@ impl Filter {
         passage.received = now;
         passage.record_id = record_id;
         passage.choices = 1;
-        for (name, value) in headers {
-            let value = || String::from_utf8_lossy(value);
+        let mut peer = None;
+        for (name, raw) in headers {
+            let value = || String::from_utf8_lossy(raw);
             match name.as_str() {
                 ":method" => passage.method = value().into_owned(),
                 ":path" => {
@@ -181,12 +185,13 @@ impl Filter {
                     path.clone_into(&mut passage.path);
                 }
                 "x-request-id" => passage.request_id = value().into_owned(),
+                PEER_HEADER => peer = Some(raw.as_slice()),
                 _ => {}
             }
         }
         let forwarded_for = headers.iter().filter(|(name, _)| name == "x-forwarded-for");
         let values = forwarded_for.map(|(_, value)| value.as_slice());
-        let address = edges::client_address(values, trusted_hops);
+        let address = edges::client_address(values, trusted_hops, peer);
         passage.address = address.map_or_else(String::new, |address| address.to_string());
     }
 

@@ -131,7 +131,9 @@ fn connection_manager(policy: &Policy, bootstrap: &Bootstrap, upstreams: &[&Upst
         // what a client says about itself is not believed. The filter counts the same hops.
         "use_remote_address": true,
         "xff_num_trusted_hops": policy.trusted_hops,
-        "internal_address_config": {"cidr_ranges": []},
+        // Nobody is trusted for being near. (An empty list would mean Envoy's own: loopback and
+        // private networks, whose request ids are kept and whose addresses the filter is not told.)
+        "internal_address_config": {"cidr_ranges": [{"address_prefix": "0.0.0.0", "prefix_len": 32}]},
         "normalize_path": true,
         "merge_slashes": true,
         // boto3 sends the ARN of a model with `%2F`; the filter decides where that may be.

@@ -74,6 +74,10 @@ fn paths_and_headers_are_cleaned_before_any_filter() {
         ("merge_slashes", json!(true)),
         ("path_with_escaped_slashes_action", json!("KEEP_UNCHANGED")),
         ("use_remote_address", json!(true)),
+        (
+            "internal_address_config",
+            json!({"cidr_ranges": [{"address_prefix": "0.0.0.0", "prefix_len": 32}]}),
+        ),
         ("preserve_external_request_id", json!(false)),
     ] {
         assert_eq!(manager[setting], value, "{setting}");
