@@ -6,7 +6,7 @@
 
 mod parts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,6 +26,7 @@ pub struct SnapshotHub(Arc<Shared>);
 
 struct Shared {
     policy: Arc<Policy>,
+    turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
     changes: broadcast::Sender<Change>,
 }
@@ -79,6 +80,7 @@ impl SnapshotHub {
         };
         Self(Arc::new(Shared {
             policy,
+            turn: tokio::sync::Mutex::new(()),
             state: Mutex::new(state),
             changes: broadcast::channel(BACKLOG).0,
         }))
@@ -88,6 +90,13 @@ impl SnapshotHub {
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.0.policy)
+    }
+
+    /// Held from before a change is stored until it is pushed: two changes to the same key or
+    /// person are then pushed in the order in which they were stored, and a revocation is not
+    /// taken back by what was stored before it.
+    pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.turn.lock().await
     }
 
     /// Replaces the directory; only what is different is pushed.
@@ -114,8 +123,19 @@ impl SnapshotHub {
         }
     }
 
-    /// Adds people, or changes those with the same tenant and object id.
+    /// Adds people, or changes those with the same tenant and object id. Whoever has another
+    /// account now has lost the former one; gateways see that by the person's id.
     pub fn upsert_users(&self, users: Vec<v1::User>) {
+        let accounts: HashMap<&str, _> = users
+            .iter()
+            .map(|user| (user.id.as_str(), identity(user)))
+            .collect();
+        self.locked(|state| {
+            state.users.retain(|account, user| {
+                let current = accounts.get(user.id.as_str());
+                current.is_none_or(|current| current == account)
+            });
+        });
         self.push(in_parts(users, Vec::new()), |state, delta| {
             let named = delta.users.iter().cloned();
             state
@@ -320,6 +340,7 @@ mod tests {
         v1::User {
             tenant: "t".into(),
             object_id: object_id.into(),
+            id: object_id.into(),
             active,
             ..v1::User::default()
         }
@@ -410,6 +431,19 @@ mod tests {
         let pushed = all(&mut changes);
         assert_eq!((pushed.len(), pushed[0].users.len()), (1, 1));
         assert!(!pushed[0].full);
+    }
+
+    #[test]
+    fn whoever_got_another_account_has_lost_the_former() {
+        let hub = hub();
+        hub.replace_users(vec![user("a", true), user("b", true)]);
+        let replaced = v1::User {
+            object_id: "0".into(),
+            ..user("a", false)
+        };
+        hub.upsert_users(vec![replaced.clone()]);
+        let parts = all(&mut hub.subscribe());
+        assert_eq!(parts[0].users, [replaced, user("b", true)]);
     }
 
     #[test]

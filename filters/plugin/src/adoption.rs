@@ -53,10 +53,15 @@ pub(crate) fn adopt(worker: &mut Worker, snapshot: &v1::Snapshot) {
 
 /// A snapshot that knows nobody yet; none, if there never was a policy.
 fn begin(worker: &Worker, snapshot: &v1::Snapshot) -> Result<Option<Incoming>, String> {
-    let compiled = if snapshot.policy.is_empty() {
-        worker.compiled.clone()
-    } else {
-        Some(Rc::new(compile(&snapshot.policy)?))
+    let current = worker.compiled.as_ref();
+    let is_current = |compiled: &&Rc<Compiled>| {
+        snapshot.policy.is_empty() || compiled.json.as_slice() == &*snapshot.policy
+    };
+    let compiled = match current.filter(is_current) {
+        // Calls that are being read can go on by it.
+        Some(compiled) => Some(Rc::clone(compiled)),
+        None if snapshot.policy.is_empty() => None,
+        None => Some(Rc::new(compile(&snapshot.policy)?)),
     };
     Ok(compiled.map(|compiled| Incoming {
         authenticator: Authenticator::new(&compiled.policy),
@@ -95,7 +100,7 @@ fn compile(json: &[u8]) -> Result<Compiled, String> {
         let problems = problems.iter().map(ToString::to_string);
         problems.collect::<Vec<_>>().join("; ")
     })?;
-    Compiled::new(policy)
+    Compiled::new(policy, json)
 }
 
 #[cfg(test)]
@@ -149,11 +154,29 @@ mod tests {
         let mut worker = worker();
         adopt(&mut worker, &part(7, true, false));
         let before = worker.compiled.clone().unwrap();
-        adopt(&mut worker, &part(9, true, true));
+        let other = v1::Snapshot {
+            policy: String::from_utf8(policy())
+                .unwrap()
+                .replace("UTC", "Asia/Tokyo")
+                .into_bytes()
+                .into(),
+            ..part(9, true, true)
+        };
+        adopt(&mut worker, &other);
         assert!(Rc::ptr_eq(&before, worker.compiled.as_ref().unwrap()));
         adopt(&mut worker, &part(9, false, false));
         assert!(!Rc::ptr_eq(&before, worker.compiled.as_ref().unwrap()));
         assert_eq!(worker.snapshot_version, 9);
+    }
+
+    #[test]
+    fn the_same_policy_again_is_the_same_policy() {
+        let mut worker = worker();
+        adopt(&mut worker, &part(7, true, false));
+        let before = worker.compiled.clone().unwrap();
+        adopt(&mut worker, &part(1, true, false));
+        assert!(Rc::ptr_eq(&before, worker.compiled.as_ref().unwrap()));
+        assert_eq!(worker.snapshot_version, 1);
     }
 
     #[test]

@@ -10,6 +10,8 @@ use sekisho_providers::Operation;
 use sekisho_quota::{Demand, Reservation};
 use sekisho_scope::Principal;
 
+use crate::worker::Compiled;
+
 /// Where a call is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -31,6 +33,10 @@ pub(crate) enum Phase {
 pub(crate) struct Call {
     pub(crate) phase: Phase,
     pub(crate) passage: Passage,
+    /// The policy by which the call was looked at.
+    pub(crate) compiled: Option<Rc<Compiled>>,
+    /// The snapshot by which its caller was looked at.
+    pub(crate) known: u64,
     /// What the records of this call have in common, once it is admitted.
     pub(crate) about: About,
     /// Path and query as they came.

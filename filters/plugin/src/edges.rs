@@ -15,6 +15,7 @@ pub(crate) fn withheld(name: &str) -> Option<&'static str> {
         12 => &["x-amz-target"],
         13 => &["authorization", "x-http-method", "x-rewrite-url"],
         14 => &[
+            "openai-project",
             "true-client-ip",
             "x-goog-api-key",
             "x-original-uri",
@@ -29,7 +30,11 @@ pub(crate) fn withheld(name: &str) -> Option<&'static str> {
         ],
         17 => &["x-method-override", "x-original-method"],
         18 => &["x-forwarded-prefix", "x-forwarded-server"],
-        19 => &["proxy-authorization", "x-goog-user-project"],
+        19 => &[
+            "openai-organization",
+            "proxy-authorization",
+            "x-goog-user-project",
+        ],
         20 => &["x-amz-security-token"],
         22 => &["x-http-method-override"],
         25 => &["ocp-apim-subscription-key"],

@@ -13,6 +13,9 @@ use sekisho_scope::MissingKey;
 /// Keys that are asked for at a time; tokens that name more are refused at once.
 const MOST_ASKED: usize = 256;
 
+/// Most calls that wait at a time; more are refused at once.
+const MOST_WAITING: usize = 256;
+
 /// Who waits for which signing key.
 pub(crate) struct KeyWaits<T> {
     /// By issuer and key id. Stays until the answer comes, also when nobody waits any longer.
@@ -49,6 +52,9 @@ impl<T> KeyWaits<T> {
             .get(&key.issuer)
             .is_some_and(|until| now < *until)
         {
+            return Wait::InVain;
+        }
+        if self.asked.values().map(Vec::len).sum::<usize>() >= MOST_WAITING {
             return Wait::InVain;
         }
         let name = (key.issuer.clone(), key.kid.clone());
@@ -151,8 +157,19 @@ mod tests {
         let mut waits = KeyWaits::default();
         for at in 0..MOST_ASKED {
             waits.wait(key(&at.to_string()), 0);
+            waits.take_if(|_| true);
         }
         assert_eq!(outlook(&waits, "one more", 0), Wait::InVain);
         assert_eq!(outlook(&waits, "7", 0), Wait::Join);
+    }
+
+    #[test]
+    fn a_flood_of_calls_with_the_same_key_is_bounded() {
+        let mut waits = KeyWaits::default();
+        for _ in 0..MOST_WAITING {
+            assert_ne!(outlook(&waits, "a", 0), Wait::InVain);
+            waits.wait(key("a"), 0);
+        }
+        assert_eq!(outlook(&waits, "a", 0), Wait::InVain);
     }
 }

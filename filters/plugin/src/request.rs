@@ -1,5 +1,6 @@
 //! A request's way in: what is gathered for the decisions.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use proxy_wasm::hostcalls;
@@ -24,6 +25,12 @@ const PEER_HEADER: &str = "x-envoy-external-address";
 
 /// Most of a body that is in the VM at a time.
 const PIECE: usize = 64 * 1024;
+
+/// Most of a body that is held for a caller whose signing key is not known yet.
+const MOST_HELD: usize = 1024 * 1024;
+
+/// How long what was found out about a caller holds, if nothing new was heard.
+const PERMIT_MILLIS: u64 = 1_000;
 
 /// Reads a request.
 #[derive(Default)]
@@ -95,6 +102,9 @@ impl Filter {
     /// The sidecar has looked at the token's issuer: the caller is told apart once more. Runs
     /// outside the stream's callbacks, but in its name.
     pub(crate) fn go_on(&mut self) {
+        if self.call.borrow().phase != Phase::Held {
+            return; // refused in the meantime
+        }
         let now = host::now();
         let headers = host::request_headers();
         self.call.borrow_mut().phase = Phase::Reading;
@@ -127,6 +137,10 @@ impl Filter {
             request.ended = end_of_stream;
         }
         match phase {
+            // Nobody has vouched for this caller yet.
+            Phase::Held if size > MOST_HELD => {
+                return self.refuse(&DenialCode::UnknownSigningKey.into());
+            }
             Phase::Held => return Action::Pause,
             Phase::Reading => {}
             Phase::Admitted | Phase::Ending | Phase::Done => return Action::Continue,
@@ -203,6 +217,11 @@ impl Filter {
         };
         let compiled = compiled
             .ok_or_else(|| Denial::new(DenialCode::PolicyUnavailable).retry_after(1_000))?;
+        {
+            let mut call = self.call.borrow_mut();
+            call.compiled = Some(Rc::clone(&compiled));
+            call.known = self.worker.borrow().snapshot_version;
+        }
         if !stages.scope && self.take_over(&compiled, headers) {
             return self.heard(now);
         }
@@ -239,6 +258,26 @@ impl Filter {
             host::set_request_header("content-type", Some(b"application/json"));
         }
         Ok(())
+    }
+
+    /// A body may take its time to come: what was found out about the caller when the headers
+    /// came has to be true still.
+    fn still_permitted(&self, now: UnixMillis) -> Result<(), Denial> {
+        let is_news = {
+            let (worker, call) = (self.worker.borrow(), self.call.borrow());
+            let found = call.compiled.as_ref().zip(worker.compiled.as_ref());
+            if !found.is_some_and(|(then, today)| Rc::ptr_eq(then, today)) {
+                let text = "the policy has changed while the request was read";
+                return Err(Denial::with(DenialCode::PolicyUnavailable, text).retry_after(1_000));
+            }
+            worker.stages.scope
+                && (call.known != worker.snapshot_version
+                    || now.since(call.passage.received) > PERMIT_MILLIS)
+        };
+        if is_news {
+            self.authenticate(&host::request_headers(), now)?;
+        }
+        self.heard(now)
     }
 
     fn heard(&self, now: UnixMillis) -> Result<(), Denial> {
@@ -326,6 +365,11 @@ impl Filter {
                 let text = "a body of this kind needs a `content-length`";
                 return Err(Denial::with(DenialCode::UnboundedCost, text));
             }
+            RequestBody::Opaque
+                if length.is_some_and(|length| length > compiled.policy.request_body_bytes) =>
+            {
+                return Err(DenialCode::BodyTooLarge.into());
+            }
             RequestBody::Opaque => call.passage.request_bytes = length.unwrap_or_default(),
         }
         Ok(())
@@ -405,6 +449,9 @@ impl Filter {
                     passage.request_bytes = facts.bytes;
                 }
             }
+        }
+        if let Err(denial) = self.still_permitted(now) {
+            return self.refuse(&denial);
         }
         if self.call.borrow().passage.model.is_empty() {
             let text = "the body names no `model`";

@@ -58,7 +58,7 @@ impl Root {
             }
             Config::Inline(policy) => {
                 worker.alone = true;
-                worker.adopt(Compiled::new(*policy)?);
+                worker.adopt(Compiled::new(*policy, &[])?);
                 Ok(())
             }
         }

@@ -25,13 +25,19 @@ const WORTH_A_MESSAGE: usize = 64;
 pub(crate) struct Compiled {
     pub(crate) policy: Policy,
     pub(crate) catalogue: Catalogue,
+    /// The JSON that it was read from, as the sidecar sent it.
+    pub(crate) json: Vec<u8>,
 }
 
 impl Compiled {
     /// Prepares a policy; on failure every problem, a line each.
-    pub(crate) fn new(policy: Policy) -> Result<Self, String> {
+    pub(crate) fn new(policy: Policy, json: &[u8]) -> Result<Self, String> {
         match Catalogue::new(&policy) {
-            Ok(catalogue) => Ok(Self { policy, catalogue }),
+            Ok(catalogue) => Ok(Self {
+                policy,
+                catalogue,
+                json: json.to_vec(),
+            }),
             Err(problems) => {
                 let lines = problems.iter().map(|problem| format!("policy.{problem}"));
                 Err(lines.collect::<Vec<_>>().join("\n"))

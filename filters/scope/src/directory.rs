@@ -61,8 +61,18 @@ impl Directory {
             self.by_id.remove(&known.id);
         }
         let user = Arc::new(user);
-        self.by_id.insert(user.id.clone(), Arc::clone(&user));
-        tenant.insert(user.object_id.clone(), user);
+        tenant.insert(user.object_id.clone(), Arc::clone(&user));
+        let former = self.by_id.insert(user.id.clone(), Arc::clone(&user));
+        // A person who got another account has lost the former one.
+        if let Some(former) = former
+            && (&former.tenant, &former.object_id) != (&user.tenant, &user.object_id)
+            && let Some(tenant) = self.users.get_mut(&former.tenant)
+            && tenant
+                .get(&former.object_id)
+                .is_some_and(|held| Arc::ptr_eq(held, &former))
+        {
+            tenant.remove(&former.object_id);
+        }
     }
 
     /// Adds or replaces a key, with all its secrets.

@@ -76,6 +76,7 @@ pub(super) async fn patch(
     let shared = &api.0;
     let (now, policy) = (shared.clock.now(), shared.hub.policy());
     let amendment = amendment(&api, changes).await?;
+    let _turn = shared.hub.turn().await;
     let changed = keys::change(&shared.store, &id, None, |key| {
         condition.check(key.version)?;
         amendment.apply(key, &policy, now).map_err(Problem::from)

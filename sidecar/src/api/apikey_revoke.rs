@@ -29,6 +29,7 @@ pub(super) async fn put(
 ) -> Result<Response, Problem> {
     let shared = &api.0;
     let now = shared.clock.now();
+    let _turn = shared.hub.turn().await;
     let revoked = keys::revoke(&shared.store, &id, now).await?;
     let revoked = revoked.ok_or_else(apikey::unknown)?;
     shared.hub.upsert_keys(vec![revoked.to_link()]);

@@ -74,6 +74,7 @@ pub(super) async fn post(
         .map(|name| name.once(pepper, &content, salt, now));
     let random = secret_of(name.as_ref(), pepper, &salt);
     let mut secret = String::new();
+    let _turn = shared.hub.turn().await;
     let carried = keys::change(&shared.store, &id, once.as_ref(), |key| {
         condition.check(key.version)?;
         secret = apikeys::rotate(key, pepper, random, overlap, now)?;

@@ -38,6 +38,7 @@ pub(super) async fn suspend(
 ) -> Result<User, Problem> {
     let shared = &api.0;
     let today = shared.calendar.day(shared.clock.now());
+    let _turn = shared.hub.turn().await;
     let person = people::suspend(&shared.store, id, suspended).await?;
     let person = person.ok_or_else(|| Problem::not_found("the directory has no such person"))?;
     shared.hub.upsert_users(vec![person.to_link(today)]);

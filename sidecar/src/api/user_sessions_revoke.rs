@@ -31,6 +31,7 @@ pub(super) async fn post(
     let shared = &api.0;
     let now = shared.clock.now();
     let today = shared.calendar.day(now);
+    let _turn = shared.hub.turn().await;
     let person = people::revoke_sessions(&shared.store, &id, now).await?;
     let person = person.ok_or_else(|| Problem::not_found("the directory has no such person"))?;
     shared.hub.upsert_users(vec![person.to_link(today)]);

@@ -55,6 +55,7 @@ pub async fn push_changes(
     clock: &Clock,
     pushed: &mut Pushed,
 ) -> Result<(), StoreError> {
+    let _turn = hub.turn().await;
     let today = calendar.day(clock.now());
     if today != pushed.today {
         *pushed = push_all(store, hub, calendar, clock).await?;

@@ -37,6 +37,22 @@ fn a_disabled_account_is_refused_at_once_and_welcome_again_when_enabled() {
 }
 
 #[test]
+fn whoever_got_another_account_has_lost_the_former_one() {
+    let world = world();
+    let mut authenticator = world.authenticator(&world.policy("required"));
+    let token = world.token(&Case::default());
+    let rs256 = Counting::default();
+    assert!(bearer(&mut authenticator, &token, &rs256, NOW).is_ok());
+    let other = User {
+        object_id: "00000000-0000-4000-8000-0000000000ff".into(),
+        ..taro("sales", true)
+    };
+    authenticator.upsert_user(other);
+    let refused = bearer(&mut authenticator, &token, &rs256, NOW);
+    assert_eq!(refused, Err("unknown_user"));
+}
+
+#[test]
 fn moving_to_another_department_takes_effect_at_once() {
     let world = world();
     let mut authenticator = world.authenticator(&world.policy("required"));
