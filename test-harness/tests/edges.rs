@@ -24,6 +24,8 @@ mod messages;
 mod paths;
 #[path = "edges/queries.rs"]
 mod queries;
+#[path = "edges/slow.rs"]
+mod slow;
 #[path = "edges/streams.rs"]
 mod streams;
 #[path = "edges/world.rs"]
@@ -77,6 +79,7 @@ fn every_edge(
     }
     let mut wrong = world.attempt(&cases);
     wrong.extend(world.finish());
+    wrong.extend(slow::attempt(&world));
     eprintln!("{} odd requests", cases.len());
     if wrong.is_empty() {
         Ok(())

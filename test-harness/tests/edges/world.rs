@@ -21,6 +21,10 @@ use crate::{http1, http2};
 
 const DEPARTMENT: &str = "systems";
 const OBJECT_ID: &str = "oid-edge";
+/// The person whose token it is.
+pub(crate) const PERSON: &str = "edge";
+/// The key that is revoked.
+pub(crate) const PASSING: &str = "passing";
 /// Clients that call at the same time. Many wait: Envoy keeps what it refuses open for a second.
 const CLIENTS: usize = 12;
 /// Completions reach the log in batches.
@@ -30,6 +34,8 @@ const BETWEEN: Duration = Duration::from_millis(20);
 /// A gateway and everything around it.
 pub(crate) struct World {
     gateway: OnEnvoy,
+    /// A key that may do everything, until it is revoked.
+    pub(crate) passing_key: String,
     /// A key that may do everything.
     pub(crate) key: String,
     /// A key that may call only what needs `other_text_apis`.
@@ -63,13 +69,14 @@ impl World {
         let trusted = policy.policy.issuers.first().unwrap().clone();
         let (n, e) = tokens::published().unwrap();
         let now = Clock::system().now();
-        let (key, narrow_key) = (secret(1), secret(2));
+        let (key, narrow_key, passing_key) = (secret(1), secret(2), secret(3));
         let setup = Setup {
             policy,
             people: vec![person(&trusted.tenant)],
             keys: vec![
                 issued("wide", &key, "all_apis"),
                 issued("narrow", &narrow_key, "other_text_apis"),
+                issued(PASSING, &passing_key, "all_apis"),
             ],
             issuer_keys: v1::IssuerKeySet {
                 issuer: trusted.issuer.clone(),
@@ -94,19 +101,10 @@ impl World {
             ..Request::default()
         };
         let gateway = OnEnvoy::start(modules, place, surroundings, sidecar, Some(ready)).unwrap();
-        gateway.prepare(&Answer {
-            status: 200,
-            headers: vec![
-                ("content-type".to_owned(), b"application/json".to_vec()),
-                // A provider that speaks in the gateway's name.
-                ("x-sekisho-denial".to_owned(), b"unknown_model".to_vec()),
-                ("x-sekisho-record".to_owned(), b"forged".to_vec()),
-            ],
-            body: vec![b"{}".to_vec()],
-            ..Answer::default()
-        });
+        gateway.prepare(&answer());
         Self {
             gateway,
+            passing_key,
             key,
             narrow_key,
             token,
@@ -135,6 +133,21 @@ impl World {
             wrong.extend(found.iter().map(|what| format!("{}: {what}", case.name)));
         }
         wrong
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.gateway.address()
+    }
+
+    pub(crate) fn sidecar(&self) -> &Sidecar {
+        self.gateway.sidecar()
+    }
+
+    /// How many calls providers have seen since they were last asked.
+    pub(crate) fn calls(&self) -> usize {
+        let calls = self.gateway.seen().len();
+        self.gateway.prepare(&answer());
+        calls
     }
 
     /// Keeps what the log must say of a call.
@@ -270,6 +283,20 @@ impl World {
     }
 }
 
+fn answer() -> Answer {
+    Answer {
+        status: 200,
+        headers: vec![
+            ("content-type".to_owned(), b"application/json".to_vec()),
+            // A provider that speaks in the gateway's name.
+            ("x-sekisho-denial".to_owned(), b"unknown_model".to_vec()),
+            ("x-sekisho-record".to_owned(), b"forged".to_vec()),
+        ],
+        body: vec![b"{}".to_vec()],
+        ..Answer::default()
+    }
+}
+
 /// Sends every case on a connection of its own.
 fn send_all(to: SocketAddr, cases: &[Case]) -> Vec<Outcome> {
     let next = AtomicUsize::new(0);
@@ -309,7 +336,7 @@ pub(crate) fn contains(bytes: &[u8], part: &[u8]) -> bool {
 
 fn person(tenant: &str) -> Registered {
     Registered {
-        id: "edge".to_owned(),
+        id: PERSON.to_owned(),
         tenant: tenant.to_owned(),
         object_id: OBJECT_ID.to_owned(),
         department: DEPARTMENT.to_owned(),
