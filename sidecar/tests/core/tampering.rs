@@ -41,7 +41,9 @@ async fn written() -> (TempDir, usize) {
     world.writer.tick().await.unwrap();
     let report = world.verify().await;
     World::sound(&report);
-    assert_eq!((report.checkpoints, report.exported), (4, 4));
+    // The writer makes one of its own where this takes longer than a second.
+    assert!(report.checkpoints >= 4, "{}", report.checkpoints);
+    assert_eq!(report.checkpoints, report.exported);
     let records = usize::try_from(report.records).unwrap();
     sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         .execute(world.store.pool())
@@ -329,10 +331,11 @@ async fn a_rollback_to_an_earlier_copy_contradicts_the_second_place() {
 #[tokio::test]
 async fn another_key_or_another_price_book_does_not_fit() {
     let (folder, _) = written().await;
+    let checkpoints = check(folder.path()).await.checkpoints;
     let store = Store::open(&sqlite(folder.path())).await.unwrap();
     let other = ed25519_dalek::SigningKey::from_bytes(&[8; 32]).verifying_key();
     let report = verify(&store, &policy(), &other, None).await.unwrap();
-    assert_eq!((report.found, report.signed), (4, 0));
+    assert_eq!((report.found, report.signed), (checkpoints, 0));
     let mut dearer = crate::world::policy_json();
     dearer["prices"][0]["input_per_million"] = 376.into();
     let dearer = sekisho_domain::Policy::parse(dearer).unwrap();
