@@ -8,8 +8,20 @@ BENCH_DEPARTMENTS=(営業部 人事部 システム部 経理部)
 BENCH_TENANT=8f3a1c52-6b7e-4d0f-9a21-5e6c7d8091ab
 BENCH_ISSUER=https://login.bench.example/$BENCH_TENANT/v2.0
 BENCH_AUDIENCE=api://sekisho
+BENCH_PATH=/v1/chat/completions
+# The rows that only check tokens send requests without a body, whose model stands in the path.
+BENCH_TOKEN_PATH=/openai/deployments/whisper/audio/transcriptions
 MEASURED=()
 NEXT_PORT=
+
+# Puts the rows without filters right before the first row that is compared with them, each row once.
+add_bare_rows() {
+    local row rows=()
+    for row in "${ROWS[@]}"; do
+        checks_tokens "$row" && rows+=(token-bare "$row") || rows+=(bare "$row")
+    done
+    mapfile -t ROWS < <(printf '%s\n' "${rows[@]}" | awk '!seen[$0]++')
+}
 
 take_port() {
     local port=$NEXT_PORT
@@ -42,29 +54,29 @@ base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
 make_issuer() {
     have openssl || die "openssl is needed for the tokens' key; install it (on Debian: apt-get install openssl)"
     local modulus
-    openssl genrsa -out "$DEMO/issuer.pem" 2048 2>/dev/null
-    modulus=$(openssl rsa -in "$DEMO/issuer.pem" -noout -modulus)
+    # By way of PEM, because what genpkey itself writes as DER depends on its version.
+    openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 2>/dev/null |
+        openssl pkcs8 -topk8 -nocrypt -outform DER -out "$DEMO/issuer.der"
+    modulus=$(openssl rsa -inform DER -in "$DEMO/issuer.der" -noout -modulus)
     modulus=$(printf '%s' "${modulus#Modulus=}" | basenc --decode --base16 | base64url)
     printf '{"keys":[{"kty":"RSA","use":"sig","alg":"RS256","kid":"bench","n":"%s","e":"AQAB"}]}' "$modulus" >"$DEMO/jwks.json"
 }
 
-# People with a token each, shaped like those of Entra ID, evenly over the departments.
+# People evenly over the departments, with a token each.
 make_people() {
-    local number id department header claims signed now
-    now=$(date +%s)
-    header=$(printf '{"typ":"JWT","alg":"RS256","kid":"bench"}' | base64url)
+    local number
     echo user_id,name,email,department,job_title,phone,start_date,end_date,object_id,status >"$DEMO/people.csv"
     for ((number = 0; number < BENCH_PEOPLE; number++)); do
-        id=$(printf '5e6c7d80-91ab-4f00-8a00-%012d' "$number")
-        department=${BENCH_DEPARTMENTS[number % ${#BENCH_DEPARTMENTS[@]}]}
-        printf '%04d,Person %d,person%d@bench.example,%s,,,2023/04/01,,%s,active\n' \
-            "$number" "$number" "$number" "$department" "$id" >>"$DEMO/people.csv"
-        claims=$(printf '{"aud":"%s","iss":"%s","iat":%d,"nbf":%d,"exp":%d,"acct":0,"acrs":["p1"],"aio":"%s","amr":["pwd","mfa"],"azp":"4a1e8f0c-52d3-4b7e-9c65-0d2f3b4a5c6e","azpacr":"0","ipaddr":"192.0.2.10","name":"Person %d","oid":"%s","preferred_username":"person%d@bench.example","rh":"1.AXkAUhw6j35rD02aIV5sfYCRq","scp":"text_apis","sid":"0031fae2-6e1c-4c0b-8f0a-1c8de7a5b7d2","sub":"%s","tid":"%s","uti":"%s","ver":"2.0","xms_ftd":"kT3Vt0hVQm2aXbUuV0kq8w"}' \
-            "$BENCH_AUDIENCE" "$BENCH_ISSUER" "$now" "$((now - 60))" "$((now + 14400))" "$(random_hex 40)" \
-            "$number" "$id" "$number" "$(random_hex 16)" "$BENCH_TENANT" "$(random_hex 11)" | base64url)
-        signed=$header.$claims
-        printf '%s.%s\n' "$signed" "$(printf '%s' "$signed" | openssl dgst -sha256 -sign "$DEMO/issuer.pem" -binary | base64url)"
-    done >"$DEMO/tokens"
+        printf '%04d,Person %d,person%d@bench.example,%s,,,2023/04/01,,5e6c7d80-91ab-4f00-8a00-%012d,active\n' \
+            "$number" "$number" "$number" "${BENCH_DEPARTMENTS[number % ${#BENCH_DEPARTMENTS[@]}]}" "$number"
+    done >>"$DEMO/people.csv"
+    sign_tokens "$BENCH_PEOPLE" >"$DEMO/tokens"
+}
+
+# sign_tokens COUNT -> so many distinct tokens
+sign_tokens() {
+    "$BUILT/sekisho-bench" tokens --key "$DEMO/issuer.der" --people "$DEMO/people.csv" --issuer "$BENCH_ISSUER" \
+        --audience "$BENCH_AUDIENCE" --tenant "$BENCH_TENANT" --scope text_apis --issued-at "$(date +%s)" --count "$1"
 }
 
 # A chat completion of about 1 kB; as the SDKs send it, the model stands behind the messages.
@@ -75,19 +87,11 @@ make_body() {
         >"$DEMO/body.json"
 }
 
+# bench_policy relaxed|strict
 bench_policy() {
-    local mode=$1
+    local mode=$1 department
+    policy_head
     cat <<END
-version: 1
-organisation: Bench K.K.
-time_zone: Asia/Tokyo
-currency: JPY
-scopes: {all_apis: , text_apis: all_apis, gpt_api: text_apis}
-issuers:
-  - issuer: $BENCH_ISSUER
-    tenant: $BENCH_TENANT
-    audiences: ["$BENCH_AUDIENCE"]
-    jwks: $(cat "$DEMO/jwks.json")
 upstreams:
   - {name: llm, provider: openai, url: "http://127.0.0.1:$UPSTREAM_PORT"}
 apis:
@@ -96,14 +100,8 @@ apis:
     operations: [chat_completions]
     scope: text_apis
     models: [{name: gpt-4o, scope: gpt_api, upstream: llm}]
-departments:
-  - {id: sales, name: 営業部, entitlements: [text_apis]}
-  - {id: hr, name: 人事部, entitlements: [text_apis]}
-  - {id: systems, name: システム部}
-  - {id: accounting, name: 経理部, entitlements: [text_apis]}
 budgets:
 END
-    local department
     for department in sales hr systems accounting; do
         cat <<END
   - {id: $department-requests, department: $department, meter: requests, window: minute, limit: 100000000}
@@ -119,12 +117,51 @@ limits: {request_body_bytes: 4194304, ack_timeout_millis: 5000}
 END
 }
 
+# The same issuer, scopes and departments for a filter without a sidecar: tokens alone decide.
+token_policy() {
+    policy_head
+    cat <<END
+directory: none
+upstreams:
+  - {name: llm, provider: azure_openai, url: "http://127.0.0.1:$UPSTREAM_PORT"}
+apis:
+  - name: speech
+    provider: azure_openai
+    operations: [audio_transcriptions]
+    scope: text_apis
+    models: [{name: whisper, scope: gpt_api, upstream: llm}]
+prices:
+  - {model: whisper, from: 2024-10-01, input_per_million: 0, output_per_million: 0, per_request: 1}
+END
+}
+
+policy_head() {
+    cat <<END
+version: 1
+organisation: Bench K.K.
+time_zone: Asia/Tokyo
+currency: JPY
+scopes: {all_apis: , text_apis: all_apis, gpt_api: text_apis}
+issuers:
+  - issuer: $BENCH_ISSUER
+    tenant: $BENCH_TENANT
+    audiences: ["$BENCH_AUDIENCE"]
+    department_claim: department
+    jwks: $(cat "$DEMO/jwks.json")
+departments:
+  - {id: sales, name: 営業部, entitlements: [text_apis]}
+  - {id: hr, name: 人事部, entitlements: [text_apis]}
+  - {id: systems, name: システム部}
+  - {id: accounting, name: 経理部, entitlements: [text_apis]}
+END
+}
+
 # start_row NAME: its sidecar if it has one, its Envoy; adds it to MEASURED
 start_row() {
     # shellcheck disable=SC2153  # paths.sh sets it
     local row=$1 filters=$FILTERS mode=relaxed modules=gateway
     case $row in
-    bare | native) start_baseline "$row" && return ;;
+    bare | native | token-* | native-*) start_baseline "$row" && return ;;
     gateway-relaxed) ;;
     gateway-strict) mode=strict ;;
     gateway-relaxed-before) filters=$AGAINST ;;
@@ -148,18 +185,29 @@ start_row() {
     start_row_envoy "$row" "$dir/envoy.yaml" "$row-sidecar"
 }
 
-# Made from the same policy as the others, with our filters taken out of it.
+# Made from the same policy as the others, with all or most of our filters taken out of it.
 start_baseline() {
-    local row=$1 dir=$DEMO/$1 log=none options=()
+    local row=$1 dir=$DEMO/$1 log=none filters
+    local native=(--issuer "$BENCH_ISSUER" --audience "$BENCH_AUDIENCE" --jwks "$DEMO/jwks.json")
     take_row_ports
     mkdir -p "$dir"
-    if [[ $row == native ]]; then
+    case $row in
+    bare | token-bare) filters=(none) ;;
+    native)
         log=$dir/access.log
-        options=(--native --issuer "$BENCH_ISSUER" --audience "$BENCH_AUDIENCE" --jwks "$DEMO/jwks.json" --scope text_apis)
-    fi
-    bench_policy relaxed >"$dir/sekisho.yaml"
-    render_row "$dir/sekisho.yaml" 1 "$log" >"$dir/rendered.yaml"
-    "$BUILT/sekisho-bench" baseline --rendered "$dir/rendered.yaml" --cluster llm "${options[@]}" >"$dir/envoy.yaml"
+        filters=(native "${native[@]}" --scope text_apis)
+        ;;
+    native-cached) filters=(jwt-cached "${native[@]}") ;;
+    native-first-seen) filters=(jwt "${native[@]}") ;;
+    token-cached | token-first-seen) filters=(scope --policy "$dir/sekisho.yaml") ;;
+    *) die "there is no row \`$row\`; see scripts/bench --help" ;;
+    esac
+    case $row in
+    bare | native) bench_policy relaxed ;;
+    *) token_policy ;;
+    esac >"$dir/sekisho.yaml"
+    render_row "$dir/sekisho.yaml" 1 "$log" --filters "$FILTERS" --modules separate >"$dir/rendered.yaml"
+    "$BUILT/sekisho-bench" baseline --rendered "$dir/rendered.yaml" --cluster llm --filters "${filters[@]}" >"$dir/envoy.yaml"
     start_row_envoy "$row" "$dir/envoy.yaml"
 }
 
@@ -175,16 +223,21 @@ render_row() {
 start_row_envoy() {
     local row=$1 config=$2 sidecar=${3:-} process
     launch "$row" "$BENCH_ENVOY" -c "$config" --concurrency 1 --log-level warning --disable-hot-restart
-    wait_until "$row" 120 row_answers "$ROW_PORT"
+    wait_until "$row" 120 row_answers "$row" "$ROW_PORT"
     process=$(cat "$DEMO/pid/$row")
     [[ -z $sidecar ]] || process+=:$(cat "$DEMO/pid/$sidecar")
     MEASURED+=(--row "$row=$ROW_PORT:$process")
 }
 
+# row_answers ROW PORT
 row_answers() {
-    curl -fsS -o /dev/null --max-time 5 -H "Authorization: Bearer $(head -n 1 "$DEMO/tokens")" \
-        -H 'Content-Type: application/json' --data-binary "@$DEMO/body.json" "http://127.0.0.1:$1/v1/chat/completions"
+    local request=(-H 'Content-Type: application/json' --data-binary "@$DEMO/body.json" "http://127.0.0.1:$2$BENCH_PATH")
+    ! checks_tokens "$1" || request=(-X POST -H 'Content-Length: 0' "http://127.0.0.1:$2$BENCH_TOKEN_PATH")
+    curl -fsS -o /dev/null --max-time 5 -H "Authorization: Bearer $(head -n 1 "$DEMO/tokens")" "${request[@]}"
 }
+
+# Whether the row does nothing but that.
+checks_tokens() { [[ $1 == token-* || $1 == native-* ]]; }
 
 # Everything that was started here, and what it wrote but the logs.
 stop_bench() {

@@ -1,20 +1,23 @@
 //! What Sekisho is compared with: the same listener, connection manager, route and upstream
-//! as `sekisho render envoy` makes them, with Envoy's own filters or none in place of ours.
+//! as `sekisho render envoy` makes them, with Envoy's own filters or none in place of ours; and
+//! `scope.wasm` alone.
+
+mod native;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
+
+use native::Caller;
 
 const CONNECTION_MANAGER: &str =
     "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
-const FILTERS: &str = "type.googleapis.com/envoy.extensions.filters.http";
-/// Verified tokens that Envoy keeps: more than the run has.
-const CACHED_TOKENS: u32 = 1000;
-/// Requests per minute: a limit that is counted and never reached.
-const LIMIT: u32 = 100_000_000;
+/// Where a wasm filter has its plugin's configuration.
+const PLUGIN_CONFIGURATION: &str = "/typed_config/config/configuration/value";
+const SCOPE: &str = "sekisho_scope";
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -24,21 +27,45 @@ pub(crate) struct Arguments {
     /// The cluster that takes every request
     #[arg(long, value_name = "NAME")]
     cluster: String,
-    /// Put jwt_authn with its token cache, rbac and local_ratelimit before the router
-    #[arg(long, requires_all = ["issuer", "audience", "jwks", "scope"])]
-    native: bool,
+    /// What stands before the router
+    #[arg(long, value_enum, default_value_t = Filters::None)]
+    filters: Filters,
     /// The tokens' `iss`
-    #[arg(long)]
+    #[arg(long, required_if_eq_any = NEED_A_TOKEN)]
     issuer: Option<String>,
     /// The tokens' `aud`
-    #[arg(long)]
+    #[arg(long, required_if_eq_any = NEED_A_TOKEN)]
     audience: Option<String>,
     /// File with the issuer's JSON Web Key Set
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", required_if_eq_any = NEED_A_TOKEN)]
     jwks: Option<PathBuf>,
     /// What the tokens' `scp` must contain
-    #[arg(long)]
+    #[arg(long, required_if_eq("filters", "native"))]
     scope: Option<String>,
+    /// The policy that scope.wasm gets in its configuration
+    #[arg(long, value_name = "FILE", required_if_eq("filters", "scope"))]
+    policy: Option<PathBuf>,
+}
+
+const NEED_A_TOKEN: [(&str, &str); 3] = [
+    ("filters", "native"),
+    ("filters", "jwt-cached"),
+    ("filters", "jwt"),
+];
+
+/// What stands before the router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Filters {
+    /// Nothing.
+    None,
+    /// `jwt_authn` with its token cache, rbac and `local_ratelimit`
+    Native,
+    /// `jwt_authn` alone, with its token cache
+    JwtCached,
+    /// `jwt_authn` alone, without its token cache
+    Jwt,
+    /// scope.wasm alone, out of a chain rendered as separate modules
+    Scope,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +75,11 @@ pub(crate) enum BaselineError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("the rendered configuration is not YAML: {0}")]
-    NotYaml(#[from] serde_yaml_ng::Error),
+    #[error("`{}` is not YAML: {source}", path.display())]
+    NotYaml {
+        path: PathBuf,
+        source: serde_yaml_ng::Error,
+    },
     #[error(
         "the rendered configuration has no `{0}`; `sekisho render envoy` makes another shape now"
     )]
@@ -59,23 +89,64 @@ pub(crate) enum BaselineError {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, BaselineError> {
-    let mut config: Value = serde_yaml_ng::from_str(&read(&arguments.rendered)?)?;
-    let filters = match (
-        arguments.native,
-        &arguments.issuer,
-        &arguments.audience,
-        &arguments.jwks,
-        &arguments.scope,
-    ) {
-        (true, Some(issuer), Some(audience), Some(jwks), Some(scope)) => {
-            native(issuer, audience, &read(jwks)?, scope)
-        }
-        _ => Vec::new(),
-    };
+    let mut config = yaml(&arguments.rendered)?;
+    let filters = filters(arguments, &config)?;
     replace(&mut config, filters, &arguments.cluster)?;
     // JSON is YAML.
     std::io::stdout().write_all(format!("{config:#}\n").as_bytes())?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn filters(arguments: &Arguments, rendered: &Value) -> Result<Vec<Value>, BaselineError> {
+    let jwks = arguments.jwks.as_deref().map(read).transpose()?;
+    // The command line has seen to it that what is needed is there.
+    let caller = Caller {
+        issuer: arguments.issuer.as_deref().unwrap_or_default(),
+        audience: arguments.audience.as_deref().unwrap_or_default(),
+        jwks: jwks.as_deref().unwrap_or_default(),
+    };
+    Ok(match (arguments.filters, &arguments.policy) {
+        (Filters::None, _) => Vec::new(),
+        (Filters::Native, _) => {
+            native::chain(&caller, arguments.scope.as_deref().unwrap_or_default())
+        }
+        (Filters::JwtCached, _) => vec![native::token_check(&caller, true)],
+        (Filters::Jwt, _) => vec![native::token_check(&caller, false)],
+        (Filters::Scope, policy) => {
+            let policy = policy.as_deref().map(yaml).transpose()?;
+            vec![scope_alone(rendered, &policy.unwrap_or_default())?]
+        }
+    })
+}
+
+/// The rendered chain's scope module, with the policy where the sidecar was named.
+fn scope_alone(rendered: &Value, policy: &Value) -> Result<Value, BaselineError> {
+    let mut scope = rendered
+        .pointer(CONNECTION_MANAGER)
+        .and_then(|manager| manager.pointer("/http_filters")?.as_array())
+        .and_then(|chain| chain.iter().find(|filter| is_named(filter, SCOPE)))
+        .cloned()
+        .ok_or_else(|| missing(SCOPE))?;
+    let configuration = scope
+        .pointer_mut(PLUGIN_CONFIGURATION)
+        .ok_or_else(|| missing(PLUGIN_CONFIGURATION))?;
+    *configuration = json!({"policy": policy}).to_string().into();
+    Ok(scope)
+}
+
+fn is_named(value: &Value, name: &str) -> bool {
+    value.get("name").and_then(Value::as_str) == Some(name)
+}
+
+fn missing(what: &str) -> BaselineError {
+    BaselineError::Missing(what.to_owned())
+}
+
+fn yaml(path: &Path) -> Result<Value, BaselineError> {
+    serde_yaml_ng::from_str(&read(path)?).map_err(|source| BaselineError::NotYaml {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn read(path: &Path) -> Result<String, BaselineError> {
@@ -87,7 +158,6 @@ fn read(path: &Path) -> Result<String, BaselineError> {
 
 /// Puts `filters` where the wasm filters stand, and sends everything to `cluster`.
 fn replace(config: &mut Value, filters: Vec<Value>, cluster: &str) -> Result<(), BaselineError> {
-    let missing = |what: &str| BaselineError::Missing(what.to_owned());
     let manager = config
         .pointer_mut(CONNECTION_MANAGER)
         .ok_or_else(|| missing(CONNECTION_MANAGER))?;
@@ -111,53 +181,8 @@ fn replace(config: &mut Value, filters: Vec<Value>, cluster: &str) -> Result<(),
         .pointer_mut("/static_resources/clusters")
         .and_then(Value::as_array_mut)
         .ok_or_else(|| missing("clusters"))?;
-    clusters.retain(|known| known.get("name").and_then(Value::as_str) == Some(cluster));
+    clusters.retain(|known| is_named(known, cluster));
     Ok(())
-}
-
-/// Envoy's own filters that come closest: a verified token, a scope, a limit.
-fn native(issuer: &str, audience: &str, jwks: &str, scope: &str) -> Vec<Value> {
-    let always = json!({"default_value": {"numerator": 100, "denominator": "HUNDRED"}});
-    vec![
-        json!({
-            "name": "envoy.filters.http.jwt_authn",
-            "typed_config": {
-                "@type": format!("{FILTERS}.jwt_authn.v3.JwtAuthentication"),
-                "providers": {"issuer": {
-                    "issuer": issuer,
-                    "audiences": [audience],
-                    "local_jwks": {"inline_string": jwks},
-                    "jwt_cache_config": {"jwt_cache_size": CACHED_TOKENS},
-                    // Cheaper than the payload as metadata: that is copied for every request.
-                    "claim_to_headers": [{"header_name": "x-claim-scp", "claim_name": "scp"}],
-                }},
-                "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "issuer"}}],
-            },
-        }),
-        json!({
-            "name": "envoy.filters.http.rbac",
-            "typed_config": {
-                "@type": format!("{FILTERS}.rbac.v3.RBAC"),
-                "rules": {"action": "ALLOW", "policies": {"callers": {
-                    "permissions": [{"and_rules": {"rules": [
-                        {"header": {"name": ":method", "string_match": {"exact": "POST"}}},
-                        {"url_path": {"path": {"prefix": "/v1/"}}},
-                    ]}}],
-                    "principals": [{"header": {"name": "x-claim-scp", "string_match": {"contains": scope}}}],
-                }}},
-            },
-        }),
-        json!({
-            "name": "envoy.filters.http.local_ratelimit",
-            "typed_config": {
-                "@type": format!("{FILTERS}.local_ratelimit.v3.LocalRateLimit"),
-                "stat_prefix": "limit",
-                "token_bucket": {"max_tokens": LIMIT, "tokens_per_fill": LIMIT, "fill_interval": "60s"},
-                "filter_enabled": always,
-                "filter_enforced": always,
-            },
-        }),
-    ]
 }
 
 #[cfg(test)]
@@ -174,6 +199,10 @@ mod tests {
         json!({"static_resources": {
             "listeners": [{"filter_chains": [{"filters": [{"typed_config": {
                 "http_filters": [
+                    {"name": "sekisho_scope", "typed_config": {"config": {
+                        "vm_config": {},
+                        "configuration": {"value": "{}"},
+                    }}},
                     {"name": "wasm", "typed_config": {"config": {"vm_config": {}}}},
                     {"name": "router", "typed_config": {}},
                 ],
@@ -202,17 +231,45 @@ mod tests {
         );
     }
 
+    fn names(filters: Vec<Value>) -> Vec<String> {
+        let mut config = rendered();
+        replace(&mut config, filters, "llm").unwrap();
+        let manager = config.pointer(CONNECTION_MANAGER).unwrap();
+        let filters = manager["http_filters"].as_array().unwrap().iter();
+        filters
+            .map(|filter| filter["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
     #[test]
     fn native_filters_stand_before_the_router() {
-        let mut config = rendered();
-        replace(&mut config, native("iss", "aud", "{}", "text"), "llm").unwrap();
-        let filters = config
-            .pointer(CONNECTION_MANAGER)
-            .and_then(|manager| manager["http_filters"].as_array())
-            .unwrap();
-        let names: Vec<_> = filters.iter().filter_map(|f| f["name"].as_str()).collect();
-        assert_eq!(names.len(), 4);
-        assert_eq!(names.last(), Some(&"router"));
+        let caller = Caller {
+            issuer: "iss",
+            audience: "aud",
+            jwks: "{}",
+        };
+        let chain = names(native::chain(&caller, "text"));
+        assert_eq!(chain.len(), 4);
+        assert_eq!(chain.last().unwrap(), "router");
+        for has_cache in [true, false] {
+            let check = native::token_check(&caller, has_cache);
+            let provider = &check["typed_config"]["providers"]["issuer"];
+            assert_eq!(provider.get("jwt_cache_config").is_some(), has_cache);
+            assert_eq!(
+                names(vec![check]),
+                ["envoy.filters.http.jwt_authn", "router"]
+            );
+        }
+    }
+
+    #[test]
+    fn the_scope_module_stands_alone_with_its_policy() {
+        let scope = scope_alone(&rendered(), &json!({"version": 1})).unwrap();
+        let configuration = scope.pointer(PLUGIN_CONFIGURATION).unwrap();
+        assert_eq!(configuration, r#"{"policy":{"version":1}}"#);
+        assert_eq!(names(vec![scope]), ["sekisho_scope", "router"]);
+        let error = scope_alone(&json!({}), &json!({})).unwrap_err();
+        assert!(error.to_string().contains("`sekisho_scope`"), "{error}");
     }
 
     #[test]

@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 pub(crate) use connection::{Connection, LoadError};
 
 use crate::clock;
+use crate::supply::Load;
 
-/// Sends `count` requests over all connections, each as soon as the one before it on its
+/// Sends a load over all connections, each request as soon as the one before it on its
 /// connection is answered. The first answer other than 200 ends it.
 pub(crate) fn saturate(
     connections: &mut [Connection],
-    requests: &[Vec<u8>],
-    count: usize,
+    load: Load<'_>,
 ) -> Result<Duration, LoadError> {
+    let (requests, count) = (load.requests, load.count as usize);
     let next = AtomicUsize::new(0);
     let started = clock::now();
     std::thread::scope(|scope| {
@@ -48,15 +49,15 @@ pub(crate) fn saturate(
     })
 }
 
-/// Sends `count` requests at `rate` per second, whether or not earlier ones are answered.
+/// Sends a load at `rate` requests per second, whether or not earlier ones are answered.
 /// Each latency counts from the moment at which its request was due, so that a gateway that
 /// stalls cannot hide it by delaying the requests that follow. Unordered.
 pub(crate) fn pace(
     connections: &mut [Connection],
-    requests: &[Vec<u8>],
+    load: Load<'_>,
     rate: u32,
-    count: usize,
 ) -> Result<Vec<Duration>, LoadError> {
+    let (requests, count) = (load.requests, load.count as usize);
     let lanes = connections.len().max(1);
     let interval = Duration::from_secs(1) / rate.max(1);
     // Leaves the threads time to start.
@@ -129,18 +130,20 @@ mod tests {
         address
     }
 
+    fn requests(count: u32, requests: &[Vec<u8>]) -> Load<'_> {
+        Load { requests, count }
+    }
+
     const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 
     #[test]
     fn every_request_is_answered_once() {
-        let requests = vec![b"12345678".to_vec()];
+        let sent = vec![b"12345678".to_vec()];
         let to = server(8, OK, Duration::ZERO);
         let mut connections = connect(to, 3).unwrap();
-        saturate(&mut connections, &requests, 50).unwrap();
-        assert_eq!(
-            pace(&mut connections, &requests, 1000, 20).unwrap().len(),
-            20
-        );
+        saturate(&mut connections, requests(50, &sent)).unwrap();
+        let latencies = pace(&mut connections, requests(20, &sent), 1000).unwrap();
+        assert_eq!(latencies.len(), 20);
     }
 
     #[test]
@@ -148,7 +151,7 @@ mod tests {
         let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n";
         let to = server(8, answer, Duration::ZERO);
         let mut connections = connect(to, 2).unwrap();
-        saturate(&mut connections, &[b"12345678".to_vec()], 50).unwrap();
+        saturate(&mut connections, requests(50, &[b"12345678".to_vec()])).unwrap();
     }
 
     #[test]
@@ -159,7 +162,7 @@ mod tests {
             Duration::ZERO,
         );
         let mut connections = connect(to, 2).unwrap();
-        let error = saturate(&mut connections, &[b"12345678".to_vec()], 50).unwrap_err();
+        let error = saturate(&mut connections, requests(50, &[b"12345678".to_vec()])).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("403") && text.contains("stop"), "{text}");
     }
@@ -169,7 +172,7 @@ mod tests {
         let delay = Duration::from_millis(20);
         let to = server(8, OK, delay);
         let mut connections = connect(to, 1).unwrap();
-        let latencies = pace(&mut connections, &[b"12345678".to_vec()], 1000, 5).unwrap();
+        let latencies = pace(&mut connections, requests(5, &[b"12345678".to_vec()]), 1000).unwrap();
         let worst = latencies.iter().max().unwrap();
         assert!(*worst >= Duration::from_millis(5 * 20 - 4), "{worst:?}");
     }

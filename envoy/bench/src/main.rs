@@ -1,5 +1,5 @@
 //! The measuring part of `scripts/bench`: makes the configurations that Sekisho is compared
-//! with, loads every gateway in turn, reads what its process used, and writes the report.
+//! with and the tokens, loads every gateway in turn, reads what its process used, and writes the report.
 
 mod baseline;
 mod clock;
@@ -9,6 +9,8 @@ mod process;
 mod report;
 mod row;
 mod statistics;
+mod supply;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -25,6 +27,8 @@ struct CommandLine {
 enum Command {
     /// Print a rendered gateway configuration without Sekisho's filters, with Envoy's own or none
     Baseline(baseline::Arguments),
+    /// Print distinct access tokens, one a line
+    Tokens(tokens::Arguments),
     /// Measure running gateways in interleaved rounds and write the report
     Measure(measure::Arguments),
 }
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
         Command::Baseline(arguments) => {
             baseline::run(&arguments).map_err(|error| error.to_string())
         }
+        Command::Tokens(arguments) => tokens::run(&arguments).map_err(|error| error.to_string()),
         Command::Measure(arguments) => measure::run(&arguments).map_err(|error| error.to_string()),
     };
     match done {

@@ -8,7 +8,7 @@ use std::time::Duration;
 const TICKS_PER_SECOND: u64 = 100;
 
 #[derive(Debug, thiserror::Error)]
-#[error("processor time of process {pid} cannot be read from `/proc`: it has ended")]
+#[error("what process {pid} has used cannot be read from `/proc`: it has ended")]
 pub(crate) struct ProcessGone {
     pid: u32,
 }
@@ -43,6 +43,22 @@ fn ticks(stat: &str) -> Option<u64> {
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     Some(user + system)
+}
+
+/// Memory of the process that is in RAM, MiB (`VmRSS`, proc(5)).
+pub(crate) fn resident_mib(pid: u32) -> Result<f64, ProcessGone> {
+    std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .ok()
+        .and_then(|status| resident_kib(&status))
+        .map(|kib| f64::from(kib) / 1024.0)
+        .ok_or(ProcessGone { pid })
+}
+
+fn resident_kib(status: &str) -> Option<u32> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
 /// The machine, in a few words.
@@ -84,5 +100,7 @@ mod tests {
         assert!(busy < u64::MAX);
         assert!(processor_time(std::process::id()).unwrap() > Duration::ZERO);
         assert!(processor_time(u32::MAX).is_err());
+        assert!(resident_mib(std::process::id()).unwrap() > 0.5);
+        assert!(resident_mib(u32::MAX).is_err());
     }
 }

@@ -41,6 +41,45 @@ impl FromStr for Row {
     }
 }
 
+/// What a row is asked, and what it is held against; its name says which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A whole chain of filters: chat completions.
+    Chain,
+    /// The check of a token alone, of tokens that were all verified before.
+    CachedToken,
+    /// The check of a token alone, of tokens that were never seen before.
+    FirstSeenToken,
+}
+
+impl Kind {
+    /// The kind of the row of this name.
+    pub(crate) fn of(name: &str) -> Self {
+        match name {
+            "token-bare" | "token-cached" | "native-cached" => Self::CachedToken,
+            "token-first-seen" | "native-first-seen" => Self::FirstSeenToken,
+            _ => Self::Chain,
+        }
+    }
+
+    /// The row without filters, which says what is added.
+    pub(crate) const fn bare(self) -> &'static str {
+        match self {
+            Self::Chain => "bare",
+            Self::CachedToken | Self::FirstSeenToken => "token-bare",
+        }
+    }
+
+    /// The row with Envoy's own filters in place of ours.
+    pub(crate) const fn native(self) -> &'static str {
+        match self {
+            Self::Chain => "native",
+            Self::CachedToken => "native-cached",
+            Self::FirstSeenToken => "native-first-seen",
+        }
+    }
+}
+
 /// What one round at saturation said.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Saturated {
@@ -50,6 +89,8 @@ pub(crate) struct Saturated {
     pub(crate) sidecar_cpu_us: Option<f64>,
     /// Requests per second.
     pub(crate) rate: f64,
+    /// Memory of the gateway's process after the round, MiB.
+    pub(crate) resident_mib: f64,
 }
 
 /// What one round at a fixed rate said, milliseconds.
@@ -69,6 +110,20 @@ pub(crate) struct Rounds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_row_for_tokens_is_held_against_others_for_tokens() {
+        for (name, bare, native) in [
+            ("gateway-strict", "bare", "native"),
+            ("gateway-strict-before", "bare", "native"),
+            ("token-cached", "token-bare", "native-cached"),
+            ("native-cached", "token-bare", "native-cached"),
+            ("token-first-seen", "token-bare", "native-first-seen"),
+        ] {
+            let kind = Kind::of(name);
+            assert_eq!((kind.bare(), kind.native()), (bare, native), "{name}");
+        }
+    }
 
     #[test]
     fn a_row_names_port_and_processes() {
