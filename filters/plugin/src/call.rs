@@ -1,6 +1,7 @@
 //! One call on its way through this module.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,7 +19,9 @@ pub(crate) enum Phase {
     /// Its request is being read.
     #[default]
     Reading,
-    /// It waits for the sidecar; its request is held.
+    /// The sidecar is asked for the signing key of its token: nobody has vouched for the caller.
+    Asking,
+    /// It waits for leases or its record; its request is held.
     Held,
     /// It goes upstream.
     Admitted,
@@ -43,6 +46,8 @@ pub(crate) struct Call {
     pub(crate) raw_path: Vec<u8>,
     /// Headers that must not reach a provider.
     pub(crate) unwanted: Vec<&'static str>,
+    /// Where it comes from, if that is known.
+    pub(crate) address: Option<IpAddr>,
     /// Who calls, where this module has found out.
     pub(crate) principal: Option<Arc<Principal>>,
     /// Place in the policy's list of APIs.

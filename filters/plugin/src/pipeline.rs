@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use sekisho_audit::About;
-use sekisho_domain::{Denial, DenialCode, UnixMillis};
+use sekisho_domain::policy::{Api, AuditMode, Model};
+use sekisho_domain::{Denial, DenialCode, Policy, UnixMillis};
 use sekisho_link::v1;
 use sekisho_quota::Reservation;
 
@@ -53,45 +54,40 @@ pub(crate) fn decide(
 
 /// The decisions that need nobody else.
 fn look(worker: &Worker, compiled: &Compiled, call: &mut Call, body: usize) -> Result<(), Denial> {
-    let stages = worker.stages;
+    let (stages, policy) = (worker.stages, &compiled.policy);
+    let Some(api) = policy.apis.get(call.api) else {
+        return Err(DenialCode::UnknownEndpoint.into());
+    };
+    let model = sekisho_upstream::offered(api, &call.passage.model)?;
     if stages.scope {
-        scope(worker, compiled, call)?;
+        scope(policy, api, model, call)?;
     }
     if stages.quota {
-        quota(compiled, call)?;
+        quota(policy, model, call)?;
     }
     if stages.upstream {
-        upstream(compiled, call, body)?;
+        upstream(policy, model, call, body)?;
     }
     Ok(())
 }
 
 /// May the caller call this? Who it is was established when the headers came.
-fn scope(worker: &Worker, compiled: &Compiled, call: &mut Call) -> Result<(), Denial> {
-    let Some(api) = compiled.policy.apis.get(call.api) else {
-        return Err(DenialCode::UnknownEndpoint.into());
-    };
-    let Some(principal) = call.principal.clone() else {
+fn scope(policy: &Policy, api: &Api, model: &Model, call: &mut Call) -> Result<(), Denial> {
+    let Some(principal) = &call.principal else {
         return Err(DenialCode::MissingCredential.into());
     };
-    let model = sekisho_upstream::offered(api, &call.passage.model)?;
     let asked = sekisho_scope::Asked {
         api,
         scope: model.scope,
-        address: call.passage.address.parse().ok(),
+        address: call.address,
     };
-    sekisho_scope::authorise(&principal, &compiled.policy, &asked)?;
-    call.strict = worker.is_strict(call.api);
+    sekisho_scope::authorise(principal, policy, &asked)?;
+    call.strict = api.audit == AuditMode::Strict;
     Ok(())
 }
 
 /// What can it use at most, and which budgets must hold that?
-fn quota(compiled: &Compiled, call: &mut Call) -> Result<(), Denial> {
-    let policy = &compiled.policy;
-    let Some(api) = policy.apis.get(call.api) else {
-        return Err(DenialCode::UnknownEndpoint.into());
-    };
-    let model = sekisho_upstream::offered(api, &call.passage.model)?;
+fn quota(policy: &Policy, model: &Model, call: &mut Call) -> Result<(), Denial> {
     let asked = sekisho_quota::Asked {
         body_bytes: call.passage.request_bytes,
         output: call.passage.asked_output,
@@ -112,12 +108,7 @@ fn quota(compiled: &Compiled, call: &mut Call) -> Result<(), Denial> {
 }
 
 /// Where does it go, and under which names?
-fn upstream(compiled: &Compiled, call: &mut Call, body: usize) -> Result<(), Denial> {
-    let policy = &compiled.policy;
-    let Some(api) = policy.apis.get(call.api) else {
-        return Err(DenialCode::UnknownEndpoint.into());
-    };
-    let model = sekisho_upstream::offered(api, &call.passage.model)?;
+fn upstream(policy: &Policy, model: &Model, call: &mut Call, body: usize) -> Result<(), Denial> {
     let to = sekisho_upstream::select(policy, model)?;
     if let Some(name) = to.rename {
         rename(call, name, body)?;

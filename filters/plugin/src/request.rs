@@ -26,8 +26,8 @@ const PEER_HEADER: &str = "x-envoy-external-address";
 /// Most of a body that is in the VM at a time.
 const PIECE: usize = 64 * 1024;
 
-/// Most of a body that is held for a caller whose signing key is not known yet.
-const MOST_HELD: usize = 1024 * 1024;
+/// Most of a body that is held while nobody has vouched for its caller.
+const MOST_UNVOUCHED: usize = 1024 * 1024;
 
 /// How long what was found out about a caller holds, if nothing new was heard.
 const PERMIT_MILLIS: u64 = 1_000;
@@ -89,7 +89,7 @@ impl Filter {
                 kid: missing.kid.clone(),
             }),
         }
-        self.call.borrow_mut().phase = Phase::Held;
+        self.call.borrow_mut().phase = Phase::Asking;
         let (filter, since) = (self.on_hold(), now);
         worker
             .waiting
@@ -102,7 +102,7 @@ impl Filter {
     /// The sidecar has looked at the token's issuer: the caller is told apart once more. Runs
     /// outside the stream's callbacks, but in its name.
     pub(crate) fn go_on(&mut self) {
-        if self.call.borrow().phase != Phase::Held {
+        if self.call.borrow().phase != Phase::Asking {
             return; // refused in the meantime
         }
         let now = host::now();
@@ -131,17 +131,20 @@ impl Filter {
 
     pub(crate) fn request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         let phase = self.call.borrow().phase;
-        if matches!(phase, Phase::Held | Phase::Reading) {
+        if matches!(phase, Phase::Asking | Phase::Reading) {
             let mut request = self.request.borrow_mut();
             request.body_size = size;
             request.ended = end_of_stream;
         }
         match phase {
-            // Nobody has vouched for this caller yet.
-            Phase::Held if size > MOST_HELD => {
+            Phase::Asking if size > MOST_UNVOUCHED => {
+                let record_id = self.call.borrow().passage.record_id;
+                let mut worker = self.worker.borrow_mut();
+                worker.waiting.forget(&record_id, self.context);
+                drop(worker);
                 return self.refuse(&DenialCode::UnknownSigningKey.into());
             }
-            Phase::Held => return Action::Pause,
+            Phase::Asking | Phase::Held => return Action::Pause,
             Phase::Reading => {}
             Phase::Admitted | Phase::Ending | Phase::Done => return Action::Continue,
         }
@@ -163,7 +166,7 @@ impl Filter {
             request.body_size
         };
         match phase {
-            Phase::Held => Action::Pause,
+            Phase::Asking | Phase::Held => Action::Pause,
             // HTTP/2 trailers end the body too, and no body callback says so.
             Phase::Reading => self.decide(size),
             Phase::Admitted | Phase::Ending | Phase::Done => Action::Continue,
@@ -207,6 +210,7 @@ impl Filter {
         let values = forwarded_for.map(|(_, value)| value.as_slice());
         let address = edges::client_address(values, trusted_hops, peer);
         passage.address = address.map_or_else(String::new, |address| address.to_string());
+        call.address = address;
     }
 
     /// Finds out what is called and by whom.
@@ -217,11 +221,7 @@ impl Filter {
         };
         let compiled = compiled
             .ok_or_else(|| Denial::new(DenialCode::PolicyUnavailable).retry_after(1_000))?;
-        {
-            let mut call = self.call.borrow_mut();
-            call.compiled = Some(Rc::clone(&compiled));
-            call.known = self.worker.borrow().snapshot_version;
-        }
+        self.call.borrow_mut().compiled = Some(Rc::clone(&compiled));
         if !stages.scope && self.take_over(&compiled, headers) {
             return self.heard(now);
         }
@@ -385,6 +385,7 @@ impl Filter {
         let principal =
             authenticator.authenticate(&credential, &crate::rs256::HostVerifier, now)?;
         let mut call = self.call.borrow_mut();
+        call.known = worker.snapshot_version;
         let passage = &mut call.passage;
         passage.tenant.clone_from(&principal.tenant);
         passage.object_id.clone_from(&principal.object_id);

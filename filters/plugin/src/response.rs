@@ -104,7 +104,7 @@ impl Filter {
                 Phase::Admitted if !self.response.ended => {
                     self.finish(Outcome::Aborted);
                 }
-                Phase::Held => self.withdraw(),
+                Phase::Asking | Phase::Held => self.withdraw(),
                 _ => {}
             }
         }
