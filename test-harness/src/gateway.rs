@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sekisho_domain::UnixMillis;
@@ -67,6 +67,22 @@ pub struct Place {
     pub filters: PathBuf,
     /// Envoy's binary; only for [`HostKind::Envoy`].
     pub envoy: Option<PathBuf>,
+}
+
+impl Place {
+    /// What SEKISHO_FILTERS and SEKISHO_ENVOY say; else the filters as they were built here, and
+    /// no Envoy.
+    #[must_use]
+    pub fn of_this_checkout() -> Self {
+        let filters = std::env::var_os("SEKISHO_FILTERS").map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/filters"),
+            PathBuf::from,
+        );
+        Self {
+            filters,
+            envoy: std::env::var_os("SEKISHO_ENVOY").map(PathBuf::from),
+        }
+    }
 }
 
 /// What becomes of the sidecar.

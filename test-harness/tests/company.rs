@@ -30,13 +30,9 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 fn everybody_of_a_large_company_can_call_and_nobody_else() {
     let asked = std::env::var("SEKISHO_PEOPLE").ok();
     let people = asked.map_or(PEOPLE, |number| number.parse().unwrap());
-    let filters = std::env::var_os("SEKISHO_FILTERS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/filters"),
-        Into::into,
-    );
     let place = Place {
-        filters,
         envoy: None,
+        ..Place::of_this_checkout()
     };
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/policies/company.yaml");
     let policy = ScenarioPolicy::load(&file).unwrap();

@@ -34,14 +34,14 @@ mod world;
 use std::fs::File;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use sekisho_test_harness::gateway::ModuleSet;
+use sekisho_test_harness::gateway::{ModuleSet, Place};
 
 use crate::case::Case;
 use crate::world::World;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let place = world::place();
+    let place = Place::of_this_checkout();
     let sets = [ModuleSet::Gateway, ModuleSet::Separate];
     let trials = sets.map(|modules| {
         let missing = place.envoy.is_none();
@@ -53,10 +53,7 @@ fn main() {
     libtest_mimic::run(&arguments, trials.into()).exit();
 }
 
-fn every_edge(
-    modules: ModuleSet,
-    place: &sekisho_test_harness::gateway::Place,
-) -> Result<(), Failed> {
+fn every_edge(modules: ModuleSet, place: &Place) -> Result<(), Failed> {
     let file = File::create(std::env::temp_dir().join("sekisho-scenarios-on-envoy.lock"))?;
     // Scenarios take turns with this, see `scenarios.rs`.
     file.lock()?;

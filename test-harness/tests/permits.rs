@@ -29,7 +29,7 @@ use crate::start::{Running, Where};
 
 fn main() {
     let arguments = Arguments::from_args();
-    let place = start::place();
+    let place = Place::of_this_checkout();
     let mut trials = Vec::new();
     for (name, on, modules) in [
         ("permits::wasm::gateway", Where::Host, ModuleSet::Gateway),

@@ -16,7 +16,7 @@ use sekisho_test_harness::scenario::{Scenario, Verdict, run};
 fn main() {
     let arguments = Arguments::from_args();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let place = Arc::new(place());
+    let place = Arc::new(Place::of_this_checkout());
     let mut trials = Vec::new();
     for file in scenario_files(&folder) {
         let name = file
@@ -36,17 +36,6 @@ fn main() {
         eprintln!("scenarios on Envoy are skipped: SEKISHO_ENVOY is not set to an Envoy binary");
     }
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn place() -> Place {
-    let filters = std::env::var_os("SEKISHO_FILTERS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/filters"),
-        PathBuf::from,
-    );
-    Place {
-        filters,
-        envoy: std::env::var_os("SEKISHO_ENVOY").map(PathBuf::from),
-    }
 }
 
 fn scenario_files(folder: &Path) -> Vec<PathBuf> {

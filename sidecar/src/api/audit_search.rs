@@ -10,11 +10,9 @@ use super::authentication::Auditor;
 use super::extract::Query;
 use super::moments::moment;
 use super::money::Money;
+use super::page;
 use super::problem::Problem;
 use crate::log::search::{self, Filter, Found};
-
-/// Records of a page if the caller does not say.
-const DEFAULT_LIMIT: u32 = 100;
 
 /// Which records. Whatever is not said does not restrict.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -101,13 +99,7 @@ pub(super) async fn get(
     Query(wanted): Query<Search>,
 ) -> Result<Json<Page>, Problem> {
     let shared = &api.0;
-    let limit = wanted.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=search::MOST).contains(&limit) {
-        return Err(Problem::bad_request(format!(
-            "`limit` must be 1 to {}",
-            search::MOST
-        )));
-    }
+    let limit = page::limit(wanted.limit)?;
     let cursor = wanted.cursor.as_deref().map(str::parse::<u64>).transpose();
     let cursor = cursor.map_err(|_| Problem::bad_request("`cursor` must be `next` of a page"))?;
     let record_id = wanted.record_id.as_deref().map(|text| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -46,17 +46,6 @@ pub(crate) struct World {
     passed: Vec<(String, Passed, Seen)>,
     /// What was refused by the filters: name, record, code.
     refused: Vec<(String, String, String)>,
-}
-
-pub(crate) fn place() -> Place {
-    let filters = std::env::var_os("SEKISHO_FILTERS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/filters"),
-        PathBuf::from,
-    );
-    Place {
-        filters,
-        envoy: std::env::var_os("SEKISHO_ENVOY").map(PathBuf::from),
-    }
 }
 
 impl World {

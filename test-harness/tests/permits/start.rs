@@ -1,7 +1,5 @@
 //! Gateways that know the world of the cases.
 
-use std::path::{Path, PathBuf};
-
 use sekisho::clock::Clock;
 use sekisho::policy_file::{self, PolicyFile};
 use sekisho_domain::{ApiKey, UnixMillis, User};
@@ -36,17 +34,6 @@ impl Running {
 
     pub(crate) fn gateway_mut(&mut self) -> &mut dyn Gateway {
         self.0.as_mut()
-    }
-}
-
-pub(crate) fn place() -> Place {
-    let filters = std::env::var_os("SEKISHO_FILTERS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/filters"),
-        PathBuf::from,
-    );
-    Place {
-        filters,
-        envoy: std::env::var_os("SEKISHO_ENVOY").map(PathBuf::from),
     }
 }
 
