@@ -4,6 +4,7 @@
 //! crate that checks tokens at the gateway. `Sekisho.Auditor` may read,
 //! `Sekisho.Administrator` may also change. Errors are problem details (RFC 9457).
 
+mod amounts;
 mod apikey;
 mod apikey_amend;
 mod apikey_get;

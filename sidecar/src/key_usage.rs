@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use sekisho_domain::{AuditRecord, Micros, RecordKind, UnixMillis};
 use sqlx::any::AnyRow;
+use sqlx::query::Query;
 use sqlx::{Connection as _, Row as _};
 
 use crate::ledger::Calendar;
-use crate::store::figures::{from_db, to_db};
+use crate::store::figures::from_db;
 use crate::store::{Store, StoreError};
-use crate::usage::{Days, Figures};
+use crate::usage::{Days, Figures, columns, name};
 
 /// Records that are read in one go.
 const MOST_RECORDS: i64 = 5_000;
@@ -43,16 +44,34 @@ LEFT JOIN audit_entries AS admitted
 WHERE ended.seq >= $1 AND ended.seq < $2 AND ended.kind <> 1 AND ended.object_id IS NULL
 ";
 
-const ADD: &str = "
-INSERT INTO key_usage (api_key, day, requests, refused, input_tokens, output_tokens, cost_micros)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT (api_key, day) DO UPDATE SET
-    requests = key_usage.requests + excluded.requests,
-    refused = key_usage.refused + excluded.refused,
-    input_tokens = key_usage.input_tokens + excluded.input_tokens,
-    output_tokens = key_usage.output_tokens + excluded.output_tokens,
-    cost_micros = key_usage.cost_micros + excluded.cost_micros
+/// The log has what calls used by kind: all is read from it once more.
+pub(crate) const DDL_3: &str = "
+ALTER TABLE key_usage ADD COLUMN estimated BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE key_usage ADD COLUMN cached_input_tokens BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE key_usage ADD COLUMN cache_write_input_tokens BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE key_usage ADD COLUMN audio_input_tokens BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE key_usage ADD COLUMN image_input_tokens BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE key_usage ADD COLUMN reasoning_output_tokens BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE key_usage ADD COLUMN audio_output_tokens BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE key_usage ADD COLUMN image_output_tokens BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE key_usage ADD COLUMN bytes BIGINT NOT NULL DEFAULT 0;
+DELETE FROM key_usage;
+UPDATE key_usage_position SET next_seq = 0 WHERE id = 1;
 ";
+
+macro_rules! grown {
+    ($column:literal) => {
+        concat!($column, " = key_usage.", $column, " + excluded.", $column)
+    };
+}
+
+const ADD: &str = concat!(
+    "INSERT INTO key_usage (api_key, day, ",
+    columns!(name, ", "),
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+     ON CONFLICT (api_key, day) DO UPDATE SET ",
+    columns!(grown, ", ")
+);
 
 /// What a key used on the days on which it was used, oldest first; with every record in it
 /// that is durable now.
@@ -129,16 +148,9 @@ async fn read_on(store: &Store, calendar: &Calendar) -> Result<bool, StoreError>
         return Ok(false);
     }
     for ((key, day), figures) in sums {
-        sqlx::query(ADD)
-            .bind(key)
-            .bind(day)
-            .bind(to_db(figures.requests))
-            .bind(to_db(figures.refused))
-            .bind(to_db(figures.input_tokens.0))
-            .bind(to_db(figures.output_tokens.0))
-            .bind(to_db(figures.cost_micros.0))
-            .execute(&mut *transaction)
-            .await?;
+        let named = sqlx::query(ADD).bind(key).bind(day);
+        let bound = figures.to_db().into_iter().fold(named, Query::bind);
+        bound.execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
     Ok(to == records)
@@ -162,17 +174,13 @@ fn add(
     let day = calendar.day(at).to_string();
     let figures = sums.entry((key.to_string(), day)).or_default();
     if record.kind == RecordKind::Refuse || record.denial.is_some() {
-        figures.refused += 1;
+        figures.add(&Figures::refusal());
         return Ok(());
     }
     let usage = record.usage.unwrap_or_default();
+    let source = record.usage_source.unwrap_or_default();
     let cost: Option<i64> = row.try_get("cost_micros")?;
-    figures.add(&Figures {
-        requests: 1,
-        refused: 0,
-        input_tokens: usage.input,
-        output_tokens: usage.output,
-        cost_micros: Micros(from_db(cost.unwrap_or(0))),
-    });
+    let cost = Micros(from_db(cost.unwrap_or(0)));
+    figures.add(&Figures::of(&usage, source, cost));
     Ok(())
 }

@@ -2,14 +2,16 @@
 //! the records: one row per day, department, user, API and model.
 
 use jiff::civil::Date;
-use sekisho_domain::{DepartmentId, Micros, Policy, Tokens, UnixMillis};
+use sekisho_domain::{
+    ByteCount, DepartmentId, Micros, Policy, Tokens, UnixMillis, Usage, UsageSource,
+};
 use serde::Serialize;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use crate::ledger::Calendar;
 use crate::store::figures::{from_db, to_db};
-use crate::store::script::{Rows, Script};
+use crate::store::script::{Rows, Script, Value};
 use crate::store::{Store, StoreError};
 
 /// Unknown users, APIs, models and departments are the empty text.
@@ -29,22 +31,98 @@ CREATE TABLE usage_rollups (
 ) {clustered};
 ";
 
+/// What calls used by kind. Rows from before have no such figures, and get none: of the
+/// calls that made them a part would be missing.
+pub(crate) const DDL_3: &str = "
+ALTER TABLE usage_rollups ADD COLUMN estimated BIGINT;
+ALTER TABLE usage_rollups ADD COLUMN cached_input_tokens BIGINT;
+ALTER TABLE usage_rollups ADD COLUMN cache_write_input_tokens BIGINT;
+ALTER TABLE usage_rollups ADD COLUMN audio_input_tokens BIGINT;
+ALTER TABLE usage_rollups ADD COLUMN image_input_tokens BIGINT;
+ALTER TABLE usage_rollups ADD COLUMN reasoning_output_tokens BIGINT;
+ALTER TABLE usage_rollups ADD COLUMN audio_output_tokens BIGINT;
+ALTER TABLE usage_rollups ADD COLUMN image_output_tokens BIGINT;
+ALTER TABLE usage_rollups ADD COLUMN bytes BIGINT;
+";
+
+/// The columns of [`Figures`], in the order of [`Figures::values`].
+macro_rules! columns {
+    ($for_each:ident, $separator:literal) => {
+        concat!(
+            $for_each!("requests"),
+            $separator,
+            $for_each!("refused"),
+            $separator,
+            $for_each!("estimated"),
+            $separator,
+            $for_each!("input_tokens"),
+            $separator,
+            $for_each!("output_tokens"),
+            $separator,
+            $for_each!("cached_input_tokens"),
+            $separator,
+            $for_each!("cache_write_input_tokens"),
+            $separator,
+            $for_each!("audio_input_tokens"),
+            $separator,
+            $for_each!("image_input_tokens"),
+            $separator,
+            $for_each!("reasoning_output_tokens"),
+            $separator,
+            $for_each!("audio_output_tokens"),
+            $separator,
+            $for_each!("image_output_tokens"),
+            $separator,
+            $for_each!("bytes"),
+            $separator,
+            $for_each!("cost_micros")
+        )
+    };
+}
+
+macro_rules! name {
+    ($column:literal) => {
+        $column
+    };
+}
+
+macro_rules! grown {
+    ($column:literal) => {
+        concat!(
+            $column,
+            " = usage_rollups.",
+            $column,
+            " + excluded.",
+            $column
+        )
+    };
+}
+
+macro_rules! summed {
+    ($column:literal) => {
+        concat!("CAST(SUM(", $column, ") AS BIGINT) AS ", $column)
+    };
+}
+
+pub(crate) use {columns, name};
+
+/// Every column of [`Figures`].
+pub(crate) const COLUMNS: &str = columns!(name, ", ");
+
 const ADD: Rows = Rows {
-    head: "INSERT INTO usage_rollups (day, department, user_id, api, model, requests, refused, \
-           input_tokens, output_tokens, cost_micros) VALUES",
-    columns: 10,
-    tail: "ON CONFLICT (day, department, user_id, api, model) DO UPDATE SET \
-           requests = usage_rollups.requests + excluded.requests, \
-           refused = usage_rollups.refused + excluded.refused, \
-           input_tokens = usage_rollups.input_tokens + excluded.input_tokens, \
-           output_tokens = usage_rollups.output_tokens + excluded.output_tokens, \
-           cost_micros = usage_rollups.cost_micros + excluded.cost_micros",
+    head: concat!(
+        "INSERT INTO usage_rollups (day, department, user_id, api, model, ",
+        columns!(name, ", "),
+        ") VALUES"
+    ),
+    columns: PLACES + FIGURES,
+    tail: concat!(
+        "ON CONFLICT (day, department, user_id, api, model) DO UPDATE SET ",
+        columns!(grown, ", ")
+    ),
 };
 
-const SUMS: &str = "CAST(SUM(requests) AS BIGINT) AS requests, \
-    CAST(SUM(refused) AS BIGINT) AS refused, CAST(SUM(input_tokens) AS BIGINT) AS input_tokens, \
-    CAST(SUM(output_tokens) AS BIGINT) AS output_tokens, \
-    CAST(SUM(cost_micros) AS BIGINT) AS cost_micros";
+const SUMS: &str = columns!(summed, ", ");
 
 /// What a roll-up is kept by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +139,11 @@ pub struct Place {
     pub model: String,
 }
 
+/// How many columns [`Place`] has.
+const PLACES: usize = 5;
+/// How many columns [`Figures`] has.
+const FIGURES: usize = 14;
+
 /// Sums over calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Figures {
@@ -68,36 +151,159 @@ pub struct Figures {
     pub requests: u64,
     /// Calls that were refused.
     pub refused: u64,
+    /// Calls of which the provider did not report everything.
+    pub estimated: u64,
     /// Prompt tokens.
     pub input_tokens: Tokens,
     /// Generated tokens.
     pub output_tokens: Tokens,
+    /// Of the prompt tokens, those that came from the provider's cache.
+    pub cached_input_tokens: Tokens,
+    /// Of the prompt tokens, those that went to the provider's cache.
+    pub cache_write_input_tokens: Tokens,
+    /// Of the prompt tokens, those of sound.
+    pub audio_input_tokens: Tokens,
+    /// Of the prompt tokens, those of pictures.
+    pub image_input_tokens: Tokens,
+    /// Of the generated tokens, those of reasoning.
+    pub reasoning_output_tokens: Tokens,
+    /// Of the generated tokens, those of sound.
+    pub audio_output_tokens: Tokens,
+    /// Of the generated tokens, those of pictures.
+    pub image_output_tokens: Tokens,
+    /// Bodies of requests and answers.
+    pub bytes: ByteCount,
     /// Cost in millionths of the currency.
     pub cost_micros: Micros,
 }
 
 impl Figures {
-    /// Adds other sums.
-    pub fn add(&mut self, other: &Self) {
-        self.requests = self.requests.saturating_add(other.requests);
-        self.refused = self.refused.saturating_add(other.refused);
-        self.input_tokens = self.input_tokens + other.input_tokens;
-        self.output_tokens = self.output_tokens + other.output_tokens;
-        self.cost_micros = self.cost_micros + other.cost_micros;
+    /// One call that was admitted and has ended.
+    #[must_use]
+    pub fn of(usage: &Usage, source: UsageSource, cost: Micros) -> Self {
+        Self {
+            requests: 1,
+            refused: 0,
+            estimated: u64::from(source == UsageSource::Estimated),
+            input_tokens: usage.input,
+            output_tokens: usage.output,
+            cached_input_tokens: usage.cached_input,
+            cache_write_input_tokens: usage.cache_write_input,
+            audio_input_tokens: usage.audio_input,
+            image_input_tokens: usage.image_input,
+            reasoning_output_tokens: usage.reasoning_output,
+            audio_output_tokens: usage.audio_output,
+            image_output_tokens: usage.image_output,
+            bytes: usage.bytes,
+            cost_micros: cost,
+        }
     }
 
+    /// One call that was refused.
+    #[must_use]
+    pub fn refusal() -> Self {
+        Self {
+            refused: 1,
+            ..Self::default()
+        }
+    }
+
+    /// Adds other sums.
+    pub fn add(&mut self, other: &Self) {
+        let mut sums = self.values();
+        for (sum, more) in sums.iter_mut().zip(other.values()) {
+            *sum = sum.saturating_add(more);
+        }
+        *self = Self::from_values(sums);
+    }
+
+    /// Without what rows of older releases do not have.
+    #[must_use]
+    pub(crate) fn without_kinds(&self) -> Self {
+        Self {
+            requests: self.requests,
+            refused: self.refused,
+            input_tokens: self.input_tokens,
+            output_tokens: self.output_tokens,
+            cost_micros: self.cost_micros,
+            ..Self::default()
+        }
+    }
+
+    /// In the order of the columns.
+    fn values(&self) -> [u64; FIGURES] {
+        [
+            self.requests,
+            self.refused,
+            self.estimated,
+            self.input_tokens.0,
+            self.output_tokens.0,
+            self.cached_input_tokens.0,
+            self.cache_write_input_tokens.0,
+            self.audio_input_tokens.0,
+            self.image_input_tokens.0,
+            self.reasoning_output_tokens.0,
+            self.audio_output_tokens.0,
+            self.image_output_tokens.0,
+            self.bytes.0,
+            self.cost_micros.0,
+        ]
+    }
+
+    fn from_values(values: [u64; FIGURES]) -> Self {
+        let [
+            requests,
+            refused,
+            estimated,
+            input,
+            output,
+            cached,
+            written,
+            heard,
+            seen,
+            thought,
+            spoken,
+            drawn,
+            bytes,
+            cost,
+        ] = values;
+        Self {
+            requests,
+            refused,
+            estimated,
+            input_tokens: Tokens(input),
+            output_tokens: Tokens(output),
+            cached_input_tokens: Tokens(cached),
+            cache_write_input_tokens: Tokens(written),
+            audio_input_tokens: Tokens(heard),
+            image_input_tokens: Tokens(seen),
+            reasoning_output_tokens: Tokens(thought),
+            audio_output_tokens: Tokens(spoken),
+            image_output_tokens: Tokens(drawn),
+            bytes: ByteCount(bytes),
+            cost_micros: Micros(cost),
+        }
+    }
+
+    /// As the database keeps them, in the order of the columns.
+    pub(crate) fn to_db(self) -> [i64; FIGURES] {
+        self.values().map(to_db)
+    }
+
+    /// From a row with every column; what is not kept is zero.
     pub(crate) fn read(row: &AnyRow) -> Result<Self, sqlx::Error> {
-        let figure = |column: &str| {
+        let mut values = [0; FIGURES];
+        for (value, column) in values.iter_mut().zip(COLUMNS.split(", ")) {
             let figure: Option<i64> = row.try_get(column)?;
-            Ok::<u64, sqlx::Error>(from_db(figure.unwrap_or(0)))
-        };
-        Ok(Self {
-            requests: figure("requests")?,
-            refused: figure("refused")?,
-            input_tokens: Tokens(figure("input_tokens")?),
-            output_tokens: Tokens(figure("output_tokens")?),
-            cost_micros: Micros(figure("cost_micros")?),
-        })
+            *value = from_db(figure.unwrap_or(0));
+        }
+        Ok(Self::from_values(values))
+    }
+
+    /// Whether a row has the kinds, too, or is of an older release.
+    pub(crate) fn has_kinds(row: &AnyRow) -> Result<bool, sqlx::Error> {
+        let bytes: Option<i64> = row.try_get("bytes")?;
+        Ok(bytes.is_some())
     }
 }
 
@@ -237,9 +443,12 @@ pub async fn department(
     if !policy.departments.contains_key(id) {
         return Ok(None);
     }
-    let sql = "SELECT day, user_id, api, model, requests, refused, input_tokens, output_tokens, \
-        cost_micros FROM usage_rollups WHERE department = $1 AND day >= $2 AND day <= $3 \
-        ORDER BY day, user_id, api, model";
+    let sql = concat!(
+        "SELECT day, user_id, api, model, ",
+        columns!(name, ", "),
+        " FROM usage_rollups WHERE department = $1 AND day >= $2 AND day <= $3 \
+         ORDER BY day, user_id, api, model"
+    );
     let rows = sqlx::query(sql)
         .bind(id.0.clone())
         .bind(days.from.to_string())
@@ -304,18 +513,16 @@ async fn budgets(
 
 /// Adds to the roll-ups.
 pub(crate) fn add(script: &mut Script, sums: impl IntoIterator<Item = (Place, Figures)>) {
-    script.write(ADD, sums, |(place, figures)| {
-        [
-            place.day.into(),
-            place.department.into(),
-            place.user.into(),
-            place.api.into(),
-            place.model.into(),
-            to_db(figures.requests).into(),
-            to_db(figures.refused).into(),
-            to_db(figures.input_tokens.0).into(),
-            to_db(figures.output_tokens.0).into(),
-            to_db(figures.cost_micros.0).into(),
-        ]
+    script.write(ADD, sums, |(place, figures)| -> [Value; PLACES + FIGURES] {
+        let place = [
+            place.day,
+            place.department,
+            place.user,
+            place.api,
+            place.model,
+        ];
+        let figures = figures.to_db().map(Value::from);
+        let mut row = place.map(Value::from).into_iter().chain(figures);
+        std::array::from_fn(|_| row.next().unwrap_or(Value::NoInteger))
     });
 }

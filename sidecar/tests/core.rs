@@ -14,6 +14,8 @@ mod duplicates;
 mod grpc;
 #[path = "core/key_sets.rs"]
 mod key_sets;
+#[path = "core/older_release.rs"]
+mod older_release;
 #[path = "core/tampering.rs"]
 mod tampering;
 #[path = "core/world.rs"]

@@ -29,5 +29,5 @@ pub use provider::{Modality, Provider};
 pub use record::{AuditRecord, Outcome, RecordKind};
 pub use scope::{ScopeSet, ScopeTree};
 pub use signing::{IssuerKey, JwkError, KeyMaterial, SigningAlgorithm};
-pub use units::{Micros, Tokens, UnixMillis};
+pub use units::{ByteCount, Micros, Tokens, UnixMillis};
 pub use usage::{Usage, UsageSource};

@@ -1,7 +1,7 @@
 //! An answer's way back: what it used is read as it passes, and its end is put on record.
 
 use proxy_wasm::types::Action;
-use sekisho_domain::{Denial, DenialCode, Micros, Outcome, Usage, UsageSource};
+use sekisho_domain::{ByteCount, Denial, DenialCode, Micros, Outcome, Usage, UsageSource};
 use sekisho_link::v1;
 use sekisho_providers::UsageMeter;
 
@@ -213,14 +213,15 @@ impl ResponseReader {
         let uncounted = call
             .operation
             .is_some_and(|operation| !operation.counts_tokens());
-        let (usage, source) = match self.meter.as_ref().and_then(UsageMeter::usage) {
+        let (mut usage, source) = match self.meter.as_ref().and_then(UsageMeter::usage) {
             _ if failed || uncounted => (Usage::default(), UsageSource::Reported),
             Some(usage) if outcome == Outcome::Answered => (usage, UsageSource::Reported),
             _ => (call.passage.worst, UsageSource::Estimated),
         };
+        usage.bytes = ByteCount(call.passage.request_bytes) + ByteCount(self.bytes);
         let cost = match &call.price {
             _ if failed => Micros(0),
-            Some(price) => price.cost(&usage),
+            Some(price) => price.charge(&usage, source),
             None => call.passage.worst_cost,
         };
         (usage, source, cost)

@@ -54,7 +54,8 @@ const MESSAGES: &[Member<Field>] = &[
 ];
 
 /// Usage of a whole answer, and of `message_delta`, where it is cumulative.
-/// `input_tokens` counts neither what the cache gave nor what it took.
+/// `input_tokens` counts neither what the cache gave nor what it took; `output_tokens`
+/// includes what was thought.
 pub(crate) const USAGE: &[Member<Figure>] = &[
     member("input_tokens", Figure::Input, Kind::Count),
     member(
@@ -64,7 +65,12 @@ pub(crate) const USAGE: &[Member<Figure>] = &[
     ),
     member("cache_read_input_tokens", Figure::CacheRead, Kind::Count),
     member("output_tokens", Figure::Output, Kind::Count),
+    member("output_tokens_details", Figure::Within, THOUGHT),
 ];
+
+/// What of the output was thought.
+pub(crate) const THOUGHT: Kind<Figure> =
+    Kind::Object(&[member("thinking_tokens", Figure::Reasoning, Kind::Count)]);
 
 /// Usage of `message_start`: the output has only begun.
 pub(crate) const START: &[Member<Figure>] = &[member(
@@ -88,6 +94,7 @@ const ANSWER: Answer = Answer {
     ],
     complete: Complete::Output,
     only_under_usage: true,
+    draws: false,
 };
 
 /// The `type` of an error body.

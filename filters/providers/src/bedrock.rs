@@ -109,6 +109,9 @@ const USAGE: &[Member<Figure>] = &[
     member("outputTokens", Figure::Output, Kind::Count),
     member("cacheReadInputTokens", Figure::CacheRead, Kind::Count),
     member("cacheWriteInputTokens", Figure::CacheWrite, Kind::Count),
+    // Amazon Nova by InvokeModel.
+    member("cacheReadInputTokenCount", Figure::CacheRead, Kind::Count),
+    member("cacheWriteInputTokenCount", Figure::CacheWrite, Kind::Count),
     member("input_tokens", Figure::Input, Kind::Count),
     member(
         "cache_creation_input_tokens",
@@ -117,6 +120,7 @@ const USAGE: &[Member<Figure>] = &[
     ),
     member("cache_read_input_tokens", Figure::CacheRead, Kind::Count),
     member("output_tokens", Figure::Output, Kind::Count),
+    member("output_tokens_details", Figure::Within, anthropic::THOUGHT),
     member("prompt_tokens", Figure::Input, Kind::Count),
     member("completion_tokens", Figure::Output, Kind::Count),
 ];
@@ -140,9 +144,12 @@ const ANSWER: Answer = Answer {
         // Meta Llama.
         member("prompt_token_count", Figure::Input, Kind::Count),
         member("generation_token_count", Figure::Output, Kind::Count),
+        // Amazon Titan embeddings.
+        member("inputTextTokenCount", Figure::Input, Kind::Count),
     ],
     complete: Complete::Output,
     only_under_usage: false,
+    draws: false,
 };
 
 /// The exception that the AWS SDKs raise.

@@ -103,6 +103,12 @@ const GENERATE_MEMBERS: &[Member<Field>] = &[
     member("generation_config", Field::Within(0), CONFIG),
 ];
 
+/// Tokens by modality: `TEXT`, `IMAGE`, `VIDEO`, `AUDIO`, `DOCUMENT`.
+const MODALITIES: Kind<Figure> = Kind::Each(&[
+    member("modality", Figure::Modality, Kind::Text),
+    member("tokenCount", Figure::OfModality, Kind::Count),
+]);
+
 /// Every part of a stream carries figures up to there; the last one has a reason to end.
 /// `promptTokenCount` includes what was cached; thoughts are billed as output.
 const ANSWER: Answer = Answer {
@@ -116,6 +122,17 @@ const ANSWER: Answer = Answer {
                 member("candidatesTokenCount", Figure::Output, Kind::Count),
                 member("thoughtsTokenCount", Figure::Thoughts, Kind::Count),
                 member("cachedContentTokenCount", Figure::CachedInput, Kind::Count),
+                member("promptTokensDetails", Figure::InputModalities, MODALITIES),
+                member(
+                    "toolUsePromptTokensDetails",
+                    Figure::ToolModalities,
+                    MODALITIES,
+                ),
+                member(
+                    "candidatesTokensDetails",
+                    Figure::OutputModalities,
+                    MODALITIES,
+                ),
             ]),
         ),
         member(
@@ -131,6 +148,7 @@ const ANSWER: Answer = Answer {
     ],
     complete: Complete::End,
     only_under_usage: false,
+    draws: false,
 };
 
 /// The canonical status of an error body (google.rpc.Code).

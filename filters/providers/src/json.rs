@@ -63,6 +63,8 @@ pub(crate) trait Visit {
     fn member(&mut self, _field: Self::Field) -> Result<(), Fault> {
         Ok(())
     }
+    /// An object of a watched array begins.
+    fn element(&mut self) {}
     /// A part of a watched string; unescaped in strict scans.
     fn text(&mut self, _field: Self::Field, _part: &[u8]) -> Result<(), Fault> {
         Ok(())
@@ -220,7 +222,7 @@ impl<F: Copy + 'static, const STRICT: bool> Scanner<F, STRICT> {
         match (self.state, byte) {
             (Value | FirstItem | FirstKey | Key | Colon | After | End, _) if blank => {}
             (FirstItem, b']') => self.close(),
-            (Value | FirstItem, _) => self.begin(byte, at)?,
+            (Value | FirstItem, _) => self.begin(byte, at, visitor)?,
             (FirstKey, b'}') => self.close(),
             (FirstKey | Key, b'"') => self.begin_key(at),
             (Colon, b':') => self.state = Value,
@@ -268,7 +270,12 @@ impl<F: Copy + 'static, const STRICT: bool> Scanner<F, STRICT> {
             .unwrap_or_default()
     }
 
-    fn begin(&mut self, byte: u8, at: u64) -> Result<(), Fault> {
+    fn begin<V: Visit<Field = F>>(
+        &mut self,
+        byte: u8,
+        at: u64,
+        visitor: &mut V,
+    ) -> Result<(), Fault> {
         if self.depth == 0 && byte != b'{' && (STRICT || byte != b'[') {
             return Err(Fault::Invalid);
         }
@@ -278,7 +285,7 @@ impl<F: Copy + 'static, const STRICT: bool> Scanner<F, STRICT> {
                 self.text.begin(false, at);
                 self.state = State::Text;
             }
-            b'{' => self.open_object()?,
+            b'{' => self.open_object(visitor)?,
             b'[' => self.open_array()?,
             b't' | b'f' => {
                 self.expect(|kind| matches!(kind, Kind::Flag))?;
@@ -315,7 +322,7 @@ impl<F: Copy + 'static, const STRICT: bool> Scanner<F, STRICT> {
         }
     }
 
-    fn open_object(&mut self) -> Result<(), Fault> {
+    fn open_object<V: Visit<Field = F>>(&mut self, visitor: &mut V) -> Result<(), Fault> {
         self.expect(|kind| matches!(kind, Kind::Object(_)))?;
         let members = match self.pending.take() {
             Some(Member {
@@ -323,7 +330,10 @@ impl<F: Copy + 'static, const STRICT: bool> Scanner<F, STRICT> {
                 ..
             }) => Some(*members),
             _ if self.depth == 0 => Some(self.root),
-            _ if self.is_watching() && !self.in_object() => Some(self.watched()),
+            _ if self.is_watching() && !self.in_object() => {
+                visitor.element();
+                Some(self.watched())
+            }
             _ => None,
         };
         self.open(true, members)

@@ -86,17 +86,33 @@ pub(crate) const RESPONSES: &[Member<Field>] = &[
     member("stream", Field::Stream, Kind::Flag),
 ];
 
-const CACHED: Kind<Figure> =
-    Kind::Object(&[member("cached_tokens", Figure::CachedInput, Kind::Count)]);
+/// What the input consists of.
+const INPUT: Kind<Figure> = Kind::Object(&[
+    member("cached_tokens", Figure::CachedInput, Kind::Count),
+    member("cache_write_tokens", Figure::CacheWriteInput, Kind::Count),
+    member("audio_tokens", Figure::AudioInput, Kind::Count),
+    member("image_tokens", Figure::ImageInput, Kind::Count),
+]);
 
-/// `prompt_tokens` and `input_tokens` include what was cached.
+/// What the output consists of.
+const OUTPUT: Kind<Figure> = Kind::Object(&[
+    member("reasoning_tokens", Figure::Reasoning, Kind::Count),
+    member("audio_tokens", Figure::AudioOutput, Kind::Count),
+    member("image_tokens", Figure::ImageOutput, Kind::Count),
+]);
+
+/// `prompt_tokens` and `input_tokens` include what was cached, the others what was thought.
+/// Transcriptions have `input_token_details`, in the singular.
 const USAGE: &[Member<Figure>] = &[
     member("prompt_tokens", Figure::Input, Kind::Count),
     member("completion_tokens", Figure::Output, Kind::Count),
-    member("prompt_tokens_details", Figure::Within, CACHED),
+    member("prompt_tokens_details", Figure::Within, INPUT),
+    member("completion_tokens_details", Figure::Within, OUTPUT),
     member("input_tokens", Figure::Input, Kind::Count),
     member("output_tokens", Figure::Output, Kind::Count),
-    member("input_tokens_details", Figure::Within, CACHED),
+    member("input_tokens_details", Figure::Within, INPUT),
+    member("input_token_details", Figure::Within, INPUT),
+    member("output_tokens_details", Figure::Within, OUTPUT),
 ];
 
 /// Usage stands at the top, or in the `response` of the last event of a responses stream.
@@ -111,6 +127,7 @@ pub(crate) const ANSWER: Answer = Answer {
     ],
     complete: Complete::Output,
     only_under_usage: true,
+    draws: false,
 };
 
 /// The `type` of an error body.

@@ -2,17 +2,19 @@
 
 mod event_stream;
 mod sse;
+mod tally;
 mod wrapped;
 
-use sekisho_domain::{Tokens, Usage};
+use sekisho_domain::Usage;
 
 use crate::Operation;
-use crate::json::{Fault, Member, Scanner, Visit};
+use crate::json::{Fault, Member, Scanner};
 use event_stream::{EventStream, Payload};
 use sse::{Part, Sse};
+use tally::Tally;
 use wrapped::Wrapped;
 
-/// What a watched member of an answer means.
+/// What a watched member of an answer means. The last four are no numbers of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Figure {
     /// Input tokens.
@@ -23,17 +25,42 @@ pub(crate) enum Figure {
     CachedInput,
     /// Input tokens that came from a cache, counted apart from `Input`.
     CacheRead,
+    /// The part of `Input` that went to a cache.
+    CacheWriteInput,
     /// Input tokens that went to a cache, counted apart from `Input`.
     CacheWrite,
+    /// The part of the input that was sound.
+    AudioInput,
+    /// The part of the input that was pictures.
+    ImageInput,
     /// Output tokens.
     Output,
+    /// The part of `Output` that was reasoning.
+    Reasoning,
     /// Reasoning tokens, counted apart from `Output`.
     Thoughts,
+    /// The part of the output that was sound.
+    AudioOutput,
+    /// The part of the output that was pictures.
+    ImageOutput,
+    /// Tokens of the modality that stands beside them.
+    OfModality,
     /// Says that the answer is at its end.
     End,
+    /// A list of input tokens by modality.
+    InputModalities,
+    /// A list of the input tokens of tool results by modality.
+    ToolModalities,
+    /// A list of output tokens by modality.
+    OutputModalities,
+    /// The modality of tokens that stand beside it.
+    Modality,
     /// A container of such members.
     Within,
 }
+
+/// How many figures there are.
+const FIGURES: usize = Figure::Within as usize + 1;
 
 /// What makes the figures of a stream final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +77,8 @@ pub(crate) struct Answer {
     pub(crate) complete: Complete,
     /// Whether everything watched is under a member whose name begins with `usage`.
     pub(crate) only_under_usage: bool,
+    /// Whether output of which nothing else is said is pictures.
+    pub(crate) draws: bool,
 }
 
 type Figures = Scanner<Figure, false>;
@@ -156,7 +185,7 @@ impl UsageMeter {
         if !whole {
             return None;
         }
-        self.tally.usage()
+        self.tally.usage(self.answer.draws)
     }
 }
 
@@ -190,78 +219,6 @@ impl Framed {
             },
             event_stream::Event::Proven => *tally = *unproven,
         });
-    }
-}
-
-/// The latest figures.
-#[derive(Clone, Copy, Debug)]
-struct Tally {
-    seen: u16,
-    input: u64,
-    tool_input: u64,
-    cached_input: u64,
-    cache_read: u64,
-    cache_write: u64,
-    output: u64,
-    thoughts: u64,
-}
-
-impl Tally {
-    const EMPTY: Self = Self {
-        seen: 0,
-        input: 0,
-        tool_input: 0,
-        cached_input: 0,
-        cache_read: 0,
-        cache_write: 0,
-        output: 0,
-        thoughts: 0,
-    };
-
-    fn has(&self, figure: Figure) -> bool {
-        self.seen & (1 << figure as u16) != 0
-    }
-
-    fn usage(&self) -> Option<Usage> {
-        if !self.has(Figure::Input) && !self.has(Figure::Output) {
-            return None;
-        }
-        let sum = |parts: [u64; 4]| Tokens(parts.into_iter().fold(0, u64::saturating_add));
-        let input = sum([
-            self.input,
-            self.tool_input,
-            self.cache_read,
-            self.cache_write,
-        ]);
-        let cached = sum([self.cached_input, self.cache_read, 0, 0]);
-        Some(Usage {
-            input,
-            output: sum([self.output, self.thoughts, 0, 0]),
-            cached_input: cached.min(input),
-        })
-    }
-}
-
-impl Visit for Tally {
-    type Field = Figure;
-
-    fn text_end(&mut self, figure: Figure, _span: std::ops::Range<u64>) {
-        self.seen |= 1 << figure as u16;
-    }
-
-    fn count(&mut self, figure: Figure, value: u64) {
-        let slot = match figure {
-            Figure::Input => &mut self.input,
-            Figure::ToolInput => &mut self.tool_input,
-            Figure::CachedInput => &mut self.cached_input,
-            Figure::CacheRead => &mut self.cache_read,
-            Figure::CacheWrite => &mut self.cache_write,
-            Figure::Output => &mut self.output,
-            Figure::Thoughts => &mut self.thoughts,
-            Figure::End | Figure::Within => return,
-        };
-        *slot = value;
-        self.seen |= 1 << figure as u16;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use sekisho_domain::policy::Model;
 use sekisho_domain::{
-    Denial, DenialCode, DepartmentId, Micros, Policy, Price, Tokens, UnixMillis, Usage,
+    ByteCount, Denial, DenialCode, DepartmentId, Micros, Policy, Price, Tokens, UnixMillis, Usage,
 };
 
 use crate::Demand;
@@ -58,11 +58,12 @@ pub fn worst_case(
             0
         }),
         output: Tokens(most_output(model, asked)?),
+        bytes: ByteCount(asked.body_bytes),
         ..Usage::default()
     };
     Ok(WorstCase {
         usage,
-        cost: price.cost(&usage),
+        cost: price.most(&usage),
         price: price.clone(),
     })
 }

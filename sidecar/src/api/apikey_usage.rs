@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
+use super::amounts::Amounts;
 use super::apikey;
 use super::authentication::Auditor;
 use super::extract::{Path, Query};
@@ -50,10 +51,8 @@ struct Sums {
     requests: u64,
     /// Calls that were refused although the key is valid.
     refused: u64,
-    /// Prompt tokens.
-    input_tokens: u64,
-    /// Generated tokens.
-    output_tokens: u64,
+    #[serde(flatten)]
+    amounts: Amounts,
     cost: Money,
 }
 
@@ -62,8 +61,7 @@ impl Sums {
         Self {
             requests: figures.requests,
             refused: figures.refused,
-            input_tokens: figures.input_tokens.0,
-            output_tokens: figures.output_tokens.0,
+            amounts: Amounts::from(figures),
             cost: Money::new(figures.cost_micros, currency),
         }
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
+use super::amounts::Amounts;
 use super::authentication::Auditor;
 use super::extract::Query;
 use super::moments::days;
@@ -48,10 +49,8 @@ pub(super) struct DepartmentUsage {
     requests: u64,
     /// Calls that were refused.
     refused: u64,
-    /// Prompt tokens.
-    input_tokens: u64,
-    /// Generated tokens.
-    output_tokens: u64,
+    #[serde(flatten)]
+    amounts: Amounts,
     cost: Money,
     /// The same by API and model.
     models: Vec<ModelUsage>,
@@ -77,10 +76,8 @@ pub(super) struct ModelUsage {
     model: String,
     /// Calls that were admitted and have ended.
     requests: u64,
-    /// Prompt tokens.
-    input_tokens: u64,
-    /// Generated tokens.
-    output_tokens: u64,
+    #[serde(flatten)]
+    amounts: Amounts,
     cost: Money,
 }
 
@@ -144,8 +141,7 @@ impl DepartmentUsage {
             },
             requests: figures.requests,
             refused: figures.refused,
-            input_tokens: figures.input_tokens.0,
-            output_tokens: figures.output_tokens.0,
+            amounts: Amounts::from(figures),
             cost: Money::new(figures.cost_micros, currency),
             models: by_model(lines, currency),
         }
@@ -164,8 +160,7 @@ fn by_model(lines: &[Line], currency: &str) -> Vec<ModelUsage> {
         api: api.to_owned(),
         model: model.to_owned(),
         requests: figures.requests,
-        input_tokens: figures.input_tokens.0,
-        output_tokens: figures.output_tokens.0,
+        amounts: Amounts::from(&figures),
         cost: Money::new(figures.cost_micros, currency),
     })
     .collect()

@@ -3,7 +3,7 @@
 use prost::bytes::Bytes;
 use sekisho_domain::record::SCHEMA;
 use sekisho_domain::{
-    AuditRecord, BudgetId, Micros, Policy, RecordId, RecordKind, UnixMillis, Usage,
+    AuditRecord, BudgetId, Micros, Policy, RecordId, RecordKind, UnixMillis, Usage, UsageSource,
 };
 use sekisho_link::v1;
 
@@ -96,6 +96,8 @@ pub struct Recorded {
     pub index: Index,
     /// Usage, if it says.
     pub usage: Option<Usage>,
+    /// Where that comes from.
+    pub source: UsageSource,
     /// Cost, if it says.
     pub cost: Option<Micros>,
     /// HTTP status of the answer, if there was one.
@@ -141,6 +143,7 @@ impl Recorded {
         }
         let (at, index) = (record.at, Index::of(&record));
         let (usage, cost, status) = (record.usage, record.cost_micros, record.status);
+        let source = record.usage_source.unwrap_or_default();
         Ok(Self {
             kind,
             id,
@@ -149,6 +152,7 @@ impl Recorded {
             body,
             index,
             usage,
+            source,
             cost,
             status,
             asked: Vec::new(),
@@ -211,24 +215,39 @@ pub struct Facts {
 impl Facts {
     /// What `usage` of this call costs by the price book; `stated` where that has no price.
     #[must_use]
-    pub fn cost(&self, policy: &Policy, usage: &Usage, stated: Option<Micros>) -> Micros {
+    pub fn cost(
+        &self,
+        policy: &Policy,
+        usage: &Usage,
+        source: UsageSource,
+        stated: Option<Micros>,
+    ) -> Micros {
         let api = policy.apis.iter().find(|api| api.id.as_str() == self.api);
         let model = api.and_then(|api| api.models.get(&self.model));
         let price = model.and_then(|model| policy.prices.price(&model.price, self.at));
         match price {
-            Some(price) => price.cost(usage),
+            Some(price) => price.charge(usage, source),
             None => stated.or(self.worst_cost).unwrap_or_default(),
         }
+    }
+
+    /// The most that it can cost.
+    #[must_use]
+    pub fn most(&self, policy: &Policy) -> Micros {
+        self.cost(policy, &self.worst, UsageSource::Estimated, self.worst_cost)
     }
 
     /// What a call is charged that ended so: what it states, or its worst case if it
     /// states nothing. An error of the provider costs nothing.
     #[must_use]
-    pub fn charged(&self, policy: &Policy, end: &Recorded) -> (Usage, Micros) {
-        let usage = end.usage.unwrap_or(self.worst);
+    pub fn charged(&self, policy: &Policy, end: &Recorded) -> (Usage, UsageSource, Micros) {
+        let (usage, source) = match end.usage {
+            Some(usage) => (usage, end.source),
+            None => (self.worst, UsageSource::Estimated),
+        };
         if end.status.is_some_and(|status| status >= 400) {
-            return (usage, Micros(0));
+            return (usage, source, Micros(0));
         }
-        (usage, self.cost(policy, &usage, end.cost))
+        (usage, source, self.cost(policy, &usage, source, end.cost))
     }
 }

@@ -24,8 +24,11 @@ const VERSION_2: &[&str] = &[
     crate::key_usage::DDL,
 ];
 
+/// Usage by kind of token, and in bytes.
+const VERSION_3: &[&str] = &[crate::usage::DDL_3, crate::key_usage::DDL_3];
+
 /// Every version, oldest first.
-const VERSIONS: &[&[&str]] = &[VERSION_1, VERSION_2];
+const VERSIONS: &[&[&str]] = &[VERSION_1, VERSION_2, VERSION_3];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
     let mut connection = store.pool().acquire().await?;

@@ -345,7 +345,7 @@ impl Core {
         record.outcome = Some(Outcome::Unknown);
         record.usage = Some(facts.worst);
         record.usage_source = Some(UsageSource::Estimated);
-        record.cost_micros = Some(facts.cost(&self.policy, &facts.worst, facts.worst_cost));
+        record.cost_micros = Some(facts.most(&self.policy));
         record.duration_millis = Some(now.since(facts.at));
         let body = serde_json::to_vec(&record)?;
         let end = Recorded::read(RecordKind::Complete, id, body.into())?;

@@ -171,6 +171,10 @@ fn change(records: usize) -> impl Strategy<Value = (Change, bool)> {
         "refused",
         "input_tokens",
         "output_tokens",
+        "cached_input_tokens",
+        "image_output_tokens",
+        "bytes",
+        "estimated",
         "cost_micros",
     ];
     let change = prop_oneof![

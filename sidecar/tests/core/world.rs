@@ -14,7 +14,7 @@ use sekisho::usage::{self, Days, Summary};
 use sekisho::writer::{StartError, Writer};
 use sekisho_domain::{
     AuditRecord, DenialCode, Micros, Outcome, Policy, RecordId, RecordKind, Tokens, UnixMillis,
-    Usage,
+    Usage, UsageSource,
 };
 use sekisho_link::v1;
 use tempfile::TempDir;
@@ -320,6 +320,7 @@ impl Call {
     pub(crate) fn complete(&self, usage: Usage) -> v1::Entry {
         let mut record = self.record(RecordKind::Complete);
         record.usage = Some(usage);
+        record.usage_source = Some(UsageSource::Reported);
         record.status = Some(200);
         record.outcome = Some(Outcome::Answered);
         self.entry(v1::entry::Kind::Complete, &record)

@@ -357,28 +357,33 @@ impl Check<'_> {
                 continue;
             };
             let effective = price.from_unix_millis.map_or(effective, crate::UnixMillis);
-            let input = self.amount(
-                &format!("{path}.input_per_million"),
-                &price.input_per_million,
-            );
-            let output = self.amount(
-                &format!("{path}.output_per_million"),
-                &price.output_per_million,
-            );
-            let per_request = match &price.per_request {
-                None => Micros(0),
-                Some(amount) => self.amount(&format!("{path}.per_request"), amount),
+            let of = |member: &str| format!("{path}.{member}");
+            let mut kind = |member: &str, amount: &Option<Amount>| {
+                let amount = amount.as_ref()?;
+                Some(self.amount(&of(member), amount))
             };
-            entries.push((
-                price.model.clone(),
-                Price {
-                    from: price.from.clone(),
-                    effective,
-                    input_per_million: input,
-                    output_per_million: output,
-                    per_request,
-                },
-            ));
+            let cached = kind("cached_input_per_million", &price.cached_input_per_million);
+            let written = kind("cache_write_per_million", &price.cache_write_per_million);
+            let heard = kind("audio_input_per_million", &price.audio_input_per_million);
+            let seen = kind("image_input_per_million", &price.image_input_per_million);
+            let spoken = kind("audio_output_per_million", &price.audio_output_per_million);
+            let drawn = kind("image_output_per_million", &price.image_output_per_million);
+            let per_request = kind("per_request", &price.per_request);
+            let plain = Price {
+                from: price.from.clone(),
+                effective,
+                input_per_million: self.amount(&of("input_per_million"), &price.input_per_million),
+                output_per_million: self
+                    .amount(&of("output_per_million"), &price.output_per_million),
+                cached_input_per_million: cached,
+                cache_write_per_million: written,
+                audio_input_per_million: heard,
+                image_input_per_million: seen,
+                audio_output_per_million: spoken,
+                image_output_per_million: drawn,
+                per_request: per_request.unwrap_or_default(),
+            };
+            entries.push((price.model.clone(), plain));
         }
         PriceBook::new(entries)
     }

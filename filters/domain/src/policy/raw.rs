@@ -377,6 +377,24 @@ pub struct RawPrice {
     pub input_per_million: Amount,
     /// Per million output tokens.
     pub output_per_million: Amount,
+    /// Per million input tokens that the provider reads from its prompt cache; default: as other input.
+    #[serde(default)]
+    pub cached_input_per_million: Option<Amount>,
+    /// Per million input tokens that the provider writes to its prompt cache; default: as other input.
+    #[serde(default)]
+    pub cache_write_per_million: Option<Amount>,
+    /// Per million input tokens of sound; default: as other input.
+    #[serde(default)]
+    pub audio_input_per_million: Option<Amount>,
+    /// Per million input tokens of pictures; default: as other input.
+    #[serde(default)]
+    pub image_input_per_million: Option<Amount>,
+    /// Per million output tokens of sound; default: as other output.
+    #[serde(default)]
+    pub audio_output_per_million: Option<Amount>,
+    /// Per million output tokens of pictures; default: as other output.
+    #[serde(default)]
+    pub image_output_per_million: Option<Amount>,
     /// Per call, whatever it used.
     #[serde(default)]
     pub per_request: Option<Amount>,

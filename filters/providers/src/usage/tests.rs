@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use sekisho_domain::Provider;
+use sekisho_domain::{Provider, Tokens};
 
 use super::*;
 use crate::operations;
@@ -34,7 +34,25 @@ fn used(input: u64, output: u64, cached_input: u64) -> Option<Usage> {
         input: Tokens(input),
         output: Tokens(output),
         cached_input: Tokens(cached_input),
+        ..Usage::default()
     })
+}
+
+/// As [`used`], with what the cache took.
+fn cached(input: u64, output: u64, read: u64, written: u64) -> Option<Usage> {
+    used_and((input, output, read), |usage| {
+        usage.cache_write_input = Tokens(written);
+    })
+}
+
+/// As [`used`], with more that was said.
+fn used_and(
+    (input, output, cached_input): (u64, u64, u64),
+    more: impl FnOnce(&mut Usage),
+) -> Option<Usage> {
+    let mut usage = used(input, output, cached_input);
+    usage.as_mut().map(more);
+    usage
 }
 
 fn meter_in<'c>(
@@ -68,10 +86,36 @@ fn openai_json_reports_usage_at_the_top() {
     let answer = r#"{"id":"x","choices":[{"message":{"content":"\"usage\":{\"prompt_tokens\":99} } ] {","usage":{"prompt_tokens":7}}}],
         "usage": {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14,
         "prompt_tokens_details": {"cached_tokens": 2, "audio_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 1}}}"#;
-    assert_eq!(meter(chat(), answer), used(11, 3, 2));
+    let usage = used_and((11, 3, 2), |usage| usage.reasoning_output = Tokens(1));
+    assert_eq!(meter(chat(), answer), usage);
     let azure = operation(Provider::AzureOpenAi, "chat_completions");
-    assert_eq!(meter(azure, answer), used(11, 3, 2));
-    assert_eq!(meter(chat(), answer), used(11, 3, 2));
+    assert_eq!(meter(azure, answer), usage);
+}
+
+#[test]
+fn openai_tells_kinds_of_tokens_apart() {
+    let answer = r#"{"usage":{"prompt_tokens":100,"completion_tokens":50,
+        "prompt_tokens_details":{"audio_tokens":30,"cached_tokens":20,"cache_write_tokens":10,"image_tokens":5,"text_tokens":65},
+        "completion_tokens_details":{"audio_tokens":20,"reasoning_tokens":8,"accepted_prediction_tokens":1}}}"#;
+    let usage = used_and((100, 50, 20), |usage| {
+        usage.cache_write_input = Tokens(10);
+        usage.audio_input = Tokens(30);
+        usage.image_input = Tokens(5);
+        usage.reasoning_output = Tokens(8);
+        usage.audio_output = Tokens(20);
+    });
+    assert_eq!(meter(chat(), answer), usage);
+}
+
+#[test]
+fn parts_are_never_more_than_the_whole() {
+    let answer = r#"{"usage":{"prompt_tokens":1,"completion_tokens":2,
+        "prompt_tokens_details":{"audio_tokens":30},"completion_tokens_details":{"reasoning_tokens":8}}}"#;
+    let usage = used_and((1, 2, 0), |usage| {
+        usage.audio_input = Tokens(1);
+        usage.reasoning_output = Tokens(2);
+    });
+    assert_eq!(meter(chat(), answer), usage);
 }
 
 #[test]
@@ -164,9 +208,11 @@ fn anthropic_output_is_cumulative_and_input_includes_the_cache() {
         "event: message_delta\ndata: {\"usage\":{\"output_tokens\":5}}\n\n",
         MESSAGE_DELTA,
     ];
-    assert_eq!(meter(messages(), answer.concat()), used(17, 9, 2));
-    let json = r#"{"id":"m","content":[{"text":"x"}],"usage":{"input_tokens":11,"cache_creation_input_tokens":4,"cache_read_input_tokens":2,"output_tokens":9}}"#;
-    assert_eq!(meter(messages(), json), used(17, 9, 2));
+    assert_eq!(meter(messages(), answer.concat()), cached(17, 9, 2, 4));
+    let json = r#"{"id":"m","content":[{"text":"x"}],"usage":{"input_tokens":11,"cache_creation_input_tokens":4,"cache_read_input_tokens":2,"output_tokens":9,"output_tokens_details":{"thinking_tokens":3}}}"#;
+    let mut usage = cached(17, 9, 2, 4);
+    usage.as_mut().unwrap().reasoning_output = Tokens(3);
+    assert_eq!(meter(messages(), json), usage);
 }
 
 #[test]
@@ -177,21 +223,31 @@ fn a_stream_that_broke_off_before_its_figures_were_final_reports_nothing() {
 }
 
 const GEMINI: [&str; 2] = [
-    r#"{"candidates":[{"content":{"parts":[{"text":"\"usage\""}]},"index":0}],"usageMetadata":{"promptTokenCount":11,"candidatesTokenCount":1}}"#,
-    r#"{"candidates":[{"content":{"finishReason":"no"},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":11,"toolUsePromptTokenCount":5,"candidatesTokenCount":3,"thoughtsTokenCount":1,"cachedContentTokenCount":2,"promptTokensDetails":[{"tokenCount":99}]}}"#,
+    r#"{"candidates":[{"content":{"parts":[{"text":"\"usage\""}]},"index":0}],"usageMetadata":{"promptTokenCount":11,"candidatesTokenCount":1,"promptTokensDetails":[{"modality":"AUDIO","tokenCount":4}],"candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":1}]}}"#,
+    r#"{"candidates":[{"content":{"finishReason":"no"},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":11,"toolUsePromptTokenCount":5,"candidatesTokenCount":3,"thoughtsTokenCount":1,"cachedContentTokenCount":2,"promptTokensDetails":[{"tokenCount":99},{"modality":"TEXT","tokenCount":1},{"modality":"AUDIO","tokenCount":4},{"tokenCount":3,"modality":"IMAGE"},{"modality":"VIDEO","tokenCount":2},{"modality":"AUDIO"}],"toolUsePromptTokensDetails":[{"modality":"IMAGE","tokenCount":1}],"candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":2},{"modality":"IMAGE","tokenCount":1}]}}"#,
 ];
 
 #[test]
 fn gemini_counts_thoughts_as_output_in_every_framing() {
     let [first, last] = GEMINI;
     let sse = format!("data: {first}\r\n\r\ndata: {last}\r\n\r\n");
-    assert_eq!(meter(gemini(), sse), used(16, 4, 2));
+    assert_eq!(meter(gemini(), sse), used_in_every_kind());
     assert_eq!(
         meter(gemini(), format!("[{first}\n,\r\n{last}\n]")),
-        used(16, 4, 2)
+        used_in_every_kind()
     );
     assert_eq!(meter(gemini(), format!("[{first}\n,")), None);
-    assert_eq!(meter(gemini(), last), used(16, 4, 2));
+    assert_eq!(meter(gemini(), last), used_in_every_kind());
+}
+
+fn used_in_every_kind() -> Option<Usage> {
+    used_and((16, 4, 2), |usage| {
+        usage.audio_input = Tokens(4);
+        usage.image_input = Tokens(6);
+        usage.reasoning_output = Tokens(1);
+        usage.audio_output = Tokens(2);
+        usage.image_output = Tokens(1);
+    })
 }
 
 #[test]
@@ -262,7 +318,7 @@ fn converse_reports_usage_in_json_and_in_the_metadata_event() {
         r#"{"output":{"message":{"content":[{"text":"}"}]}},"#,
         1,
     );
-    assert_eq!(meter(converse(), json), used(17, 3, 2));
+    assert_eq!(meter(converse(), json), cached(17, 3, 2, 4));
     let answer = [
         event("messageStart", r#"{"role":"assistant"}"#),
         event(
@@ -272,7 +328,7 @@ fn converse_reports_usage_in_json_and_in_the_metadata_event() {
         frame(&[], b""),
         event("metadata", METADATA),
     ];
-    assert_eq!(meter(converse(), answer.concat()), used(17, 3, 2));
+    assert_eq!(meter(converse(), answer.concat()), cached(17, 3, 2, 4));
 }
 
 #[test]
@@ -285,7 +341,7 @@ fn what_a_frame_says_counts_only_if_its_checksums_are_right() {
         let harmless = (12..event("messageStop", "{}").len()).contains(&at); // nobody looks there
         assert_eq!(usage.is_some(), harmless, "byte {at}");
         if harmless {
-            assert_eq!(usage, used(17, 3, 2));
+            assert_eq!(usage, cached(17, 3, 2, 4));
         }
     }
     assert_eq!(meter(converse(), &good[..good.len() - 1]), None);
@@ -332,7 +388,7 @@ fn an_invoke_stream_wraps_the_events_of_its_model() {
     let end = chunk(&inner(MESSAGE_DELTA));
     assert_eq!(
         meter(invoke(), [&*start, &*text, &*end].concat()),
-        used(17, 9, 2)
+        cached(17, 9, 2, 4)
     );
     assert_eq!(meter(invoke(), [&*start, &*text].concat()), None);
     let metrics = chunk(
@@ -340,7 +396,7 @@ fn an_invoke_stream_wraps_the_events_of_its_model() {
     );
     assert_eq!(
         meter(invoke(), [start, text, end, metrics].concat()),
-        used(17, 8, 2)
+        cached(17, 8, 2, 4)
     );
 }
 
@@ -397,6 +453,8 @@ fn any_stream() -> impl Strategy<Value = Vec<u8>> {
         "関",
         "data: {\"usage\":{\"completion_tokens\":9}}\n\n",
         "{\"a\":\"usage\"}",
+        "{\"usageMetadata\":{\"promptTokenCount\":9,\"promptTokensDetails\":[{\"modality\":\"AUDIO\",\"tokenCount\":",
+        "4},{\"tokenCount\":2,\"modality\":\"IMAGE\"}]}}",
         "{\"candidates\":[{\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":3}}",
     ]);
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat().into_bytes())

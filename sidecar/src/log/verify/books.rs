@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use sekisho_domain::{Micros, RecordId, Usage};
+use sekisho_domain::RecordId;
 use sqlx::{AnyConnection, Row as _};
 
 use super::{Report, What};
 use crate::ledger::Calendar;
 use crate::log::entry::Facts;
 use crate::store::figures::from_db;
-use crate::usage::{Figures, Place};
+use crate::usage::{Figures, Place, columns, name};
 
 /// Sums over the records.
 #[derive(Debug, Default)]
@@ -32,23 +32,11 @@ impl Books {
     }
 
     pub(super) fn refused(&mut self, calendar: &Calendar, facts: &Facts) {
-        self.place(calendar, facts).refused += 1;
+        self.place(calendar, facts).add(&Figures::refusal());
     }
 
-    pub(super) fn ended(
-        &mut self,
-        calendar: &Calendar,
-        facts: &Facts,
-        usage: &Usage,
-        cost: Micros,
-    ) {
-        self.place(calendar, facts).add(&Figures {
-            requests: 1,
-            refused: 0,
-            input_tokens: usage.input,
-            output_tokens: usage.output,
-            cost_micros: cost,
-        });
+    pub(super) fn ended(&mut self, calendar: &Calendar, facts: &Facts, figures: &Figures) {
+        self.place(calendar, facts).add(figures);
     }
 
     pub(super) fn charge(&mut self, budget: &str, window_start: u64, amount: u64) {
@@ -83,10 +71,11 @@ impl Books {
         connection: &mut AnyConnection,
         report: &mut Report,
     ) -> Result<(), sqlx::Error> {
-        let rows = sqlx::query(
-            "SELECT day, department, user_id, api, model, requests, refused, input_tokens, \
-             output_tokens, cost_micros FROM usage_rollups",
-        );
+        let rows = sqlx::query(concat!(
+            "SELECT day, department, user_id, api, model, ",
+            columns!(name, ", "),
+            " FROM usage_rollups"
+        ));
         for row in rows.fetch_all(connection).await? {
             let place = Place {
                 day: row.try_get("day")?,
@@ -95,7 +84,10 @@ impl Books {
                 api: row.try_get("api")?,
                 model: row.try_get("model")?,
             };
-            let expected = self.usage.remove(&place).unwrap_or_default();
+            let mut expected = self.usage.remove(&place).unwrap_or_default();
+            if !Figures::has_kinds(&row)? {
+                expected = expected.without_kinds();
+            }
             if Figures::read(&row)? != expected {
                 report.add(None, None, What::RollUp(shown(&place)));
             }

@@ -15,6 +15,7 @@ use crate::log::entry::Facts;
 use crate::log::tables::{COLUMNS, Stored, StoredCharge};
 use crate::log::tree::{Tree, leaf_hash};
 use crate::store::figures::{from_db, to_db};
+use crate::usage::Figures;
 
 /// Rows that are read at a time.
 const ROWS: usize = 2000;
@@ -188,7 +189,7 @@ impl<'p> Walk<'p> {
                 if !open {
                     report.add(seq, id, What::NotOpen);
                 }
-                let (usage, cost) = facts.charged(self.policy, record);
+                let (usage, source, cost) = facts.charged(self.policy, record);
                 if stored.cost != Some(to_db(cost.0)) {
                     let what = What::Cost {
                         stored: stored.cost,
@@ -196,7 +197,8 @@ impl<'p> Walk<'p> {
                     };
                     report.add(seq, id, what);
                 }
-                self.books.ended(&self.calendar, &facts, &usage, cost);
+                let figures = Figures::of(&usage, source, cost);
+                self.books.ended(&self.calendar, &facts, &figures);
                 self.charges(stored, record.id, &facts, from, (usage, cost), report);
             }
         }

@@ -41,7 +41,7 @@ impl Core {
                 if self.ledger.cancel(&record.id, now) {
                     self.facts.remove(&record.id);
                 }
-                self.sum(work, &record.facts(), |figures| figures.refused += 1);
+                self.sum(work, &record.facts(), &Figures::refusal());
                 self.append(record, None, None, work);
                 true
             }
@@ -60,7 +60,7 @@ impl Core {
             department: &facts.department,
             at: facts.at,
             asked: &record.asked,
-            worst_cost: facts.cost(&self.policy, &facts.worst, facts.worst_cost),
+            worst_cost: facts.most(&self.policy),
             worst: facts.worst,
             binding,
         });
@@ -78,11 +78,11 @@ impl Core {
         let facts = admitted.unwrap_or_else(|| record.facts());
         if record.is_withdrawn() {
             self.ledger.cancel(&record.id, now);
-            self.sum(work, &facts, |figures| figures.refused += 1);
+            self.sum(work, &facts, &Figures::refusal());
             self.append(record, None, None, work);
             return;
         }
-        let (usage, cost) = facts.charged(&self.policy, &record);
+        let (usage, source, cost) = facts.charged(&self.policy, &record);
         if record.cost.is_some_and(|stated| stated != cost) && self.warned.insert("cost") {
             tracing::warn!(
                 record = %record.id, stated = ?record.cost, charged = %cost,
@@ -104,17 +104,12 @@ impl Core {
                 "a call used more than was reserved for it"
             );
         }
-        self.sum(work, &facts, |figures| {
-            figures.requests += 1;
-            figures.input_tokens = figures.input_tokens + usage.input;
-            figures.output_tokens = figures.output_tokens + usage.output;
-            figures.cost_micros = figures.cost_micros + cost;
-        });
+        self.sum(work, &facts, &Figures::of(&usage, source, cost));
         let charges = tables::charges_json(&charges);
         self.append(record, Some(cost), charges, work);
     }
 
-    fn sum(&self, work: &mut Work, facts: &Facts, add: impl FnOnce(&mut Figures)) {
+    fn sum(&self, work: &mut Work, facts: &Facts, figures: &Figures) {
         let place = Place {
             day: self.ledger.calendar().day(facts.at).to_string(),
             department: facts.department.clone(),
@@ -122,7 +117,7 @@ impl Core {
             api: facts.api.clone(),
             model: facts.model.clone(),
         };
-        add(work.sums.entry(place).or_default());
+        work.sums.entry(place).or_default().add(figures);
     }
 
     fn append(
