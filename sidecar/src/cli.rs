@@ -1,5 +1,8 @@
 //! The command line. One subcommand, one file.
 
+mod audit_check_proof;
+mod audit_export;
+mod audit_prove;
 mod audit_verify;
 mod check;
 mod openapi;
@@ -77,6 +80,12 @@ enum Users {
 enum Audit {
     /// Recompute the log's hash tree and check every checkpoint against it
     Verify(audit_verify::Arguments),
+    /// Prove that a call is in the log: writes its records, each with a proof for others
+    Prove(audit_prove::Arguments),
+    /// Check the proof of a record, with nothing but the log's public key
+    CheckProof(audit_check_proof::Arguments),
+    /// Write the log to a folder that can be served, copied and checked without the database
+    Export(audit_export::Arguments),
 }
 
 /// Reads the command line, obeys it, and says how it went: 0 done, 1 failed (a sentence
@@ -90,6 +99,9 @@ pub fn run() -> ExitCode {
         Command::Secrets(Secrets::Write(arguments)) => secrets_write::run(&arguments),
         Command::Users(Users::Import(arguments)) => users_import::run(&arguments),
         Command::Audit(Audit::Verify(arguments)) => audit_verify::run(&arguments),
+        Command::Audit(Audit::Prove(arguments)) => audit_prove::run(&arguments),
+        Command::Audit(Audit::CheckProof(arguments)) => audit_check_proof::run(&arguments),
+        Command::Audit(Audit::Export(arguments)) => audit_export::run(&arguments),
         Command::Schema => schema::run(),
         Command::Openapi => openapi::run(),
     };
@@ -146,6 +158,17 @@ fn sound_policy(path: &Path) -> Result<PolicyFile, Failure> {
         }
         unreadable @ PolicyFileError::Unreadable { .. } => unreadable.into(),
     })
+}
+
+/// Opening a database of SQLite would create it; commands that only read want it to exist.
+fn existing_database(url: &str) -> Result<(), Failure> {
+    let file = url.strip_prefix("sqlite:");
+    match file.map(|file| Path::new(file.trim_start_matches("//"))) {
+        Some(file) if !file.exists() => Err(Failure::because(format_args!(
+            "there is no database `{url}`"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The runtime on which a command that waits does its waiting.

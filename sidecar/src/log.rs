@@ -1,14 +1,28 @@
 //! The audit log: records are leaves of an RFC 6962 Merkle tree; a signed checkpoint of
 //! its root is made every second in which something was added, and kept in two places.
 
+pub mod archive;
 pub mod checkpoint;
 pub mod entry;
 pub mod export;
 pub mod note;
+pub mod proof;
+pub mod prove;
 pub mod search;
 pub(crate) mod tables;
+pub mod tiles;
 pub mod tree;
 pub mod verify;
 
 pub use entry::{Malformed, Recorded};
 pub use search::{Filter, Page, search};
+
+/// The name of the log in a database.
+///
+/// # Errors
+/// The database cannot be read, or no sidecar has ever written to it.
+pub async fn origin_of(store: &crate::store::Store) -> Result<String, sqlx::Error> {
+    let mut connection = store.pool().acquire().await?;
+    let tree = tables::tree(&mut connection).await?;
+    Ok(tree.ok_or(sqlx::Error::RowNotFound)?.origin)
+}

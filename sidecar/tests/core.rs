@@ -6,6 +6,8 @@
     reason = "what is missing fails the test"
 )]
 
+#[path = "core/archive.rs"]
+mod archive;
 #[path = "core/crash.rs"]
 mod crash;
 #[path = "core/duplicates.rs"]

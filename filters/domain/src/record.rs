@@ -22,6 +22,18 @@ pub enum RecordKind {
     Refuse,
 }
 
+impl RecordKind {
+    /// The name in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admit => "admit",
+            Self::Complete => "complete",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
 /// How an admitted call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

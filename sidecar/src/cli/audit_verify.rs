@@ -6,7 +6,7 @@ use sekisho_domain::Policy;
 
 use super::serve::{CHECKPOINTS, PUBLIC_KEY, read_public_key};
 use super::{Failure, block_on, sound_policy};
-use crate::log::verify::{Finding, Report, verify};
+use crate::log::verify::{Copies, Finding, Report, verify, verify_archive};
 use crate::policy_file;
 use crate::store::{Store, policies};
 
@@ -27,6 +27,13 @@ pub(super) struct Arguments {
     /// The second place of checkpoints; default: `checkpoints` in the sidecar's state
     #[arg(long, value_name = "DIR")]
     checkpoints: Option<PathBuf>,
+    /// The archive that `sekisho serve --archive` writes, to be checked as well
+    #[arg(long, value_name = "DIR")]
+    archive: Option<PathBuf>,
+    /// Check the archive and the exported checkpoints alone: for auditors who have no
+    /// access to the database
+    #[arg(long, requires = "archive", conflicts_with_all = ["db", "policy"])]
+    without_database: bool,
     /// The log's public key (PEM); default: the one beside the checkpoints, in the sidecar's state.
     /// Auditors keep their own copy
     #[arg(long, value_name = "FILE")]
@@ -45,23 +52,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => arguments.state.join(CHECKPOINTS),
     };
     let key = public_key(arguments, &checkpoints)?;
-    if arguments
-        .db
-        .strip_prefix("sqlite:")
-        .is_some_and(|file| !Path::new(file.trim_start_matches("//")).exists())
-    {
-        // Opening it would create it, and an empty log is in order.
-        return Err(Failure::because(format_args!(
-            "there is no database `{}`",
-            arguments.db
-        )));
-    }
-    let report = block_on(async {
-        let store = Store::open(&arguments.db).await?;
-        let policy = policy(arguments, &store).await?;
-        Ok(verify(&store, &policy, &key, Some(&checkpoints)).await?)
-    })?;
-    print(&report);
+    let report = if arguments.without_database {
+        let exported = Some(checkpoints.as_path()).filter(|folder| folder.exists());
+        let archive = arguments.archive.as_deref().unwrap_or(Path::new(""));
+        block_on(async { Ok(verify_archive(archive, &key, exported).await?) })?
+    } else {
+        with_database(arguments, &checkpoints, &key)?
+    };
+    print(&report, !arguments.without_database);
     if report.is_ok() {
         Ok(())
     } else {
@@ -70,6 +68,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "the audit log is not as it must be: {found}"
         )))
     }
+}
+
+fn with_database(
+    arguments: &Arguments,
+    checkpoints: &Path,
+    key: &VerifyingKey,
+) -> Result<Report, Failure> {
+    super::existing_database(&arguments.db)?;
+    let copies = Copies {
+        checkpoints: Some(checkpoints),
+        archive: arguments.archive.as_deref(),
+    };
+    block_on(async {
+        let store = Store::open(&arguments.db).await?;
+        let policy = policy(arguments, &store).await?;
+        Ok(verify(&store, &policy, key, copies).await?)
+    })
 }
 
 fn public_key(arguments: &Arguments, checkpoints: &Path) -> Result<VerifyingKey, Failure> {
@@ -97,7 +112,7 @@ async fn policy(arguments: &Arguments, store: &Store) -> Result<Policy, Failure>
     Ok(parsed.policy)
 }
 
-fn print(report: &Report) {
+fn print(report: &Report, database: bool) {
     println!("log          {}", report.origin);
     println!("size         {}", report.records);
     println!("root         {}", report.root);
@@ -105,7 +120,12 @@ fn print(report: &Report) {
         "checkpoints  {} in the database, {} in the second place, {} records signed",
         report.checkpoints, report.exported, report.signed
     );
-    println!("open calls   {}", report.open.len());
+    if let Some(archived) = report.archived {
+        println!("archive      {archived} records");
+    }
+    if database {
+        println!("open calls   {}", report.open.len());
+    }
     for id in &report.open {
         println!("             {id}");
     }

@@ -20,6 +20,7 @@ use crate::jwks::KeySets;
 use crate::key_usage;
 use crate::ledger::Calendar;
 use crate::link::{Link, LinkAddress, LinkListener};
+use crate::log::archive::Archiving;
 use crate::people::watch as directory;
 use crate::policy_file::PolicyFile;
 use crate::snapshot::SnapshotHub;
@@ -61,6 +62,10 @@ pub(super) struct Arguments {
         default_value = "127.0.0.1:9902"
     )]
     link: LinkAddress,
+    /// A folder to which the audit log is archived, in the layout of C2SP tlog-tiles, best on
+    /// another disk: it can be checked without the database. At most a minute behind
+    #[arg(long, value_name = "DIR")]
+    archive: Option<PathBuf>,
     /// How the sidecar's own log on standard error is written; SEKISHO_LOG says how much
     /// (`info`, `sekisho=debug`, ...)
     #[arg(long, value_enum, default_value_t = LogFormat::Plain)]
@@ -84,6 +89,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     policies::serve(&store, &String::from_utf8_lossy(&file.json), clock.now()).await?;
     let hub = SnapshotHub::new(Arc::clone(&policy), file.json, state.pepper.clone());
     let pushed = directory::push_all(&store, &hub, &calendar, &clock).await?;
+    let public = state.log_key.verifying_key();
     let writer = Writer::start(
         store.clone(),
         Arc::clone(&policy),
@@ -92,6 +98,11 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         Some(state.checkpoints),
     )
     .await?;
+    let archiving = arguments
+        .archive
+        .clone()
+        .map(|folder| Archiving::start(store.clone(), folder, writer.origin().to_owned(), public))
+        .transpose()?;
     let key_sets = KeySets::start(&store, &hub, &clock).await?;
     let address = arguments.link.clone();
     let bound = writer.spawn(async move { LinkListener::bind(&address).await });
@@ -156,6 +167,9 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     let _ = tokio::time::timeout(GRACE, async { tokio::join!(link, rest) }).await;
     // The last records get their checkpoint.
     let _ = writer.tick().await;
+    if let Some(archiving) = archiving {
+        archiving.finish().await;
+    }
     Ok(())
 }
 

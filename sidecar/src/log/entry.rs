@@ -10,8 +10,9 @@ use sekisho_link::v1;
 use super::tree::{Hash, leaf_hash};
 use crate::ledger::{Asked, HolderId};
 
-/// Largest record, bytes. Records hold no contents of calls.
-pub const MOST_BYTES: usize = 64 * 1024;
+/// Largest record, bytes: what an entry of an archive can hold. Records hold no contents of
+/// calls.
+pub const MOST_BYTES: usize = u16::MAX as usize;
 
 /// Why an entry is not a record.
 #[derive(Debug, thiserror::Error)]

@@ -106,7 +106,7 @@ pub(crate) const fn kind_number(kind: RecordKind) -> i64 {
     }
 }
 
-fn kind_of(number: i64) -> Option<RecordKind> {
+pub(crate) fn kind_of(number: i64) -> Option<RecordKind> {
     let kinds = [RecordKind::Admit, RecordKind::Complete, RecordKind::Refuse];
     kinds.into_iter().find(|kind| kind_number(*kind) == number)
 }
@@ -256,6 +256,15 @@ pub(crate) async fn newest_checkpoint(connection: &mut AnyConnection) -> Result<
     let sql = "SELECT CAST(COALESCE(MAX(size), 0) AS BIGINT) AS size FROM audit_checkpoints";
     let row = sqlx::query(sql).fetch_one(connection).await?;
     Ok(from_db(row.try_get("size")?))
+}
+
+/// The newest checkpoint as it was signed.
+pub(crate) async fn newest_note(
+    connection: &mut AnyConnection,
+) -> Result<Option<String>, sqlx::Error> {
+    let sql = "SELECT note FROM audit_checkpoints ORDER BY size DESC LIMIT 1";
+    let row = sqlx::query(sql).fetch_optional(connection).await?;
+    row.map(|row| row.try_get("note")).transpose()
 }
 
 /// Founds the log.

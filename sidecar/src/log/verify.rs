@@ -1,6 +1,7 @@
 //! Checking the log offline: everything is computed anew from the bodies of the records
 //! and compared with what was stored, signed and exported.
 
+mod archived;
 mod books;
 mod checkpoints;
 mod walk;
@@ -149,6 +150,26 @@ pub enum What {
         /// Of the log.
         records: u64,
     },
+    /// The archive has no checkpoint.
+    #[error("nothing is archived in `{0}`")]
+    NoArchive(String),
+    /// A file of the archive.
+    #[error("in the archive: {0}")]
+    Archive(String),
+    /// An archived record is not what its tile says.
+    #[error("the archived record does not fit its hash in the archive")]
+    ArchivedEntry,
+    /// Archived hashes do not fit those above them.
+    #[error("the archive was changed in the records from {from} to {to}")]
+    ArchivedRange {
+        /// First.
+        from: u64,
+        /// Last.
+        to: u64,
+    },
+    /// Archive and database differ.
+    #[error("the archive has another record there than the database")]
+    ArchivedOther,
     /// A roll-up is not the sum of its records.
     #[error("the roll-up of {0} is not the sum of its records")]
     RollUp(String),
@@ -186,6 +207,8 @@ pub struct Report {
     pub signed: u64,
     /// Calls that were admitted and have not ended.
     pub open: Vec<RecordId>,
+    /// Records in the archive, if there is one.
+    pub archived: Option<u64>,
     /// Refusals that gateways could not record while the sidecar was away.
     pub refusals_dropped: u64,
     /// What is not as it must be, the first thousand.
@@ -213,8 +236,59 @@ impl Report {
     }
 }
 
-/// Checks everything. `policy` has the prices and the time zone; `exported`: the second
-/// place of checkpoints.
+/// Where the log is kept besides the database.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Copies<'p> {
+    /// The second place of checkpoints.
+    pub checkpoints: Option<&'p Path>,
+    /// The archive.
+    pub archive: Option<&'p Path>,
+}
+
+impl Copies<'_> {
+    fn notes(self) -> Result<Vec<(PathBuf, String)>, VerifyError> {
+        let Some(folder) = self.checkpoints else {
+            return Ok(Vec::new());
+        };
+        export::read(folder).map_err(|source| VerifyError::Exported {
+            folder: folder.to_owned(),
+            source,
+        })
+    }
+}
+
+/// Checks an archive without the database: its entries against its hashes, those against
+/// what was signed, and against the exported checkpoints.
+///
+/// # Errors
+/// [`VerifyError`] if the check could not be made; what it finds is in the report.
+pub async fn verify_archive(
+    archive: &Path,
+    public_key: &VerifyingKey,
+    checkpoints: Option<&Path>,
+) -> Result<Report, VerifyError> {
+    let copies = Copies {
+        checkpoints,
+        archive: Some(archive),
+    };
+    let notes = copies.notes()?;
+    let mut report = Report::default();
+    let checkpoint = match archived::open(archive, public_key) {
+        Ok(checkpoint) => checkpoint,
+        Err(what) => {
+            report.add(None, None, what);
+            return Ok(report);
+        }
+    };
+    report.origin.clone_from(&checkpoint.origin);
+    let signed = checkpoints::in_second_place(&notes, public_key, &mut report);
+    let tree = archived::walk(archive, checkpoint, signed, None, &mut report).await?;
+    report.records = tree.size();
+    report.root = hex(&tree.root());
+    Ok(report)
+}
+
+/// Checks everything. `policy` has the prices and the time zone.
 ///
 /// # Errors
 /// [`VerifyError`] if the check could not be made; what it finds is in the report.
@@ -222,17 +296,14 @@ pub async fn verify(
     store: &Store,
     policy: &Policy,
     public_key: &VerifyingKey,
-    exported: Option<&Path>,
+    copies: Copies<'_>,
 ) -> Result<Report, VerifyError> {
     // Exported before the database is read: what is exported is in the database already,
     // and the log may grow meanwhile.
-    let notes = match exported {
-        None => Vec::new(),
-        Some(folder) => export::read(folder).map_err(|source| VerifyError::Exported {
-            folder: folder.to_owned(),
-            source,
-        })?,
-    };
+    let notes = copies.notes()?;
+    let archived = copies
+        .archive
+        .map(|folder| (folder, archived::open(folder, public_key)));
     let mut report = Report::default();
     let mut connection = store.pool().begin_with(reading(store.dialect())).await?;
     let Some(tree) = tables::tree(&mut connection).await? else {
@@ -259,6 +330,22 @@ pub async fn verify(
     walk.finish(&mut report);
     let books = walk.into_books();
     books.compare(&mut connection, &mut report).await?;
+    match archived {
+        None => {}
+        Some((_, Err(what))) => report.add(None, None, what),
+        Some((folder, Ok(checkpoint))) => {
+            if checkpoint.size > report.records {
+                let what = What::RolledBack {
+                    place: format!("the archive `{}`", folder.display()),
+                    size: checkpoint.size,
+                    records: report.records,
+                };
+                report.add(None, None, what);
+            }
+            let beside = Some(&mut *connection);
+            archived::walk(folder, checkpoint, Vec::new(), beside, &mut report).await?;
+        }
+    }
     Ok(report)
 }
 

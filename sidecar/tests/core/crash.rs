@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sekisho::clock::Clock;
 use sekisho::link::{Link, LinkError};
-use sekisho::log::verify::verify;
+use sekisho::log::verify::{Copies, verify};
 use sekisho::log::{Filter, search};
 use sekisho::snapshot::SnapshotHub;
 use sekisho::store::Store;
@@ -87,9 +87,11 @@ async fn ids(
     }
     let key = log_key().verifying_key();
     let exported = folder.join("checkpoints");
-    let report = verify(&store, &policy(), &key, Some(&exported))
-        .await
-        .unwrap();
+    let copies = Copies {
+        checkpoints: Some(&exported),
+        archive: None,
+    };
+    let report = verify(&store, &policy(), &key, copies).await.unwrap();
     store.pool().close().await;
     (found, report.findings)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sekisho::log::tree::{Tree, leaf_hash};
-use sekisho::log::verify::{Report, What, verify};
+use sekisho::log::verify::{Copies, Report, What, verify};
 use sekisho::store::Store;
 use sqlx::{AssertSqlSafe, Row as _};
 use tempfile::TempDir;
@@ -56,7 +56,11 @@ async fn check(folder: &Path) -> Report {
     let store = Store::open(&sqlite(folder)).await.unwrap();
     let (policy, key) = (policy(), log_key().verifying_key());
     let exported = folder.join("checkpoints");
-    let report = verify(&store, &policy, &key, Some(&exported)).await;
+    let copies = Copies {
+        checkpoints: Some(&exported),
+        archive: None,
+    };
+    let report = verify(&store, &policy, &key, copies).await;
     store.pool().close().await;
     report.unwrap()
 }
@@ -338,13 +342,17 @@ async fn another_key_or_another_price_book_does_not_fit() {
     let checkpoints = check(folder.path()).await.checkpoints;
     let store = Store::open(&sqlite(folder.path())).await.unwrap();
     let other = ed25519_dalek::SigningKey::from_bytes(&[8; 32]).verifying_key();
-    let report = verify(&store, &policy(), &other, None).await.unwrap();
+    let report = verify(&store, &policy(), &other, Copies::default())
+        .await
+        .unwrap();
     assert_eq!((report.found, report.signed), (checkpoints, 0));
     let mut dearer = crate::world::policy_json();
     dearer["prices"][0]["input_per_million"] = 376.into();
     let dearer = sekisho_domain::Policy::parse(dearer).unwrap();
     let key = log_key().verifying_key();
-    let report = verify(&store, &dearer, &key, None).await.unwrap();
+    let report = verify(&store, &dearer, &key, Copies::default())
+        .await
+        .unwrap();
     assert!(
         report
             .findings

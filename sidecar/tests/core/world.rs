@@ -7,7 +7,7 @@ use ed25519_dalek::SigningKey;
 use prost::Message as _;
 use sekisho::clock::{Clock, Hand};
 use sekisho::link::{Link, LinkError, LinkSession};
-use sekisho::log::verify::{Report, verify};
+use sekisho::log::verify::{Copies, Report, verify};
 use sekisho::snapshot::SnapshotHub;
 use sekisho::store::Store;
 use sekisho::usage::{self, Days, Summary};
@@ -116,9 +116,18 @@ impl World {
 
     pub(crate) async fn verify(&self) -> Report {
         let key = log_key().verifying_key();
-        verify(&self.store, &self.policy, &key, Some(&self.exported()))
+        let archive = self.archive_folder();
+        let copies = Copies {
+            checkpoints: Some(&self.exported()),
+            archive: Some(archive.as_path()).filter(|folder| folder.exists()),
+        };
+        verify(&self.store, &self.policy, &key, copies)
             .await
             .unwrap()
+    }
+
+    pub(crate) fn archive_folder(&self) -> PathBuf {
+        self.folder.path().join("archive")
     }
 
     #[track_caller]

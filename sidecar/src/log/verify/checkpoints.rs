@@ -13,18 +13,18 @@ use crate::store::figures::from_db;
 /// A checkpoint that is signed by the log, and where it was found.
 #[derive(Clone, Debug)]
 pub(super) struct Signed {
-    checkpoint: Checkpoint,
-    place: String,
+    pub(super) checkpoint: Checkpoint,
+    pub(super) place: String,
 }
 
-/// Reads all checkpoints; those that are none are findings.
+/// Reads the checkpoints of both places; those that are none are findings.
 pub(super) async fn read(
     connection: &mut AnyConnection,
     exported: &[(PathBuf, String)],
     key: &VerifyingKey,
     report: &mut Report,
 ) -> Result<InOrder, sqlx::Error> {
-    let mut all = Vec::new();
+    let mut all = in_second_place(exported, key, report);
     let rows = sqlx::query("SELECT size, note FROM audit_checkpoints ORDER BY size");
     for row in rows.fetch_all(connection).await? {
         let size: i64 = row.try_get("size")?;
@@ -45,6 +45,16 @@ pub(super) async fn read(
             }
         }
     }
+    Ok(InOrder::new(all))
+}
+
+/// Reads exported checkpoints; those that are none are findings.
+pub(super) fn in_second_place(
+    exported: &[(PathBuf, String)],
+    key: &VerifyingKey,
+    report: &mut Report,
+) -> Vec<Signed> {
+    let mut all = Vec::new();
     for (file, note) in exported {
         let place = format!("`{}`", file.display());
         report.exported += 1;
@@ -56,12 +66,7 @@ pub(super) async fn read(
             }
         }
     }
-    all.sort_by_key(|signed| signed.checkpoint.size);
-    Ok(InOrder {
-        rest: all.into_iter().peekable(),
-        right: 0,
-        broken: false,
-    })
+    all
 }
 
 /// All checkpoints in the order of their sizes, compared as the tree grows.
@@ -75,6 +80,15 @@ pub(super) struct InOrder {
 }
 
 impl InOrder {
+    pub(super) fn new(mut all: Vec<Signed>) -> Self {
+        all.sort_by_key(|signed| signed.checkpoint.size);
+        Self {
+            rest: all.into_iter().peekable(),
+            right: 0,
+            broken: false,
+        }
+    }
+
     /// Compares those of the tree's size.
     pub(super) fn compare(&mut self, tree: &Tree, report: &mut Report) {
         while let Some(signed) = self
