@@ -121,7 +121,8 @@ import_people() {
 
 start_sidecar() {
     launch sidecar "$BUILT/sekisho" serve --policy "$DEMO/sekisho.yaml" --db "$(demo_database)" \
-        --state "$DEMO/state" --api "127.0.0.1:$SEKISHO_API_PORT" --link "127.0.0.1:$SEKISHO_LINK_PORT"
+        --state "$DEMO/state" --archive "$DEMO/archive" \
+        --api "127.0.0.1:$SEKISHO_API_PORT" --link "127.0.0.1:$SEKISHO_LINK_PORT"
     wait_until sidecar 20 url_answers "http://127.0.0.1:$SEKISHO_API_PORT/v1/system/health"
 }
 
