@@ -14,7 +14,7 @@ use sekisho::clock::{Clock, Hand};
 use sekisho::jwks::{JwksError, KeySets};
 use sekisho::ledger::{Calendar, UnknownTimeZone};
 use sekisho::link::{Link, LinkAddress, LinkListener};
-use sekisho::log::verify::{VerifyError, verify};
+use sekisho::log::verify::{Copies, VerifyError, verify};
 use sekisho::log::{Filter, search};
 use sekisho::policy_file::PolicyFile;
 use sekisho::snapshot::SnapshotHub;
@@ -440,7 +440,11 @@ impl Sidecar {
                 .map_err(|_| SidecarError::Stopped)?;
             let (log_key, checkpoints) = (log_key(), self.checkpoints());
             let key = log_key.verifying_key();
-            let report = verify(&process.store, &self.policy, &key, Some(&checkpoints)).await?;
+            let copies = Copies {
+                checkpoints: Some(&checkpoints),
+                archive: None,
+            };
+            let report = verify(&process.store, &self.policy, &key, copies).await?;
             Ok::<_, SidecarError>(report)
         })?;
         if report.is_ok() {
