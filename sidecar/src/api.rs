@@ -24,6 +24,7 @@ mod moments;
 mod money;
 mod page;
 mod problem;
+mod standby;
 mod usage_summary;
 mod user_disable;
 mod user_enable;
@@ -35,8 +36,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post, put};
+use tokio::sync::watch;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
@@ -53,7 +56,16 @@ const MOST_BYTES: usize = 64 * 1024;
 
 /// What the endpoints work with; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Api(Arc<Shared>);
+pub struct Api(Arc<Shared>, watch::Receiver<Role>);
+
+/// What a sidecar is among those that share its database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It writes the log and the ledger, and gateways are connected to it.
+    Active,
+    /// It waits for its turn.
+    Standby,
+}
 
 struct Shared {
     store: Store,
@@ -87,7 +99,7 @@ impl Api {
         pepper: Vec<u8>,
     ) -> Self {
         let authentication = Authentication::new(&hub);
-        Self(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             store,
             hub,
             clock,
@@ -95,7 +107,18 @@ impl Api {
             authentication,
             key_sets,
             pepper,
-        }))
+        });
+        Self(shared, watch::channel(Role::Active).1)
+    }
+
+    /// The API of a sidecar that may have to stand by.
+    #[must_use]
+    pub fn with_role(self, role: watch::Receiver<Role>) -> Self {
+        Self(self.0, role)
+    }
+
+    fn role(&self) -> Role {
+        *self.1.borrow()
     }
 }
 
@@ -140,6 +163,7 @@ pub fn router(api: Api) -> Router {
             )
         })
         .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .layer(from_fn_with_state(api.clone(), standby::send_changes_on))
         .with_state(api)
 }
 
@@ -169,7 +193,7 @@ pub fn openapi_json() -> String {
 #[openapi(
     info(
         title = "Sekisho",
-        description = "The sidecar of the Sekisho API checkpoint.",
+        description = "The sidecar of the Sekisho API checkpoint. Of several sidecars on one database only the active one takes changes; the others answer every method but GET with 503, `retry-after`, and a `link` with `rel=\"edit\"` to the active one.",
         license(name = "Apache-2.0")
     ),
     paths(

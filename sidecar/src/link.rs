@@ -5,5 +5,5 @@ mod questions;
 mod server;
 mod session;
 
-pub use server::{LinkAddress, LinkListener, LinkServer};
+pub use server::{LinkAddress, LinkListener, LinkPlace, LinkServer};
 pub use session::{Link, LinkError, LinkSession};

@@ -37,8 +37,8 @@ pub struct Bootstrap {
     pub tls: Option<Tls>,
     /// Envoy's admin interface.
     pub admin: SocketAddr,
-    /// The sidecar's Link.
-    pub link: LinkTarget,
+    /// The Link of each sidecar.
+    pub links: Vec<LinkTarget>,
     /// Directory of the secret files.
     pub secrets: PathBuf,
     /// Certificate authorities for upstreams, PEM.
@@ -158,6 +158,9 @@ pub enum RenderError {
     /// An upstream has the name of a cluster of ours.
     #[error("upstream `{SIDECAR}`: the name is taken by the sidecar's own cluster")]
     ReservedName,
+    /// Several sidecars, and one of them at a socket.
+    #[error("of several sidecars none can be at a Unix socket: give each as `HOST:PORT`")]
+    SocketAmongSeveral,
     /// A value that YAML cannot carry.
     #[error("the configuration cannot be written as YAML")]
     Unwritable(#[from] serde_yaml_ng::Error),
@@ -170,7 +173,7 @@ pub enum RenderError {
 pub fn envoy(policy: &Policy, bootstrap: &Bootstrap) -> Result<String, RenderError> {
     let mut upstreams: Vec<_> = policy.upstreams.values().collect();
     upstreams.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut clusters = vec![clusters::sidecar(&bootstrap.link)];
+    let mut clusters = vec![clusters::sidecar(&bootstrap.links)?];
     for upstream in &upstreams {
         clusters.push(clusters::upstream(upstream, bootstrap)?);
     }

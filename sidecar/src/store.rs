@@ -5,6 +5,7 @@
 //! key is `{key}`, a table with few rows that change often is `{clustered}`; sums are cast
 //! back with `CAST(SUM(x) AS BIGINT)`, because PostgreSQL makes them `NUMERIC`.
 
+pub mod active;
 pub(crate) mod figures;
 pub mod issuer_keys;
 pub(crate) mod journal;
@@ -15,10 +16,11 @@ pub mod orders;
 pub mod people;
 pub mod policies;
 pub(crate) mod script;
+pub mod state_marks;
 
 pub(crate) use lock::Lock;
-use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyConnection, AnyPool};
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +73,26 @@ impl Dialect {
             .replace("{clustered}", clustered)
     }
 
+    /// What every connection begins with.
+    const fn settings(self) -> &'static str {
+        match self {
+            // An acknowledged record must survive a power cut: FULL syncs at each commit.
+            Self::Sqlite => {
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                 PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000"
+            }
+            // The same where the server's configuration says otherwise; and a machine that
+            // vanishes leaves no session behind that keeps rows from the others for hours.
+            Self::Postgres => {
+                "SELECT set_config('synchronous_commit', 'on', false) \
+                 WHERE current_setting('synchronous_commit') = 'off'; \
+                 SET idle_in_transaction_session_timeout = '10s'; \
+                 SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 1; \
+                 SET tcp_keepalives_count = 5; SET tcp_user_timeout = '10s'"
+            }
+        }
+    }
+
     /// Begins a transaction that is going to write.
     #[must_use]
     pub(crate) const fn begin_writing(self) -> &'static str {
@@ -104,12 +126,8 @@ impl Store {
             .max_connections(8)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    if dialect == Dialect::Sqlite {
-                        // An acknowledged record must survive a power cut: FULL syncs at each commit.
-                        let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                            PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000";
-                        sqlx::raw_sql(pragmas).execute(&mut *connection).await?;
-                    }
+                    let settings = dialect.settings();
+                    sqlx::raw_sql(settings).execute(&mut *connection).await?;
                     Ok(())
                 })
             })
@@ -125,6 +143,11 @@ impl Store {
     #[must_use]
     pub const fn pool(&self) -> &AnyPool {
         &self.pool
+    }
+
+    /// A connection for somebody who keeps it.
+    pub(crate) async fn connect(&self) -> Result<AnyConnection, sqlx::Error> {
+        Ok(self.pool.acquire().await?.detach())
     }
 
     /// The dialect of this database.

@@ -7,6 +7,7 @@
 mod batch;
 mod core;
 mod recent;
+mod standby;
 mod task;
 
 use std::path::PathBuf;
@@ -111,6 +112,19 @@ pub struct Session {
     pub leasing: bool,
 }
 
+/// What a writer needs besides the database.
+#[derive(Clone, Debug)]
+pub struct Post {
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Signs the log's checkpoints.
+    pub log_key: SigningKey,
+    /// The second place of checkpoints.
+    pub checkpoint_dir: Option<PathBuf>,
+}
+
 /// Speaks to the writer; cheap to clone. The writer stops when the last one is dropped.
 #[derive(Clone, Debug)]
 pub struct Writer {
@@ -139,6 +153,25 @@ impl Writer {
         log_key: SigningKey,
         checkpoint_dir: Option<PathBuf>,
     ) -> Result<Self, StartError> {
+        let post = Post {
+            policy,
+            clock,
+            log_key,
+            checkpoint_dir,
+        };
+        Self::begin(store, post, None).await
+    }
+
+    /// Does the same when the turn comes: on PostgreSQL that is when no other sidecar is
+    /// active any more. `api` is where the others send whoever wants to change something.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn stand_by(store: Store, post: Post, api: String) -> Result<Self, StartError> {
+        Self::begin(store, post, Some(api)).await
+    }
+
+    async fn begin(store: Store, post: Post, api: Option<String>) -> Result<Self, StartError> {
         let (requests, received) = mpsc::channel(QUEUE);
         let (poisoned, poison) = watch::channel(None);
         let (loaded, ready) = oneshot::channel();
@@ -150,7 +183,15 @@ impl Writer {
             .map_err(StartError::Thread)?;
         let thread = runtime.handle().clone();
         let run = async move {
-            match Core::load(&store, policy, &clock, log_key, checkpoint_dir).await {
+            let mut loaded = loaded;
+            let clock = post.clock.clone();
+            let loading = Core::load(&store, post, api.as_deref());
+            let core = tokio::select! {
+                core = loading => core,
+                // Nobody waits for the turn any longer.
+                () = loaded.closed() => return,
+            };
+            match core {
                 Ok(core) => {
                     // Whoever does not wait for the start keeps no `Writer` either.
                     let _ = loaded.send(Ok(core.origin().into()));

@@ -127,7 +127,7 @@ impl OnEnvoy {
             listen: any_port,
             tls: None,
             admin: any_port,
-            link: LinkTarget::HostPort(link.ip().to_string(), link.port()),
+            links: vec![LinkTarget::HostPort(link.ip().to_string(), link.port())],
             secrets,
             ca: "/etc/ssl/certs/ca-certificates.crt".into(),
             access_log: AccessLog::File(folder.path().join(ACCESS_LOG)),

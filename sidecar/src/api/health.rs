@@ -4,15 +4,16 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Api;
 use super::authentication::Auditor;
 use super::problem::Problem;
+use super::{Api, Role};
 use crate::store::people;
 
 /// Whether the sidecar works.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
-    /// Always `ok`; a sidecar that cannot work answers 503.
+    /// `ok`: it works. `standby`: it would, if the active sidecar of its database were gone.
+    /// A sidecar that cannot work answers 503.
     #[schema(example = "ok")]
     status: &'static str,
     /// For auditors.
@@ -69,7 +70,10 @@ pub(super) async fn get(
         return Err(Problem::new(unavailable, "the database does not answer"));
     }
     Ok(Json(Health {
-        status: "ok",
+        status: match api.role() {
+            Role::Active => "ok",
+            Role::Standby => "standby",
+        },
         details: auditor.map(|_| details(&api)),
     }))
 }

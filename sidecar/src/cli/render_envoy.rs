@@ -33,13 +33,14 @@ pub(super) struct Arguments {
     /// Envoy's admin interface; only a loopback address is accepted
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9901")]
     admin: SocketAddr,
-    /// The sidecar's Link
+    /// The sidecar's Link; given once for each of several sidecars on one database, of which
+    /// the gateway finds the active one by itself
     #[arg(
         long,
         value_name = "HOST:PORT|unix:PATH",
         default_value = "127.0.0.1:9902"
     )]
-    link: LinkTarget,
+    link: Vec<LinkTarget>,
     /// Where `sekisho secrets write` puts provider credentials
     #[arg(long, value_name = "DIR", default_value = "secrets")]
     secrets: PathBuf,
@@ -82,7 +83,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         listen: arguments.listen,
         tls,
         admin: arguments.admin,
-        link: arguments.link.clone(),
+        links: arguments.link.clone(),
         secrets: absolute(&arguments.secrets)?,
         ca: absolute(&arguments.ca)?,
         access_log: arguments.access_log.clone(),

@@ -12,22 +12,24 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use url::Url;
 
 use super::{Failure, block_on, sound_policy};
-use crate::api::{self, Api};
+use crate::api::{self, Api, Role};
 use crate::clock::Clock;
 use crate::jwks::KeySets;
 use crate::key_usage;
 use crate::ledger::Calendar;
-use crate::link::{Link, LinkAddress, LinkListener};
+use crate::link::{Link, LinkAddress, LinkPlace};
 use crate::log::archive::Archiving;
 use crate::people::watch as directory;
 use crate::policy_file::PolicyFile;
 use crate::snapshot::SnapshotHub;
+use crate::store::state_marks::{self, Shared};
 use crate::store::{Store, policies};
-use crate::writer::Writer;
-use state::State;
+use crate::writer::{Post, Writer};
 pub(super) use state::{CHECKPOINTS, PUBLIC_KEY, read_public_key};
+use state::{LOG_KEY, PEPPER, State};
 use tracing_output::LogFormat;
 
 /// How long streams and requests under way may take after SIGTERM.
@@ -55,7 +57,12 @@ pub(super) struct Arguments {
     /// Where the REST API listens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     api: SocketAddr,
-    /// Where Link listens: for the gateways alone, so a loopback address or a Unix socket
+    /// The URL at which others reach the REST API: a sidecar that stands by sends there
+    /// whoever wants to change something [default: http:// and the address of --api]
+    #[arg(long, value_name = "URL")]
+    api_url: Option<Url>,
+    /// Where Link listens: for the gateways alone, so a loopback address, a Unix socket or a
+    /// network of their own. A sidecar that stands by refuses connections there
     #[arg(
         long,
         value_name = "ADDRESS|unix:PATH",
@@ -84,37 +91,20 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     let clock = Clock::system();
     let state = State::open(&arguments.state)?;
     let store = Store::open(&arguments.db).await?;
+    same_state(&store, &state).await?;
     let policy = Arc::new(file.policy);
     let calendar = Calendar::new(&policy.time_zone)?;
-    policies::serve(&store, &String::from_utf8_lossy(&file.json), clock.now()).await?;
+    let policy_json = String::from_utf8_lossy(&file.json).into_owned();
     let hub = SnapshotHub::new(Arc::clone(&policy), file.json, state.pepper.clone());
     let pushed = directory::push_all(&store, &hub, &calendar, &clock).await?;
-    let public = state.log_key.verifying_key();
-    let writer = Writer::start(
-        store.clone(),
-        Arc::clone(&policy),
-        clock.clone(),
-        state.log_key,
-        Some(state.checkpoints),
-    )
-    .await?;
-    let archiving = arguments
-        .archive
-        .clone()
-        .map(|folder| Archiving::start(store.clone(), folder, writer.origin().to_owned(), public))
-        .transpose()?;
     let key_sets = KeySets::start(&store, &hub, &clock).await?;
-    let address = arguments.link.clone();
-    let bound = writer.spawn(async move { LinkListener::bind(&address).await });
-    let bound = bound
-        .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)));
-    let link_listener = bound.map_err(|error| {
+    let no_link = |error: io::Error| {
         Failure::because(format_args!(
             "Link cannot listen on {:?}: {error}",
             arguments.link
         ))
-    })?;
+    };
+    let link_place = LinkPlace::take(&arguments.link).map_err(no_link)?;
     let api_listener = TcpListener::bind(arguments.api).await.map_err(|error| {
         Failure::because(format_args!(
             "the API cannot listen on {}: {error}",
@@ -132,24 +122,55 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     tokio::spawn(key_usage::keep_up(store.clone(), calendar.clone()));
 
     let (stop, _) = watch::channel(false);
-    let link = Link::new(writer.clone(), hub.clone()).with_key_sets(key_sets.clone());
-    let mut link = writer.spawn(link_listener.serve(link, stopped(&stop)));
-    let router = api::router(Api::new(
-        store,
-        hub,
-        clock,
+    let (role, watched) = watch::channel(Role::Standby);
+    let api = Api::new(
+        store.clone(),
+        hub.clone(),
+        clock.clone(),
         calendar,
-        Some(key_sets),
+        Some(key_sets.clone()),
         state.pepper,
-    ));
+    );
+    let router = api::router(api.with_role(watched));
     let served = axum::serve(api_listener, router).with_graceful_shutdown(stopped(&stop));
     let mut rest = tokio::spawn(async move { served.await });
-    tracing::info!(api = %arguments.api, link = ?arguments.link, log = writer.origin(), "ready");
-
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
+
+    let public = state.log_key.verifying_key();
+    let post = Post {
+        policy,
+        clock: clock.clone(),
+        log_key: state.log_key,
+        checkpoint_dir: Some(state.checkpoints),
+    };
+    let api_url = match &arguments.api_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => format!("http://{}", arguments.api),
+    };
+    let writer = tokio::select! {
+        writer = Writer::stand_by(store.clone(), post, api_url) => writer?,
+        ended = &mut rest => return Err(ended_early("the API", ended.map(|outcome| outcome.map_err(Failure::from)))),
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
+    policies::serve(&store, &policy_json, clock.now()).await?;
+    let archiving = arguments
+        .archive
+        .clone()
+        .map(|folder| Archiving::start(store.clone(), folder, writer.origin().to_owned(), public))
+        .transpose()?;
+    let listening = writer.spawn(link_place.listen()).await;
+    let link_listener = listening
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+        .map_err(no_link)?;
+    let link = Link::new(writer.clone(), hub).with_key_sets(key_sets);
+    let mut link = writer.spawn(link_listener.serve(link, stopped(&stop)));
+    role.send_replace(Role::Active);
+    tracing::info!(api = %arguments.api, link = ?arguments.link, log = writer.origin(), "ready");
+
     tokio::select! {
         reason = writer.poisoned() => {
             return Err(Failure::because(format_args!(
@@ -171,6 +192,30 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         archiving.finish().await;
     }
     Ok(())
+}
+
+/// Sidecars on one database need the same keys, which are not in it.
+async fn same_state(store: &Store, state: &State) -> Result<(), Failure> {
+    let log_key = state.log_key.verifying_key();
+    let shared = [
+        Shared {
+            name: LOG_KEY,
+            secret: log_key.as_bytes(),
+        },
+        Shared {
+            name: PEPPER,
+            secret: &state.pepper,
+        },
+    ];
+    let differing = state_marks::differing(store, &shared).await?;
+    if differing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::because(format_args!(
+        "this database is used with another {}: copy it from the --state folder of the sidecar \
+         that is there already",
+        differing.join(" and ")
+    )))
 }
 
 fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'static {

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sekisho_link::v1;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
 use tonic::transport::server::TcpIncoming;
@@ -40,6 +40,9 @@ const AHEAD: usize = 16;
 /// commit, so that it never waits for leave to send.
 const WINDOW: u32 = 1024 * 1024;
 
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
 /// A silent connection is asked whether it is alive, and closed without an answer.
 const KEEPALIVE: Duration = Duration::from_secs(5);
 
@@ -70,6 +73,55 @@ impl FromStr for LinkAddress {
     }
 }
 
+/// An address that is taken, and at which nobody listens yet: whoever connects is refused
+/// at once, and goes elsewhere.
+#[derive(Debug)]
+pub enum LinkPlace {
+    /// A port.
+    Tcp(TcpSocket),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl LinkPlace {
+    /// Takes an address.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub fn take(address: &LinkAddress) -> io::Result<Self> {
+        match address {
+            LinkAddress::Tcp(address) => {
+                let socket = match address {
+                    SocketAddr::V4(_) => TcpSocket::new_v4()?,
+                    SocketAddr::V6(_) => TcpSocket::new_v6()?,
+                };
+                // A former process's connections may linger.
+                socket.set_reuseaddr(true)?;
+                socket.bind(*address)?;
+                Ok(Self::Tcp(socket))
+            }
+            LinkAddress::Unix(path) => Ok(Self::Unix(path.clone())),
+        }
+    }
+
+    /// Begins to listen. A socket file that nobody listens on any more is replaced.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn listen(self) -> io::Result<LinkListener> {
+        match self {
+            Self::Tcp(socket) => socket.listen(BACKLOG).map(LinkListener::Tcp),
+            Self::Unix(path) => {
+                let dead = path.exists() && tokio::net::UnixStream::connect(&path).await.is_err();
+                if dead {
+                    std::fs::remove_file(&path)?;
+                }
+                UnixListener::bind(path).map(LinkListener::Unix)
+            }
+        }
+    }
+}
+
 /// A bound address that does not serve yet.
 #[derive(Debug)]
 pub enum LinkListener {
@@ -80,21 +132,12 @@ pub enum LinkListener {
 }
 
 impl LinkListener {
-    /// Binds. A socket file that nobody listens on any more is replaced.
+    /// Takes an address and listens there.
     ///
     /// # Errors
     /// The address cannot be bound.
     pub async fn bind(address: &LinkAddress) -> io::Result<Self> {
-        match address {
-            LinkAddress::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
-            LinkAddress::Unix(path) => {
-                let dead = path.exists() && tokio::net::UnixStream::connect(path).await.is_err();
-                if dead {
-                    std::fs::remove_file(path)?;
-                }
-                UnixListener::bind(path).map(Self::Unix)
-            }
-        }
+        LinkPlace::take(address)?.listen().await
     }
 
     /// The port that was bound.
@@ -123,12 +166,15 @@ impl LinkListener {
         let service = link_server::LinkServer::new(LinkServer { link, ended })
             .max_decoding_message_size(MOST_BYTES)
             .max_encoding_message_size(MOST_BYTES);
+        // By which proxies tell the sidecar that serves from those that stand by, or hang.
+        let (_, health) = tonic_health::server::health_reporter();
         let router = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE))
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
-            .add_service(service);
+            .add_service(service)
+            .add_service(health);
         match self {
             Self::Tcp(listener) => {
                 // Acknowledgements are small: without this, one in some dozens waits 40 ms for

@@ -8,18 +8,26 @@ use super::{Bootstrap, LinkTarget, RenderError, SIDECAR, secrets};
 
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
-/// The sidecar is near and answers at once, or counts as down.
-pub(super) fn sidecar(link: &LinkTarget) -> Value {
-    let (kind, address) = match link {
-        LinkTarget::HostPort(host, port) => ("STRICT_DNS", socket_address(host, *port)),
-        LinkTarget::Unix(path) => ("STATIC", json!({"pipe": {"path": path}})),
+/// The sidecar is near and answers at once, or counts as down. Of several, one is active.
+pub(super) fn sidecar(links: &[LinkTarget]) -> Result<Value, RenderError> {
+    let sockets = links
+        .iter()
+        .filter(|link| matches!(link, LinkTarget::Unix(_)));
+    let kind = match (sockets.count(), links.len()) {
+        (0, _) => "STRICT_DNS",
+        (1, 1) => "STATIC",
+        _ => return Err(RenderError::SocketAmongSeveral),
     };
-    json!({
+    let endpoints = links.iter().map(|link| match link {
+        LinkTarget::HostPort(host, port) => json!({"address": socket_address(host, *port)}),
+        LinkTarget::Unix(path) => json!({"address": {"pipe": {"path": path}}}),
+    });
+    let mut cluster = json!({
         "name": SIDECAR,
         "type": kind,
         "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "0.25s",
-        "load_assignment": load_assignment(SIDECAR, json!({"address": address})),
+        "load_assignment": load_assignment(SIDECAR, endpoints),
         "circuit_breakers": thresholds(1_000_000, 0),
         "typed_extension_protocol_options": {
             HTTP_OPTIONS: {
@@ -32,7 +40,43 @@ pub(super) fn sidecar(link: &LinkTarget) -> Value {
                 }},
             },
         },
-    })
+    });
+    if let (2.., Some(cluster)) = (links.len(), cluster.as_object_mut()) {
+        cluster.extend(only_the_active_one());
+    }
+    Ok(cluster)
+}
+
+/// Streams go to the one sidecar that answers health checks, and leave it when it does not:
+/// those that stand by refuse connections, one that hangs or vanished answers nothing.
+fn only_the_active_one() -> serde_json::Map<String, Value> {
+    let often = "0.25s";
+    let members = [
+        (
+            "health_checks",
+            json!([{
+                "grpc_health_check": {},
+                "timeout": "0.4s",
+                "interval": often,
+                "no_traffic_interval": often,
+                "unhealthy_interval": often,
+                "initial_jitter": "0.05s",
+                // One that is missed may have been on its way behind a long commit.
+                "unhealthy_threshold": 2,
+                "healthy_threshold": 1,
+            }]),
+        ),
+        ("close_connections_on_host_health_failure", json!(true)),
+        // Never one that stands by, also while most do.
+        (
+            "common_lb_config",
+            json!({"healthy_panic_threshold": {"value": 0.0}}),
+        ),
+    ];
+    members
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 pub(super) fn upstream(upstream: &Upstream, bootstrap: &Bootstrap) -> Result<Value, RenderError> {
@@ -65,11 +109,11 @@ pub(super) fn upstream(upstream: &Upstream, bootstrap: &Bootstrap) -> Result<Val
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "5s",
-        "load_assignment": load_assignment(&upstream.name, json!({
+        "load_assignment": load_assignment(&upstream.name, [json!({
             "address": socket_address(&origin.host, origin.port),
             // What the route puts into `Host`.
             "hostname": origin.authority,
-        })),
+        })]),
         "circuit_breakers": thresholds(4096, 3),
     });
     if let Some(options) = options.as_object_mut() {
@@ -167,10 +211,14 @@ fn tls(origin: &Origin, bootstrap: &Bootstrap) -> Value {
     json!({"name": "envoy.transport_sockets.tls", "typed_config": context})
 }
 
-fn load_assignment(cluster: &str, endpoint: Value) -> Value {
+fn load_assignment(cluster: &str, endpoints: impl IntoIterator<Item = Value>) -> Value {
+    let endpoints = endpoints.into_iter();
+    let endpoints: Vec<Value> = endpoints
+        .map(|endpoint| json!({"endpoint": endpoint}))
+        .collect();
     json!({
         "cluster_name": cluster,
-        "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}],
+        "endpoints": [{"lb_endpoints": endpoints}],
     })
 }
 

@@ -32,7 +32,7 @@ fn bootstrap() -> Bootstrap {
         listen: "127.0.0.1:10000".parse().unwrap(),
         tls: None,
         admin: "127.0.0.1:9901".parse().unwrap(),
-        link: "127.0.0.1:9902".parse().unwrap(),
+        links: vec!["127.0.0.1:9902".parse().unwrap()],
         secrets: "/run/secrets".into(),
         ca: "/etc/ssl/certs/ca-certificates.crt".into(),
         access_log: AccessLog::Stdout,
@@ -296,10 +296,43 @@ fn a_link_is_a_host_and_a_port_or_a_socket() {
         assert_eq!(text.parse::<LinkTarget>(), Err(NotALinkTarget), "{text}");
     }
     let document = rendered(&Bootstrap {
-        link: socket,
+        links: vec![socket],
         ..bootstrap()
     });
     assert_eq!(cluster(&document, SIDECAR)["type"], "STATIC");
+}
+
+#[test]
+fn of_several_sidecars_streams_go_to_the_one_that_answers() {
+    let link = |text: &str| -> LinkTarget { text.parse().unwrap() };
+    let several = Bootstrap {
+        links: vec![link("sidecar-1:9902"), link("sidecar-2:9902")],
+        ..bootstrap()
+    };
+    let document = rendered(&several);
+    let rendered = cluster(&document, SIDECAR);
+    let endpoints = rendered.pointer("/load_assignment/endpoints/0/lb_endpoints");
+    assert_eq!(endpoints.unwrap().as_array().unwrap().len(), 2);
+    assert!(
+        rendered
+            .pointer("/health_checks/0/grpc_health_check")
+            .is_some()
+    );
+    assert_eq!(rendered["close_connections_on_host_health_failure"], true);
+    let mixed = Bootstrap {
+        links: vec![link("sidecar-1:9902"), link("unix:/run/link.sock")],
+        ..bootstrap()
+    };
+    assert!(matches!(
+        envoy(&policy(), &mixed),
+        Err(RenderError::SocketAmongSeveral)
+    ));
+}
+
+#[test]
+fn a_single_sidecar_is_not_asked_for_its_health() {
+    let document = rendered(&bootstrap());
+    assert!(cluster(&document, SIDECAR).get("health_checks").is_none());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
-use super::{Store, StoreError};
+use super::{Dialect, Store, StoreError};
 
 /// The tables of version 1, module by module.
 const VERSION_1: &[&str] = &[
@@ -27,16 +27,26 @@ const VERSION_2: &[&str] = &[
 /// Usage by kind of token, and in bytes.
 const VERSION_3: &[&str] = &[crate::usage::DDL_3, crate::key_usage::DDL_3];
 
+/// Several sidecars on one database.
+const VERSION_4: &[&str] = &[super::active::DDL, super::state_marks::DDL];
+
 /// Every version, oldest first.
-const VERSIONS: &[&[&str]] = &[VERSION_1, VERSION_2, VERSION_3];
+const VERSIONS: &[&[&str]] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
     let mut connection = store.pool().acquire().await?;
-    let table = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY)";
-    sqlx::query(table).execute(&mut *connection).await?;
     let mut transaction = connection
         .begin_with(store.dialect().begin_writing())
         .await?;
+    if store.dialect() == Dialect::Postgres {
+        // Sidecars that start together: one makes the tables, the others find them. The second
+        // number is told apart from the writer's lock by the first, `sekm` in ASCII.
+        let turn = "SELECT CAST(pg_advisory_xact_lock(1936026477, \
+            hashtext(current_schema())) AS TEXT)";
+        sqlx::query(turn).fetch_one(&mut *transaction).await?;
+    }
+    let table = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY)";
+    sqlx::query(table).execute(&mut *transaction).await?;
     let newest = "SELECT COALESCE(MAX(version), 0) AS version FROM schema_version";
     let row = sqlx::query(newest).fetch_one(&mut *transaction).await?;
     let found: i64 = row.try_get("version")?;

@@ -3,7 +3,6 @@
 mod records;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
@@ -13,8 +12,7 @@ use sqlx::{AnyConnection, Row as _};
 
 use super::batch::Batch;
 use super::recent::{Memory, Recent};
-use super::{ApplyError, LEASE_TTL_MILLIS, Session, StartError};
-use crate::clock::Clock;
+use super::{ApplyError, LEASE_TTL_MILLIS, Post, Session, StartError, standby};
 use crate::ledger::{self, HolderId, Ledger};
 use crate::log::checkpoint::{Checkpoint, origin};
 use crate::log::entry::Facts;
@@ -24,7 +22,7 @@ use crate::log::tree::Tree;
 use crate::log::{Malformed, Recorded};
 use crate::store::journal::{Journal, JournalError};
 use crate::store::script::Script;
-use crate::store::{Dialect, Lock, Store};
+use crate::store::{Dialect, Lock, Store, active};
 use crate::usage::{self, Figures, Place};
 
 /// Why the writer must stop.
@@ -34,6 +32,8 @@ pub(super) enum Poison {
     Database(#[from] sqlx::Error),
     #[error("a transaction failed")]
     Journal(#[source] JournalError),
+    #[error("the database does not answer")]
+    Stuck,
     #[error("another sidecar has taken this log over")]
     TakenOver,
     #[error("a checkpoint could not be exported")]
@@ -56,6 +56,7 @@ impl From<JournalError> for Poison {
 
 /// Log, ledger and their connections.
 pub(super) struct Core {
+    dialect: Dialect,
     journal: Journal,
     /// For everything that is read.
     connection: AnyConnection,
@@ -84,24 +85,29 @@ struct Work {
 }
 
 impl Core {
+    /// Takes the log over: at once, or, with the address of the REST API to announce, when
+    /// the turn comes.
     pub(super) async fn load(
         store: &Store,
-        policy: Arc<Policy>,
-        clock: &Clock,
-        key: SigningKey,
-        checkpoints: Option<PathBuf>,
+        post: Post,
+        api: Option<&str>,
     ) -> Result<Self, StartError> {
+        let Post {
+            policy,
+            clock,
+            log_key: key,
+            checkpoint_dir,
+        } = post;
         let mut ledger = Ledger::new(&policy)?;
-        let export = checkpoints
+        let export = checkpoint_dir
             .map(|folder| {
                 Export::open(folder.clone())
                     .map_err(|source| StartError::Checkpoints { folder, source })
             })
             .transpose()?;
-        let mut connection = store.pool().acquire().await?.detach();
-        let lock = Lock::take(store, &mut connection).await?;
-        let Some(lock) = lock else {
-            return Err(StartError::Taken(store.shown()));
+        let (mut connection, lock) = match api {
+            None => standby::at_once(store).await?,
+            Some(_) => standby::in_turn(store).await?,
         };
         let now = clock.now();
         begin(&mut connection, store.dialect()).await?;
@@ -112,6 +118,7 @@ impl Core {
             tables::found(&mut connection, &origin).await?;
         }
         tables::take_over(&mut connection).await?;
+        active::announce(&mut connection, api.unwrap_or_default()).await?;
         let row = tables::tree(&mut connection)
             .await?
             .ok_or(sqlx::Error::RowNotFound)?;
@@ -133,6 +140,7 @@ impl Core {
             tracing::error!(%contradiction, "the ledger contradicts itself");
         }
         Ok(Self {
+            dialect: store.dialect(),
             journal: Journal::open(store)?,
             connection,
             _lock: lock,
@@ -307,6 +315,12 @@ impl Core {
         usage::add(&mut script, work.sums);
         tables::save_tree(&mut script, &self.tree, self.epoch, work.refusals_dropped);
         self.journal.commit(&mut self.connection, &script).await?;
+        Ok(())
+    }
+
+    /// Lets the standbys know that this sidecar lives.
+    pub(super) async fn beat(&mut self) -> Result<(), Poison> {
+        active::beat(&mut self.connection, self.dialect).await?;
         Ok(())
     }
 

@@ -8,11 +8,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::core::{Core, Poison};
+use super::standby::BEAT;
 use super::{ApplyError, Request, WriterGone};
 use crate::clock::Clock;
 
 /// Most requests of one transaction.
 const MOST: usize = 512;
+
+/// How long the database may take for anything. Beyond that it is not slow but gone, and
+/// nobody would ever hear of an answer that is lost.
+const STUCK: Duration = Duration::from_secs(15);
 
 /// How often checkpoints are made and silent gateways are looked for.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -25,11 +30,14 @@ pub(super) async fn run(
 ) {
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut beats = tokio::time::interval(BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut waiting = Vec::with_capacity(MOST);
     loop {
         let done = tokio::select! {
             biased;
-            _ = period.tick() => core.tick(clock.now()).await,
+            _ = beats.tick() => in_time(core.beat()).await,
+            _ = period.tick() => in_time(core.tick(clock.now())).await,
             count = requests.recv_many(&mut waiting, MOST) => {
                 if count == 0 {
                     // Everybody has gone: leave a checkpoint of all there is.
@@ -38,7 +46,7 @@ pub(super) async fn run(
                     }
                     return;
                 }
-                serve(&mut core, &clock, &mut waiting).await
+                in_time(serve(&mut core, &clock, &mut waiting)).await
             }
         };
         if let Err(reason) = done {
@@ -46,6 +54,11 @@ pub(super) async fn run(
             return;
         }
     }
+}
+
+async fn in_time(work: impl Future<Output = Result<(), Poison>>) -> Result<(), Poison> {
+    let done = tokio::time::timeout(STUCK, work).await;
+    done.unwrap_or(Err(Poison::Stuck))
 }
 
 async fn serve(core: &mut Core, clock: &Clock, waiting: &mut Vec<Request>) -> Result<(), Poison> {

@@ -150,26 +150,43 @@ impl World {
     }
 }
 
+/// Whether the tests run on PostgreSQL.
+pub(crate) fn on_postgres() -> bool {
+    std::env::var_os("SEKISHO_TEST_POSTGRES").is_some()
+}
+
+/// Each test has its own schema.
+fn schema(folder: &Path) -> String {
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let schema: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    schema.to_lowercase()
+}
+
+/// The URL of the test's schema.
+pub(crate) fn schema_url(folder: &Path) -> String {
+    let url = std::env::var("SEKISHO_TEST_POSTGRES").unwrap();
+    let join = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{join}options=-csearch_path%3D{}", schema(folder))
+}
+
+pub(crate) async fn make_schema(folder: &Path) {
+    let url = std::env::var("SEKISHO_TEST_POSTGRES").unwrap();
+    sqlx::any::install_default_drivers();
+    let plain = sqlx::AnyPool::connect(&url).await.unwrap();
+    let sql = format!("CREATE SCHEMA {}", schema(folder));
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+        .execute(&plain)
+        .await
+        .unwrap();
+    plain.close().await;
+}
+
 pub(crate) async fn open(folder: &TempDir) -> Store {
-    match std::env::var("SEKISHO_TEST_POSTGRES") {
-        Ok(url) => {
-            // Each test has its own schema.
-            let name = folder.path().file_name().unwrap().to_str().unwrap();
-            let schema: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-            let schema = schema.to_lowercase();
-            sqlx::any::install_default_drivers();
-            let plain = sqlx::AnyPool::connect(&url).await.unwrap();
-            let sql = format!("CREATE SCHEMA {schema}");
-            sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
-                .execute(&plain)
-                .await
-                .unwrap();
-            let join = if url.contains('?') { '&' } else { '?' };
-            let url = format!("{url}{join}options=-csearch_path%3D{schema}");
-            Store::open(&url).await.unwrap()
-        }
-        Err(_) => Store::open(&sqlite(folder.path())).await.unwrap(),
+    if on_postgres() {
+        make_schema(folder.path()).await;
+        return Store::open(&schema_url(folder.path())).await.unwrap();
     }
+    Store::open(&sqlite(folder.path())).await.unwrap()
 }
 
 pub(crate) fn sqlite(folder: &Path) -> String {

@@ -13,11 +13,11 @@ use ed25519_dalek::pkcs8::{
 use ed25519_dalek::{SigningKey, VerifyingKey};
 
 /// The log's signing key, PKCS #8 PEM.
-const LOG_KEY: &str = "log-key.pem";
+pub(super) const LOG_KEY: &str = "log-key.pem";
 /// Its public half, for auditors.
 pub(in crate::cli) const PUBLIC_KEY: &str = "log-key.pub.pem";
 /// The secret under which subscription keys are hashed, 32 bytes.
-const PEPPER: &str = "key-pepper";
+pub(super) const PEPPER: &str = "key-pepper";
 /// The second place of checkpoints.
 pub(in crate::cli) const CHECKPOINTS: &str = "checkpoints";
 
