@@ -24,7 +24,7 @@ const KEY_WAIT_MILLIS: u64 = 1_000;
 
 /// Takes one message in.
 pub(crate) fn received(worker: &RefCell<Worker>, bytes: &[u8], now: UnixMillis) {
-    let Ok(down) = v1::Down::decode(bytes) else {
+    let Ok(mut down) = v1::Down::decode(bytes) else {
         log::error!("a message of the sidecar could not be read; release mismatch?");
         return;
     };
@@ -38,7 +38,9 @@ pub(crate) fn received(worker: &RefCell<Worker>, bytes: &[u8], now: UnixMillis) 
         key_set_answer(worker, answer, now);
     }
     acknowledge(worker, &down, now);
-    for answer in &down.lease_answers {
+    let theirs = UnixMillis(down.now);
+    for answer in &mut down.lease_answers {
+        by_our_clock(answer, theirs, now);
         lease_answer(worker, answer, now);
     }
     let mut worker = worker.borrow_mut();
@@ -235,6 +237,19 @@ fn key_set_answer(worker: &RefCell<Worker>, answer: &v1::KeySetAnswer, now: Unix
     }
 }
 
+/// Puts the ends of windows into this machine's time: they are as far away as they were for
+/// the sidecar, whose clock may be minutes off.
+fn by_our_clock(answer: &mut v1::LeaseAnswer, theirs: UnixMillis, now: UnixMillis) {
+    let ends = answer.leases.iter_mut().map(|lease| &mut lease.window_end);
+    let exhausted = answer.exhausted.iter_mut();
+    for end in ends.chain(exhausted.map(|exhausted| &mut exhausted.window_end)) {
+        // 0 is no time, and a sidecar that does not tell its time goes by ours.
+        if *end > 0 && theirs.0 > 0 {
+            *end = now.plus_millis(UnixMillis(*end).since(theirs)).0;
+        }
+    }
+}
+
 fn grant(lease: &v1::Lease) -> Grant {
     Grant {
         budget: lease.budget.as_str().into(),
@@ -243,5 +258,49 @@ fn grant(lease: &v1::Lease) -> Grant {
         amount: lease.amount,
         limit: lease.limit,
         remaining: lease.remaining,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(window_end: u64) -> v1::LeaseAnswer {
+        v1::LeaseAnswer {
+            leases: vec![v1::Lease {
+                window_start: 60_000,
+                window_end,
+                ..v1::Lease::default()
+            }],
+            exhausted: Some(v1::Exhausted {
+                window_end,
+                ..v1::Exhausted::default()
+            }),
+            ..v1::LeaseAnswer::default()
+        }
+    }
+
+    #[test]
+    fn a_window_ends_as_far_from_now_as_the_sidecar_says_whatever_our_clock_says() {
+        for ours in [100_000, 400_000] {
+            let mut answer = answer(120_000);
+            by_our_clock(&mut answer, UnixMillis(100_000), UnixMillis(ours));
+            let lease = &answer.leases[0];
+            assert_eq!(lease.window_end, ours + 20_000);
+            assert_eq!(answer.exhausted.unwrap().window_end, ours + 20_000);
+            assert_eq!(
+                lease.window_start, 60_000,
+                "the name of a window is no time"
+            );
+        }
+    }
+
+    #[test]
+    fn no_end_stays_none_and_an_end_without_a_clock_is_taken_as_it_is() {
+        for (end, theirs) in [(0, 100_000), (120_000, 0)] {
+            let mut answer = answer(end);
+            by_our_clock(&mut answer, UnixMillis(theirs), UnixMillis(400_000));
+            assert_eq!(answer.leases[0].window_end, end);
+        }
     }
 }

@@ -261,6 +261,9 @@ impl Core {
         for request in batch.requests {
             down.lease_answers.push(self.lease(&session, &request, now));
         }
+        if !down.lease_answers.is_empty() {
+            down.now = now.0;
+        }
         work.refusals_dropped += batch.refusals_dropped;
         Ok(down)
     }
