@@ -47,7 +47,9 @@ async fn rows_without_kinds_stay_readable_and_fit_the_log() {
             "ALTER TABLE usage_rollups DROP COLUMN {column}; ALTER TABLE key_usage DROP COLUMN {column};"
         )
     });
-    let to_version_2 = drop_kinds.concat() + "DELETE FROM schema_version WHERE version > 2;";
+    let to_version_2 = drop_kinds.concat()
+        + "DROP TABLE active_sidecar; DROP TABLE state_marks; \
+           DELETE FROM schema_version WHERE version > 2;";
     sqlx::raw_sql(AssertSqlSafe(to_version_2))
         .execute(world.store.pool())
         .await
