@@ -1,6 +1,7 @@
 //! The sidecar's end of Link: sessions over the writer and the snapshot, and the gRPC
 //! service that carries them.
 
+mod access_log;
 mod questions;
 mod server;
 mod session;

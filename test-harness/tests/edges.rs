@@ -77,7 +77,11 @@ fn every_edge(modules: ModuleSet, place: &Place) -> Result<(), Failed> {
     let mut wrong = world.attempt(&cases);
     wrong.extend(world.finish());
     wrong.extend(slow::attempt(&world));
-    eprintln!("{} odd requests", cases.len());
+    let by_proxy = world.refused_by_proxy();
+    eprintln!(
+        "{} odd requests, {by_proxy} refused by Envoy itself",
+        cases.len()
+    );
     if wrong.is_empty() {
         Ok(())
     } else {

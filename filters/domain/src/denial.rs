@@ -18,6 +18,8 @@ pub enum Stage {
     Upstream,
     /// Is it on record.
     Audit,
+    /// The proxy's own, around the decisions.
+    Proxy,
 }
 
 impl Stage {
@@ -30,6 +32,7 @@ impl Stage {
             Self::Quota => "quota",
             Self::Upstream => "upstream",
             Self::Audit => "audit",
+            Self::Proxy => "proxy",
         }
     }
 }
@@ -185,6 +188,9 @@ denials! {
     PolicyUnavailable "policy_unavailable" 503 Audit
         "The gateway has no policy yet."
         "Retry after the time given; administrators check the sidecar.";
+    RefusedByProxy "refused_by_proxy" 400 Proxy
+        "Envoy refused the request itself: it is not HTTP as it should be, too large, too slow, or a filter has failed."
+        "Only records have this code; their `detail` is Envoy's response code detail, their `status` what the client got.";
 }
 
 /// A refusal: the code, and what this caller may be told beyond it.

@@ -70,6 +70,9 @@ pub struct AuditRecord<'a> {
     /// Which decision refused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
+    /// More about the refusal, in the proxy's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Cow<'a, str>>,
     /// HTTP status of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -175,6 +178,7 @@ impl<'a> AuditRecord<'a> {
             call: Call::default(),
             denial: None,
             stage: None,
+            detail: None,
             status: None,
             outcome: None,
             usage: None,

@@ -14,6 +14,7 @@ use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::access_log::AccessLog;
 use super::{Link, LinkError, LinkSession};
 use crate::writer::ApplyError;
 
@@ -163,6 +164,7 @@ impl LinkListener {
             end.await;
             ending.send_replace(true);
         };
+        let refusals = AccessLog::new(link.writer(), ended.clone()).into_service();
         let service = link_server::LinkServer::new(LinkServer { link, ended })
             .max_decoding_message_size(MOST_BYTES)
             .max_encoding_message_size(MOST_BYTES);
@@ -173,6 +175,7 @@ impl LinkListener {
             .http2_keepalive_timeout(Some(KEEPALIVE))
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
+            .add_service(refusals)
             .add_service(service)
             .add_service(health);
         match self {
@@ -244,7 +247,7 @@ async fn carry(
 }
 
 /// Returns when the server is to end, or nobody is left who could say so.
-async fn stopping(ended: &mut watch::Receiver<bool>) {
+pub(super) async fn stopping(ended: &mut watch::Receiver<bool>) {
     let _ = ended.wait_for(|ended| *ended).await;
 }
 

@@ -61,6 +61,11 @@ impl Link {
         self
     }
 
+    /// What its sessions write to.
+    pub(super) fn writer(&self) -> Writer {
+        self.writer.clone()
+    }
+
     /// Opens a session; its first messages, the whole snapshot, are ready.
     #[must_use]
     pub fn open(&self) -> LinkSession {

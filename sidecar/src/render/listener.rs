@@ -6,7 +6,7 @@ use sekisho_domain::Policy;
 use sekisho_domain::policy::Upstream;
 use serde_json::{Value, json};
 
-use super::operations::access_log;
+use super::operations::{access_log, refusals_log};
 use super::{Bootstrap, CLUSTER_HEADER, SIDECAR, Tls, socket_address};
 
 /// How much of one connection waits in memory before Envoy stops reading from it.
@@ -124,6 +124,8 @@ fn connection_manager(policy: &Policy, bootstrap: &Bootstrap, upstreams: &[&Upst
             "suppress_envoy_headers": true,
         },
     }));
+    let mut access_logs = access_log(&bootstrap.access_log);
+    access_logs.push(refusals_log());
     json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "sekisho",
@@ -167,7 +169,7 @@ fn connection_manager(policy: &Policy, bootstrap: &Bootstrap, upstreams: &[&Upst
                 ],
             },
         }],
-        "access_log": access_log(&bootstrap.access_log),
+        "access_log": access_logs,
         "route_config": routes(policy, upstreams),
         "http_filters": http_filters,
     })

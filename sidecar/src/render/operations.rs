@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::{AccessLog, socket_address};
+use super::{AccessLog, SIDECAR, socket_address};
+
+/// The header by which the filters name a call's record.
+const RECORD_HEADER: &str = "x-sekisho-record";
 
 /// Connections beyond this are refused.
 const MOST_CONNECTIONS: u32 = 10_000;
@@ -64,6 +67,28 @@ pub(super) fn stats() -> Value {
     .map(|prefix| json!({"prefix": prefix}))
     .collect();
     json!({"stats_matcher": {"inclusion_list": {"patterns": patterns}}})
+}
+
+/// Tells the sidecar what was refused with an error and is not on record yet: the filters
+/// mark whatever they have recorded with a header. Everything else costs nothing.
+pub(super) fn refusals_log() -> Value {
+    json!({
+        "name": "envoy.access_loggers.http_grpc",
+        "filter": {"status_code_filter": {"comparison": {
+            "op": "GE",
+            "value": {"default_value": 400, "runtime_key": "sekisho.refusals_log.least_status"},
+        }}},
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
+            "common_config": {
+                "log_name": "sekisho",
+                "transport_api_version": "V3",
+                "grpc_service": {"envoy_grpc": {"cluster_name": SIDECAR}},
+                "buffer_flush_interval": "0.2s",
+            },
+            "additional_response_headers_to_log": [RECORD_HEADER],
+        },
+    })
 }
 
 /// One line of JSON per request, written by Envoy itself: it also tells of requests that

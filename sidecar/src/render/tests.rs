@@ -278,7 +278,21 @@ fn the_access_log_has_no_query_and_no_credential() {
         access_log: AccessLog::None,
         ..bootstrap()
     });
-    assert_eq!(manager(&silent, 0)["access_log"], json!([]));
+    let log = manager(&silent, 0)["access_log"].as_array().unwrap();
+    assert_eq!(log.len(), 1);
+    assert_eq!(log[0]["name"], "envoy.access_loggers.http_grpc");
+}
+
+#[test]
+fn the_sidecar_is_told_of_refusals_and_of_nothing_else() {
+    let document = rendered(&bootstrap());
+    let logs = manager(&document, 0)["access_log"].as_array().unwrap();
+    let refusals = logs.last().unwrap();
+    let least = refusals.pointer("/filter/status_code_filter/comparison");
+    assert_eq!(least.unwrap()["op"], "GE");
+    assert_eq!(least.unwrap()["value"]["default_value"], 400);
+    let service = refusals.pointer("/typed_config/common_config/grpc_service/envoy_grpc");
+    assert_eq!(service.unwrap()["cluster_name"], SIDECAR);
 }
 
 #[test]

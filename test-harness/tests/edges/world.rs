@@ -46,6 +46,8 @@ pub(crate) struct World {
     passed: Vec<(String, Passed, Seen)>,
     /// What was refused by the filters: name, record, code.
     refused: Vec<(String, String, String)>,
+    /// What Envoy refused by itself: how many of each status.
+    refused_by_proxy: BTreeMap<u16, usize>,
 }
 
 impl World {
@@ -99,6 +101,7 @@ impl World {
             token,
             passed: Vec::new(),
             refused: Vec::new(),
+            refused_by_proxy: BTreeMap::new(),
         }
     }
 
@@ -122,6 +125,11 @@ impl World {
             wrong.extend(found.iter().map(|what| format!("{}: {what}", case.name)));
         }
         wrong
+    }
+
+    /// How many requests Envoy refused before a filter saw them.
+    pub(crate) fn refused_by_proxy(&self) -> usize {
+        self.refused_by_proxy.values().sum()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -158,6 +166,10 @@ impl World {
             }
             (None, _) if !seen.is_empty() => {
                 return Some("a provider was asked, and the answer names no record".to_owned());
+            }
+            (None, _) if outcome.status.is_some_and(|status| status >= 400) => {
+                let status = outcome.status.unwrap_or_default();
+                *self.refused_by_proxy.entry(status).or_default() += 1;
             }
             (None, _) => {}
         }
@@ -258,6 +270,18 @@ impl World {
             if refusal.and_then(|refusal| refusal["denial"].as_str()) != Some(denial) {
                 wrong.push(format!("{name}: the refusal `{denial}` is not in the log"));
             }
+        }
+        let by_proxy = records.values().flatten();
+        let mut recorded: BTreeMap<u16, usize> = BTreeMap::new();
+        for record in by_proxy.filter(|record| record["denial"] == "refused_by_proxy") {
+            let status = record["status"].as_u64().and_then(|s| s.try_into().ok());
+            *recorded.entry(status.unwrap_or(0)).or_default() += 1;
+        }
+        if recorded != self.refused_by_proxy {
+            let expected = &self.refused_by_proxy;
+            wrong.push(format!(
+                "Envoy refused {expected:?} (status: how many), the log has {recorded:?}"
+            ));
         }
         wrong
     }
