@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
-use sekisho_domain::policy::Api;
-use sekisho_domain::policy::raw::RawPolicy;
-use sekisho_domain::{ApiId, AuditMode, Policy, Problem, Provider};
+use sekisho_domain::policy::raw::{RawModelUpstream, RawPolicy, RawUpstream};
+use sekisho_domain::policy::{Api, Credential, Model, ModelUpstream, Upstream, UpstreamLimits};
+use sekisho_domain::{ApiId, AuditMode, Policy, Problem, Provider, scope::ScopeId};
 use sekisho_providers::Catalogue;
 use serde_json::{Value, json};
 
@@ -159,8 +159,9 @@ fn resolve_days(file: &mut Value) -> Vec<Problem> {
     problems
 }
 
-/// Operations that their provider does not have, or that are open twice. Also of a file
-/// that is wrong elsewhere: so a policy of nothing but its APIs is asked.
+/// Operations that their provider does not have, or that are open twice, and names of models
+/// that cannot be written for each upstream. Also of a file that is wrong elsewhere: so a policy
+/// of nothing but its APIs is asked.
 fn unknown_operations(file: &Value) -> Vec<Problem> {
     let Ok(mut policy) = Policy::parse(json!({
         "version": 1, "organisation": "", "time_zone": "UTC", "currency": "JPY",
@@ -191,10 +192,52 @@ fn unknown_operations(file: &Value) -> Vec<Problem> {
             applications: None,
             mfa: None,
             networks: Vec::new(),
-            models: HashMap::new(),
+            upstream: None,
+            show_upstream: false,
+            models: pooled_models(api, scope),
         });
     }
+    let upstreams = file.get("upstreams").and_then(Value::as_array);
+    for upstream in upstreams.into_iter().flatten() {
+        let Ok(raw) = serde_json::from_value::<RawUpstream>(upstream.clone()) else {
+            continue;
+        };
+        let upstream = Upstream {
+            name: raw.name.clone(),
+            provider: raw.provider,
+            url: raw.url,
+            credential: Credential::None,
+            region: None,
+            limits: UpstreamLimits::from(&raw.limits),
+        };
+        policy.upstreams.insert(raw.name, upstream);
+    }
     Catalogue::new(&policy).err().unwrap_or_default()
+}
+
+/// The models of an API that run in several places, as far as they can be read.
+fn pooled_models(api: &Value, scope: ScopeId) -> HashMap<String, Model> {
+    let models = api.get("models").and_then(Value::as_array);
+    let read = models.into_iter().flatten().filter_map(|model| {
+        let name = model.get("name")?.as_str()?.to_owned();
+        let places = model.get("upstreams")?.clone();
+        let places: Vec<RawModelUpstream> = serde_json::from_value(places).ok()?;
+        let upstreams = places.into_iter().map(|place| ModelUpstream {
+            upstream: place.name,
+            model: place.model.filter(|there| *there != name),
+            weight: place.weight,
+            priority: place.priority,
+        });
+        let model = Model {
+            upstreams: upstreams.collect(),
+            name: name.clone(),
+            scope,
+            max_output_tokens: 1,
+            price: String::new(),
+        };
+        Some((name, model))
+    });
+    read.collect()
 }
 
 #[cfg(test)]
@@ -273,6 +316,27 @@ prices:
         assert_eq!(paths(&text), ["apis[0].operations[0]"]);
         let also = text.replace("JPY", "yen");
         assert_eq!(paths(&also), ["apis[0].operations[0]", "currency"]);
+    }
+
+    #[test]
+    fn a_model_that_is_named_in_the_body_has_one_name_in_all_its_upstreams() {
+        let places = "upstreams: [{name: azure, model: there}, {name: west}]";
+        let text = SOUND
+            .replace(
+                "models: [{name: gpt-4o, upstream: azure}]",
+                &format!("models: [{{name: gpt-4o, {places}}}]"),
+            )
+            .replace(
+                "upstreams:\n",
+                "upstreams:\n- {name: west, provider: azure_openai, url: 'https://w.example'}\n",
+            );
+        assert_eq!(paths(&text), ["apis[0].models[gpt-4o].upstreams"]);
+        let in_path = text.replace("chat_completions", "audio_transcriptions");
+        assert!(parse(&in_path).is_ok(), "{:?}", paths(&in_path));
+        let unwritable = in_path.replace("model: there", "model: th/ere");
+        assert_eq!(paths(&unwritable), ["apis[0].models[gpt-4o].upstreams"]);
+        let agreed = text.replace("{name: west}", "{name: west, model: there}");
+        assert!(parse(&agreed).is_ok(), "{:?}", paths(&agreed));
     }
 
     #[test]

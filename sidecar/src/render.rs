@@ -7,6 +7,8 @@
 mod clusters;
 mod listener;
 mod operations;
+mod pools;
+mod routes;
 pub mod secrets;
 mod upstream_url;
 
@@ -19,10 +21,10 @@ use std::str::FromStr;
 use sekisho_domain::Policy;
 use serde_json::json;
 
+use self::pools::Pools;
+
 /// The sidecar's cluster.
 pub(crate) const SIDECAR: &str = "sekisho_sidecar";
-/// The header by which the upstream filter names a cluster.
-const CLUSTER_HEADER: &str = "x-sekisho-cluster";
 
 /// What the policy does not say: where things are.
 #[derive(Clone, Debug)]
@@ -175,13 +177,17 @@ pub fn envoy(policy: &Policy, bootstrap: &Bootstrap) -> Result<String, RenderErr
     upstreams.sort_by(|a, b| a.name.cmp(&b.name));
     let mut clusters = vec![clusters::sidecar(&bootstrap.links)?];
     for upstream in &upstreams {
-        clusters.push(clusters::upstream(upstream, bootstrap)?);
+        clusters.extend(clusters::upstream(upstream, bootstrap)?);
     }
-    let mut listeners = vec![listener::plain(policy, bootstrap, &upstreams)];
+    let pools = Pools::new(policy);
+    clusters.extend(pools.clusters());
+    let routes = routes::all(policy, &upstreams, &pools);
+    let mut listeners = vec![listener::plain(policy, bootstrap, &routes)];
     if let Some(tls) = &bootstrap.tls {
-        listeners.push(listener::tls(policy, bootstrap, &upstreams, tls));
+        listeners.push(listener::tls(policy, bootstrap, &routes, tls));
     }
-    let document = json!({
+    listeners.extend(pools.listeners());
+    let mut document = json!({
         // Secret discovery wants to know who is asking, even of files.
         "node": {"id": "sekisho-gateway", "cluster": "sekisho"},
         "admin": operations::admin(bootstrap.admin),
@@ -189,10 +195,19 @@ pub fn envoy(policy: &Policy, bootstrap: &Bootstrap) -> Result<String, RenderErr
         "stats_config": operations::stats(),
         "static_resources": {"listeners": listeners, "clusters": clusters},
     });
+    if let (false, Some(document)) = (pools.is_empty(), document.as_object_mut()) {
+        let extensions = json!([pools::bootstrap_extension()]);
+        document.insert("bootstrap_extensions".into(), extensions);
+    }
     let yaml = serde_yaml_ng::to_string(&document)?;
     Ok(format!(
         "# Made by `sekisho render envoy` from the policy: change that, not this.\n{yaml}"
     ))
+}
+
+/// As protobuf's JSON writes a duration.
+fn seconds(millis: u64) -> String {
+    format!("{}.{:03}s", millis / 1_000, millis % 1_000)
 }
 
 fn socket_address(address: SocketAddr) -> serde_json::Value {

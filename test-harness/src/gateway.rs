@@ -1,5 +1,6 @@
 //! What scenarios ask of a gateway, whichever host its filters run in.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -134,6 +135,18 @@ pub struct Answer {
     pub before_end: Option<Disturbance>,
     /// How it ends.
     pub end: AnswerEnd,
+    /// So long it takes to begin.
+    pub after: Duration,
+    /// What upstreams of these names answer instead.
+    pub elsewhere: BTreeMap<String, Answer>,
+}
+
+impl Answer {
+    /// What the upstream of this name answers.
+    #[must_use]
+    pub fn of(&self, upstream: &str) -> &Self {
+        self.elsewhere.get(upstream).unwrap_or(self)
+    }
 }
 
 /// How a provider's answer ends.
@@ -147,6 +160,8 @@ pub enum AnswerEnd {
     Cut,
     /// Not while the client is there.
     Never,
+    /// There is none: the connection is closed instead.
+    Unanswered,
 }
 
 /// A request as a provider saw it.

@@ -2,6 +2,7 @@
 //! stands still unless somebody waits.
 
 mod bridge;
+mod pools;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -254,7 +255,7 @@ impl OnHost {
                 self.host.response_body(stream, last, true);
             }
             AnswerEnd::Cut => self.host.reset_upstream(stream),
-            AnswerEnd::Never => {}
+            AnswerEnd::Never | AnswerEnd::Unanswered => {}
         }
         if answer.before_end.is_none() {
             return Ok(None);
@@ -314,13 +315,22 @@ impl Gateway for OnHost {
         });
         let mut exchange = Exchange::default();
         if let Some(seen) = self.seen(stream)? {
-            if self.sidecar.policy().upstreams.contains_key(&seen.cluster) {
-                exchange.seen.push(seen);
-                exchange.waited = self.answer(stream, request, answer)?;
-            } else {
-                // No route of `sekisho render` leads anywhere then.
-                let headers = Headers::from([(":status", "404")]);
-                self.host.response_headers(stream, headers, true);
+            let order = pools::order(self.sidecar.policy(), &seen.cluster);
+            let (asked, answer) = pools::ask(&order, answer);
+            exchange.seen.extend(asked.iter().map(|upstream| Seen {
+                cluster: upstream.clone(),
+                ..seen.clone()
+            }));
+            match answer {
+                Some(answer) => {
+                    self.pass(answer.after);
+                    exchange.waited = self.answer(stream, request, &answer)?;
+                }
+                None => {
+                    // No route of `sekisho render` leads anywhere then.
+                    let headers = Headers::from([(":status", "404")]);
+                    self.host.response_headers(stream, headers, true);
+                }
             }
         }
         if answer.end != AnswerEnd::Never {

@@ -20,7 +20,7 @@ use sekisho_domain::{
 const MAX_PATH: usize = 512;
 
 /// How a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
     /// How.
     pub outcome: Outcome,
@@ -34,6 +34,17 @@ pub struct Ending {
     pub cost: Micros,
     /// Size of the answer's body.
     pub response_bytes: u64,
+    /// Who answered, where that was not settled before.
+    pub pooled: Option<Pooled>,
+}
+
+/// Which upstream of a pool has answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pooled {
+    /// Its name; none: none has answered, or nobody knows.
+    pub upstream: Option<String>,
+    /// How many were asked, as far as known.
+    pub attempts: Option<u32>,
 }
 
 /// The record of a call that may go upstream: with it the worst case that was reserved.
@@ -57,6 +68,10 @@ pub fn complete(passage: &Passage, about: &About, ending: &Ending, now: UnixMill
     record.usage_source = Some(ending.source);
     record.cost_micros = Some(ending.cost);
     record.response_bytes = Some(ending.response_bytes);
+    if let Some(pooled) = &ending.pooled {
+        record.answered_by = pooled.upstream.as_deref().map(Cow::Borrowed);
+        record.attempts = pooled.attempts;
+    }
     about.record(&record)
 }
 

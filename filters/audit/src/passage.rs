@@ -54,6 +54,8 @@ pub struct Passage {
     pub worst_cost: Micros,
     /// The price that applies: first day of its validity.
     pub price_from: String,
-    /// Upstream that was chosen.
+    /// Upstream that was chosen, or pool of upstreams.
     pub upstream: String,
+    /// Whether `upstream` is a pool: only the answer tells who took the call.
+    pub is_pooled: bool,
 }

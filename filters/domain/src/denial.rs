@@ -179,6 +179,9 @@ denials! {
     UnknownModel "unknown_model" 404 Upstream
         "The API does not offer this model."
         "Use a model that the policy lists.";
+    RegionNotAllowed "region_not_allowed" 403 Upstream
+        "None of the upstreams of this call stands in a region that the department is bound to."
+        "Use a model that is offered in an allowed region; an administrator sets `departments[].regions` and `upstreams[].region`.";
     NoUpstream "no_upstream" 503 Upstream
         "No upstream can take this call now."
         "Retry later.";

@@ -8,7 +8,7 @@ mod check;
 pub mod raw;
 mod repair;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,8 @@ pub struct Policy {
     pub budgets: Vec<Budget>,
     /// Prices.
     pub prices: PriceBook,
+    /// When one of several upstreams is left alone for a while.
+    pub failover: Failover,
     /// Largest request body, bytes.
     pub request_body_bytes: u64,
     /// How long a request waits for the sidecar before it is refused, milliseconds.
@@ -128,6 +130,52 @@ pub struct Upstream {
     pub url: String,
     /// How Envoy proves who we are to it.
     pub credential: Credential,
+    /// Where it computes, if it says so.
+    pub region: Option<String>,
+    /// What may be asked of it.
+    pub limits: UpstreamLimits,
+}
+
+/// What may be asked of an upstream, per proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpstreamLimits {
+    /// Calls under way at once.
+    pub max_requests: u32,
+    /// Connections at once.
+    pub max_connections: u32,
+    /// For making a connection, milliseconds.
+    pub connect_timeout_millis: u64,
+    /// From the request's end to the answer's beginning, milliseconds.
+    pub first_byte_timeout_millis: u64,
+}
+
+impl From<&raw::RawUpstreamLimits> for UpstreamLimits {
+    fn from(raw: &raw::RawUpstreamLimits) -> Self {
+        Self {
+            max_requests: raw.max_requests,
+            max_connections: raw.max_connections,
+            connect_timeout_millis: raw.connect_timeout_millis,
+            first_byte_timeout_millis: raw.first_byte_timeout_millis,
+        }
+    }
+}
+
+/// When one of several upstreams is left alone for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failover {
+    /// Failed answers in a row.
+    pub eject_after: u32,
+    /// Seconds.
+    pub eject_seconds: u64,
+}
+
+/// Where the sidecar finds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// In this environment variable.
+    Environment(String),
+    /// In this file.
+    File(String),
 }
 
 /// A credential that Envoy adds; the secret itself is in an SDS file.
@@ -141,8 +189,19 @@ pub enum Credential {
         name: String,
         /// What stands before the secret (`Bearer `), or nothing.
         prefix: String,
-        /// Where the sidecar finds the secret: environment variable.
-        secret_env: String,
+        /// Where the sidecar finds the secret.
+        secret: SecretSource,
+    },
+    /// A token that Envoy gets with client credentials (RFC 6749, section 4.4).
+    OAuth2 {
+        /// Token endpoint.
+        token_url: String,
+        /// Client id.
+        client_id: String,
+        /// Scopes to ask for.
+        scopes: Vec<String>,
+        /// Where the sidecar finds the client secret.
+        secret: SecretSource,
     },
     /// AWS Signature Version 4 with the proxy's own AWS credentials.
     AwsSigV4 {
@@ -170,6 +229,10 @@ pub struct Api {
     pub mfa: Option<Mfa>,
     /// Networks that it may be called from; empty: all.
     pub networks: Vec<Network>,
+    /// Where operations go that keep state there or concern no model.
+    pub upstream: Option<String>,
+    /// Whether answers tell which upstream gave them.
+    pub show_upstream: bool,
     /// What it offers, by the name that clients use.
     pub models: HashMap<String, Model>,
 }
@@ -181,14 +244,25 @@ pub struct Model {
     pub name: String,
     /// Needed to call it.
     pub scope: ScopeId,
-    /// Where it runs.
-    pub upstream: String,
-    /// What the upstream calls it, where that differs.
-    pub upstream_model: Option<String>,
+    /// Where it runs: at least one place, those that are asked first first, each once.
+    pub upstreams: Vec<ModelUpstream>,
     /// The most output tokens that one answer can have.
     pub max_output_tokens: u64,
     /// The name under which it is priced.
     pub price: String,
+}
+
+/// One of the places where a model runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelUpstream {
+    /// The upstream's name.
+    pub upstream: String,
+    /// What it calls the model, where that differs from what clients write.
+    pub model: Option<String>,
+    /// Its share among those of the same priority, from 1.
+    pub weight: u32,
+    /// Lower numbers are asked first.
+    pub priority: u8,
 }
 
 /// Who pays.
@@ -202,6 +276,8 @@ pub struct Department {
     pub entitlements: ScopeSet,
     /// Networks that its people may call from; empty: all.
     pub networks: Vec<Network>,
+    /// Regions in which its calls may be computed; none: all.
+    pub regions: Option<BTreeSet<String>>,
 }
 
 /// A title.

@@ -100,6 +100,13 @@ pub struct AuditRecord<'a> {
     /// Milliseconds from arrival to this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_millis: Option<u64>,
+    /// Upstream that gave the answer, where the call went to a pool of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<Cow<'a, str>>,
+    /// How many upstreams of the pool were asked. What those that failed have done is not
+    /// charged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
 }
 
 /// Who called.
@@ -154,7 +161,7 @@ pub struct Call<'a> {
     /// Model that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<Cow<'a, str>>,
-    /// Upstream that was chosen.
+    /// Upstream that was chosen, or pool: `a*3+b>c` is `a` and `b`, 3 to 1, and after them `c`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Cow<'a, str>>,
     /// Whether the answer was asked for as a stream.
@@ -188,6 +195,8 @@ impl<'a> AuditRecord<'a> {
             request_bytes: None,
             response_bytes: None,
             duration_millis: None,
+            answered_by: None,
+            attempts: None,
         }
     }
 

@@ -66,7 +66,7 @@ fn look(worker: &Worker, compiled: &Compiled, call: &mut Call, body: usize) -> R
         quota(policy, model, call)?;
     }
     if stages.upstream {
-        upstream(policy, model, call, body)?;
+        upstream(compiled, call, body)?;
     }
     Ok(())
 }
@@ -108,8 +108,14 @@ fn quota(policy: &Policy, model: &Model, call: &mut Call) -> Result<(), Denial> 
 }
 
 /// Where does it go, and under which names?
-fn upstream(policy: &Policy, model: &Model, call: &mut Call, body: usize) -> Result<(), Denial> {
-    let to = sekisho_upstream::select(policy, model)?;
+fn upstream(compiled: &Compiled, call: &mut Call, body: usize) -> Result<(), Denial> {
+    let passage = &call.passage;
+    let to = compiled.selection.select(&sekisho_upstream::Asked {
+        api: call.api,
+        operation: &passage.operation,
+        model: Some(passage.model.as_str()).filter(|model| !model.is_empty()),
+        department: &passage.department,
+    })?;
     if let Some(name) = to.rename {
         rename(call, name, body)?;
     }
@@ -118,9 +124,10 @@ fn upstream(policy: &Policy, model: &Model, call: &mut Call, body: usize) -> Res
     }
     host::set_request_header(
         sekisho_upstream::CLUSTER_HEADER,
-        Some(to.upstream.name.as_bytes()),
+        Some(to.cluster.as_bytes()),
     );
-    call.passage.upstream.clone_from(&to.upstream.name);
+    to.cluster.clone_into(&mut call.passage.upstream);
+    call.passage.is_pooled = to.is_pool;
     Ok(())
 }
 

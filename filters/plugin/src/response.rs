@@ -1,9 +1,11 @@
 //! An answer's way back: what it used is read as it passes, and its end is put on record.
 
 use proxy_wasm::types::Action;
+use sekisho_audit::Pooled;
 use sekisho_domain::{ByteCount, Denial, DenialCode, Micros, Outcome, Usage, UsageSource};
 use sekisho_link::v1;
 use sekisho_providers::UsageMeter;
+use sekisho_upstream::{ATTEMPTS_HEADER, UPSTREAM_HEADER};
 
 use crate::call::{Call, Phase};
 use crate::filter::Filter;
@@ -18,6 +20,8 @@ pub(crate) struct ResponseReader {
     status: Option<u16>,
     bytes: u64,
     ended: bool,
+    /// Which upstream of a pool has answered.
+    pooled: Option<Pooled>,
 }
 
 impl Filter {
@@ -29,6 +33,7 @@ impl Filter {
         if stages.quota {
             self.show_budgets();
         }
+        self.note_upstream();
         if !stages.audit {
             return Action::Continue;
         }
@@ -134,6 +139,7 @@ impl Filter {
             source,
             cost,
             response_bytes: self.response.bytes,
+            pooled: self.response.pooled.take(),
         };
         let mut settled = Vec::with_capacity(call.reservations.len());
         for held in &call.reservations {
@@ -191,6 +197,40 @@ impl Filter {
                 }
                 Some(Used(None)) => worker.accounts.settle(&held, 0),
                 None => {}
+            }
+        }
+    }
+
+    /// Reads from the proxy which upstream of a pool has answered; shows it, or which one was
+    /// chosen, where the policy wants that.
+    fn note_upstream(&mut self) {
+        let call = self.call.borrow();
+        let stages = self.worker.borrow().stages;
+        let is_shown = call.compiled.as_ref().is_some_and(|compiled| {
+            let api = compiled.policy.apis.get(call.api);
+            api.is_some_and(|api| api.show_upstream)
+        });
+        if !call.passage.is_pooled {
+            if stages.upstream && is_shown {
+                host::set_response_header(UPSTREAM_HEADER, call.passage.upstream.as_bytes());
+            }
+            return;
+        }
+        let text = |name| {
+            let value = host::response_header(name)?;
+            String::from_utf8(value).ok()
+        };
+        if stages.audit {
+            self.response.pooled = Some(Pooled {
+                upstream: text(UPSTREAM_HEADER),
+                attempts: text(ATTEMPTS_HEADER).and_then(|count| count.parse().ok()),
+            });
+        }
+        // In a chain of modules the audit's is the first to see the answer, this one's the last.
+        if stages.upstream {
+            host::remove_response_header(ATTEMPTS_HEADER);
+            if !is_shown {
+                host::remove_response_header(UPSTREAM_HEADER);
             }
         }
     }

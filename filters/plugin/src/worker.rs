@@ -10,6 +10,7 @@ use sekisho_link::{Outbox, v1};
 use sekisho_providers::Catalogue;
 use sekisho_quota::Accounts;
 use sekisho_scope::Authenticator;
+use sekisho_upstream::Selection;
 
 use crate::adoption::Incoming;
 use crate::random::RandomBytes;
@@ -25,6 +26,7 @@ const WORTH_A_MESSAGE: usize = 64;
 pub(crate) struct Compiled {
     pub(crate) policy: Policy,
     pub(crate) catalogue: Catalogue,
+    pub(crate) selection: Selection,
     /// The JSON that it was read from, as the sidecar sent it.
     pub(crate) json: Vec<u8>,
 }
@@ -34,6 +36,7 @@ impl Compiled {
     pub(crate) fn new(policy: Policy, json: &[u8]) -> Result<Self, String> {
         match Catalogue::new(&policy) {
             Ok(catalogue) => Ok(Self {
+                selection: Selection::new(&policy),
                 policy,
                 catalogue,
                 json: json.to_vec(),
@@ -61,10 +64,10 @@ impl Compiled {
             .cloned()
     }
 
-    /// Whether the upstream calls the model by another name.
+    /// Whether an upstream calls the model by another name.
     pub(crate) fn renames(&self, api: usize, model: &str) -> bool {
         self.model(api, model)
-            .is_some_and(|model| model.upstream_model.is_some())
+            .is_some_and(|model| model.upstreams.iter().any(|place| place.model.is_some()))
     }
 }
 

@@ -3,7 +3,7 @@
 use sekisho_domain::{DenialCode, Policy, Problem, Provider};
 
 use crate::path::{Segment, decode_model, model_of, plain, segments, split_query};
-use crate::{Operation, operations};
+use crate::{Operation, operations, rewrite};
 
 /// The operations that a policy opens.
 #[derive(Debug, Default)]
@@ -36,11 +36,19 @@ impl Catalogue {
     /// Compiles the APIs of a policy.
     ///
     /// # Errors
-    /// Every [`Problem`], at `apis[i].operations[j]`: a name that the provider has no
-    /// operation of, or an operation that is open already.
+    /// Every [`Problem`]: at `apis[i].operations[j]` a name that the provider has no operation
+    /// of, or an operation that is open already; at `apis[i].models[NAME].upstreams` names that
+    /// cannot be written for each upstream.
     pub fn new(policy: &Policy) -> Result<Self, Vec<Problem>> {
         let apis = policy.apis.iter();
-        Self::of(apis.map(|api| (api.id.as_str(), api.provider, api.operations.as_slice())))
+        let catalogue =
+            Self::of(apis.map(|api| (api.id.as_str(), api.provider, api.operations.as_slice())));
+        let pools = rewrite::problems(policy);
+        match catalogue {
+            Ok(catalogue) if pools.is_empty() => Ok(catalogue),
+            Ok(_) => Err(pools),
+            Err(problems) => Err(problems.into_iter().chain(pools).collect()),
+        }
     }
 
     fn of<'p>(

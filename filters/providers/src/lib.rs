@@ -22,6 +22,7 @@ mod query;
 #[cfg(test)]
 mod recorded;
 mod request;
+mod rewrite;
 mod swar;
 mod usage;
 
@@ -32,4 +33,5 @@ pub use operation::{ModelPlace, Operation, RequestBody, operations};
 pub use path::path_with_model;
 pub use query::check_query;
 pub use request::{RequestFacts, RequestScan};
+pub use rewrite::{PathRewrite, path_rewrite};
 pub use usage::UsageMeter;

@@ -143,16 +143,10 @@ pub fn path_with_model(
     raw_path_and_query: &[u8],
     model: &str,
 ) -> Option<Vec<u8>> {
-    let sound = model.bytes().all(|b| match b {
-        b'/' => operation.slash_in_model,
-        b'%' | b'\\' | b';' | b'?' | b'#' => false,
-        b => b.is_ascii_graphic(),
-    }) && !model
-        .split('/')
-        .any(|part| is_dots_or_empty(part.as_bytes()));
-    if operation.model != ModelPlace::Path || !sound {
+    if operation.model != ModelPlace::Path {
         return None;
     }
+    let model = encoded_model(model, operation.slash_in_model)?;
     let (path, query) = split_query(raw_path_and_query);
     let mut written = Vec::with_capacity(raw_path_and_query.len() + model.len());
     let mut expected = segments(operation.template);
@@ -163,7 +157,7 @@ pub fn path_with_model(
             Segment::Literal(_) => return None,
             Segment::Model(suffix) => {
                 model_of(raw, suffix)?;
-                model.bytes().for_each(|b| encode(b, &mut written));
+                written.extend(model.as_bytes());
                 written.extend(suffix.as_bytes());
             }
         }
@@ -172,13 +166,29 @@ pub fn path_with_model(
     expected.next().is_none().then_some(written)
 }
 
-fn encode(byte: u8, to: &mut Vec<u8>) {
-    const HEX: [u8; 16] = *b"0123456789ABCDEF";
+/// A model's name as it stands in a path. None: it cannot.
+pub(crate) fn encoded_model(model: &str, slash_allowed: bool) -> Option<String> {
+    let sound = model.bytes().all(|b| match b {
+        b'/' => slash_allowed,
+        b'%' | b'\\' | b';' | b'?' | b'#' => false,
+        b => b.is_ascii_graphic(),
+    }) && !model
+        .split('/')
+        .any(|part| is_dots_or_empty(part.as_bytes()));
+    let mut encoded = String::with_capacity(model.len());
+    model.bytes().for_each(|b| encode(b, &mut encoded));
+    sound.then_some(encoded)
+}
+
+fn encode(byte: u8, to: &mut String) {
+    const HEX: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
+    ];
     if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-        to.push(byte);
+        to.push(char::from(byte));
         return;
     }
-    to.push(b'%');
+    to.push('%');
     for digit in [byte >> 4, byte & 0x0f] {
         to.extend(HEX.get(usize::from(digit)));
     }

@@ -1,23 +1,32 @@
-//! The decision where a call goes: which upstream, and what it is called there.
+//! The decision where a call goes: which upstream or pool of upstreams, and what the model is
+//! called there.
+//!
+//! The filter chooses, the proxy carries out: a call of a model that runs in one place goes
+//! straight to that upstream's cluster, of one that runs in several to a [`Pool`], in which the
+//! proxy picks by weight and goes on to the next when one fails.
 
-use sekisho_domain::policy::{Api, Model, Upstream};
-use sekisho_domain::{Denial, DenialCode, Policy};
+mod affinity;
+mod pool;
+mod selection;
+
+pub use pool::{Member, Pool};
+pub use selection::{Asked, Destination, Selection, keeps_state};
+
+use sekisho_domain::policy::{Api, Model};
+use sekisho_domain::{Denial, DenialCode};
 
 /// The header by which the proxy's route finds the cluster. Only the filter sets it: what
 /// a client sends under this name is removed.
 pub const CLUSTER_HEADER: &str = "x-sekisho-cluster";
 
+/// The header in which the proxy tells which upstream of a pool has answered.
+pub const UPSTREAM_HEADER: &str = "x-sekisho-upstream";
+
+/// The header in which the proxy tells how many upstreams of a pool were asked.
+pub const ATTEMPTS_HEADER: &str = "x-sekisho-attempts";
+
 /// Headers that are the gateway's own; no client's copy passes.
 pub const INTERNAL_PREFIX: &str = "x-sekisho-";
-
-/// Where a call goes.
-#[derive(Clone, Copy, Debug)]
-pub struct Destination<'p> {
-    /// The upstream; its name is the cluster's.
-    pub upstream: &'p Upstream,
-    /// What the model is called there, where that differs from what the client wrote.
-    pub rename: Option<&'p str>,
-}
 
 /// The model that a client asks an API for.
 ///
@@ -27,22 +36,6 @@ pub fn offered<'p>(api: &'p Api, model: &str) -> Result<&'p Model, Denial> {
     api.models
         .get(model)
         .ok_or_else(|| DenialCode::UnknownModel.into())
-}
-
-/// Chooses the upstream for a model.
-///
-/// # Errors
-/// [`DenialCode::NoUpstream`] if the policy names none that exists.
-pub fn select<'p>(policy: &'p Policy, model: &'p Model) -> Result<Destination<'p>, Denial> {
-    let upstream = policy
-        .upstreams
-        .get(&model.upstream)
-        .ok_or(DenialCode::NoUpstream)?;
-    let rename = model
-        .upstream_model
-        .as_deref()
-        .filter(|there| *there != model.name);
-    Ok(Destination { upstream, rename })
 }
 
 /// The body with its model replaced. `span` is the model's JSON string with its quotes.

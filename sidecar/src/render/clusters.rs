@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::upstream_url::{Origin, origin};
 use super::{Bootstrap, LinkTarget, RenderError, SIDECAR, secrets};
 
-const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+pub(super) const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /// The sidecar is near and answers at once, or counts as down. Of several, one is active.
 pub(super) fn sidecar(links: &[LinkTarget]) -> Result<Value, RenderError> {
@@ -28,7 +28,7 @@ pub(super) fn sidecar(links: &[LinkTarget]) -> Result<Value, RenderError> {
         "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "0.25s",
         "load_assignment": load_assignment(SIDECAR, endpoints),
-        "circuit_breakers": thresholds(1_000_000, 0),
+        "circuit_breakers": thresholds(1_000_000, 1_000_000, 0),
         "typed_extension_protocol_options": {
             HTTP_OPTIONS: {
                 "@type": type_url(HTTP_OPTIONS),
@@ -79,22 +79,73 @@ fn only_the_active_one() -> serde_json::Map<String, Value> {
         .collect()
 }
 
-pub(super) fn upstream(upstream: &Upstream, bootstrap: &Bootstrap) -> Result<Value, RenderError> {
+/// An upstream, and what its credential needs besides.
+pub(super) fn upstream(
+    upstream: &Upstream,
+    bootstrap: &Bootstrap,
+) -> Result<Vec<Value>, RenderError> {
     if upstream.name == SIDECAR {
         return Err(RenderError::ReservedName);
     }
-    let origin = origin(upstream)?;
-    let mut http_filters: Vec<Value> = credential(upstream, &origin, bootstrap)
-        .into_iter()
-        .collect();
+    let here = origin(&upstream.name, &upstream.url)?;
+    let mut http_filters: Vec<Value> = credential(upstream, &here, bootstrap).into_iter().collect();
     http_filters.push(json!({
         "name": "envoy.filters.http.upstream_codec",
         "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"},
     }));
+    let limits = &upstream.limits;
+    let mut cluster = outward(&upstream.name, &here, bootstrap);
+    if let Some(cluster) = cluster.as_object_mut() {
+        let connect_timeout = super::seconds(limits.connect_timeout_millis);
+        cluster.insert("connect_timeout".into(), connect_timeout.into());
+        let thresholds = thresholds(limits.max_connections, limits.max_requests, 3);
+        cluster.insert("circuit_breakers".into(), thresholds);
+        cluster.insert("outlier_detection".into(), dead_addresses());
+    }
+    let options = cluster
+        .pointer_mut("/typed_extension_protocol_options")
+        .and_then(|options| options.get_mut(HTTP_OPTIONS))
+        .and_then(Value::as_object_mut);
+    if let Some(options) = options {
+        options.insert("http_filters".into(), http_filters.into());
+    }
+    let mut clusters = vec![cluster];
+    if let Credential::OAuth2 { token_url, .. } = &upstream.credential {
+        let endpoint = origin(&upstream.name, token_url)?;
+        clusters.push(outward(
+            &token_cluster(&upstream.name),
+            &endpoint,
+            bootstrap,
+        ));
+    }
+    Ok(clusters)
+}
+
+/// Where an upstream's tokens come from. No upstream can be called so.
+fn token_cluster(upstream: &str) -> String {
+    format!("token/{upstream}")
+}
+
+/// Of a name's several addresses, those to which no connection can be made are left alone. What
+/// an upstream answers is judged where there is another one to go to.
+fn dead_addresses() -> Value {
+    json!({
+        "split_external_local_origin_errors": true,
+        "consecutive_local_origin_failure": 3,
+        "interval": "1s",
+        "base_ejection_time": "10s",
+        "max_ejection_percent": 100,
+        "enforcing_consecutive_5xx": 0,
+        "enforcing_success_rate": 0,
+        "enforcing_local_origin_success_rate": 0,
+    })
+}
+
+/// A cluster of one name or address outside.
+fn outward(name: &str, origin: &Origin, bootstrap: &Bootstrap) -> Value {
     let mut options = json!({
         "@type": type_url(HTTP_OPTIONS),
         "common_http_protocol_options": {"idle_timeout": "300s"},
-        "http_filters": http_filters,
     });
     let protocols = if origin.tls {
         (
@@ -104,31 +155,25 @@ pub(super) fn upstream(upstream: &Upstream, bootstrap: &Bootstrap) -> Result<Val
     } else {
         ("explicit_http_config", json!({"http_protocol_options": {}}))
     };
+    if let Some(options) = options.as_object_mut() {
+        options.insert(protocols.0.into(), protocols.1);
+    }
     let mut cluster = json!({
-        "name": upstream.name,
+        "name": name,
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "5s",
-        "load_assignment": load_assignment(&upstream.name, [json!({
+        "load_assignment": load_assignment(name, [json!({
             "address": socket_address(&origin.host, origin.port),
             // What the route puts into `Host`.
             "hostname": origin.authority,
         })]),
-        "circuit_breakers": thresholds(4096, 3),
+        "typed_extension_protocol_options": {HTTP_OPTIONS: options},
     });
-    if let Some(options) = options.as_object_mut() {
-        options.insert(protocols.0.into(), protocols.1);
+    if let (true, Some(cluster)) = (origin.tls, cluster.as_object_mut()) {
+        cluster.insert("transport_socket".into(), tls(origin, bootstrap));
     }
-    if let Some(cluster) = cluster.as_object_mut() {
-        cluster.insert(
-            "typed_extension_protocol_options".into(),
-            json!({HTTP_OPTIONS: options}),
-        );
-        if origin.tls {
-            cluster.insert("transport_socket".into(), tls(&origin, bootstrap));
-        }
-    }
-    Ok(cluster)
+    cluster
 }
 
 /// A filter of the upstream's own chain: it runs last, so that nothing the client sent
@@ -137,34 +182,42 @@ fn credential(upstream: &Upstream, origin: &Origin, bootstrap: &Bootstrap) -> Op
     match &upstream.credential {
         Credential::None => None,
         Credential::Header { name, prefix, .. } => {
-            let file = secrets::path(&bootstrap.secrets, &upstream.name);
             let mut generic = json!({
                 "@type": "type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic",
                 "header": name,
-                "credential": {
-                    "name": upstream.name,
-                    "sds_config": {"path_config_source": {
-                        "path": file,
-                        "watched_directory": {"path": bootstrap.secrets},
-                    }},
-                },
+                "credential": secret(upstream, bootstrap),
             });
             if let (false, Some(generic)) = (prefix.is_empty(), generic.as_object_mut()) {
                 generic.insert("header_value_prefix".into(), json!(prefix));
             }
-            Some(json!({
-                "name": "envoy.filters.http.credential_injector",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",
-                    "overwrite": true,
-                    "allow_request_without_credential": false,
-                    "credential": {
-                        "name": "envoy.http.injected_credentials.generic",
-                        "typed_config": generic,
-                    },
-                },
-            }))
+            Some(injector(
+                "envoy.http.injected_credentials.generic",
+                &generic,
+            ))
         }
+        Credential::OAuth2 {
+            token_url,
+            client_id,
+            scopes,
+            ..
+        } => Some(injector(
+            "envoy.http.injected_credentials.oauth2",
+            &json!({
+                "@type": "type.googleapis.com/envoy.extensions.http.injected_credentials.oauth2.v3.OAuth2",
+                "token_endpoint": {
+                    "cluster": token_cluster(&upstream.name),
+                    "uri": token_url,
+                    "timeout": "10s",
+                },
+                "scopes": scopes,
+                "client_credentials": {
+                    "client_id": client_id,
+                    "client_secret": secret(upstream, bootstrap),
+                    "auth_type": "URL_ENCODED_BODY",
+                },
+                "token_fetch_retry_interval": "2s",
+            }),
+        )),
         Credential::AwsSigV4 { region } => Some(json!({
             "name": "envoy.filters.http.aws_request_signing",
             "typed_config": {
@@ -184,6 +237,29 @@ fn credential(upstream: &Upstream, origin: &Origin, bootstrap: &Bootstrap) -> Op
             },
         })),
     }
+}
+
+fn injector(name: &str, config: &Value) -> Value {
+    json!({
+        "name": "envoy.filters.http.credential_injector",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",
+            "overwrite": true,
+            "allow_request_without_credential": false,
+            "credential": {"name": name, "typed_config": config},
+        },
+    })
+}
+
+/// Where Envoy reads an upstream's secret, and watches for another.
+fn secret(upstream: &Upstream, bootstrap: &Bootstrap) -> Value {
+    json!({
+        "name": upstream.name,
+        "sds_config": {"path_config_source": {
+            "path": secrets::path(&bootstrap.secrets, &upstream.name),
+            "watched_directory": {"path": bootstrap.secrets},
+        }},
+    })
 }
 
 fn tls(origin: &Origin, bootstrap: &Bootstrap) -> Value {
@@ -226,15 +302,15 @@ fn socket_address(host: &str, port: u16) -> Value {
     json!({"socket_address": {"address": host, "port_value": port}})
 }
 
-fn thresholds(most: u32, retries: u32) -> Value {
+pub(super) fn thresholds(connections: u32, requests: u32, retries: u32) -> Value {
     json!({"thresholds": [{
-        "max_connections": most,
-        "max_pending_requests": most,
-        "max_requests": most,
+        "max_connections": connections,
+        "max_pending_requests": requests,
+        "max_requests": requests,
         "max_retries": retries,
     }]})
 }
 
-fn type_url(message: &str) -> String {
+pub(super) fn type_url(message: &str) -> String {
     format!("type.googleapis.com/{message}")
 }

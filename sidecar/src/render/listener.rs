@@ -3,45 +3,24 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use sekisho_domain::Policy;
-use sekisho_domain::policy::Upstream;
 use serde_json::{Value, json};
 
 use super::operations::{access_log, refusals_log};
-use super::{Bootstrap, CLUSTER_HEADER, SIDECAR, Tls, socket_address};
+use super::{Bootstrap, SIDECAR, Tls, routes, socket_address};
 
 /// How much of one connection waits in memory before Envoy stops reading from it.
-const CONNECTION_BUFFER: u64 = 1024 * 1024;
+pub(super) const CONNECTION_BUFFER: u64 = 1024 * 1024;
 /// A client gets this long to send its headers, and this long for the whole request.
 const HEADERS_TIMEOUT: &str = "10s";
 const REQUEST_TIMEOUT: &str = "60s";
 /// Before a route is chosen, a silent stream gets no longer.
 const IDLE_BEFORE_ROUTE: &str = "60s";
-/// A model may think this long between two pieces of its answer...
-const IDLE_UPSTREAM: &str = "600s";
-/// ...and no call takes longer than this.
-const LONGEST_CALL: &str = "3600s";
-/// The header by which the filters say why they refused.
-const DENIAL_HEADER: &str = "x-sekisho-denial";
-/// Nobody can send this header: early header mutation removes the prefix.
-const NO_CLUSTER_HEADER: &str = "x-sekisho-none";
 
-pub(super) fn plain(policy: &Policy, bootstrap: &Bootstrap, upstreams: &[&Upstream]) -> Value {
-    listener(
-        policy,
-        bootstrap,
-        upstreams,
-        "gateway",
-        bootstrap.listen,
-        None,
-    )
+pub(super) fn plain(policy: &Policy, bootstrap: &Bootstrap, routes: &Value) -> Value {
+    listener(policy, bootstrap, routes, "gateway", bootstrap.listen, None)
 }
 
-pub(super) fn tls(
-    policy: &Policy,
-    bootstrap: &Bootstrap,
-    upstreams: &[&Upstream],
-    tls: &Tls,
-) -> Value {
+pub(super) fn tls(policy: &Policy, bootstrap: &Bootstrap, routes: &Value, tls: &Tls) -> Value {
     let socket = json!({
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
@@ -59,7 +38,7 @@ pub(super) fn tls(
     listener(
         policy,
         bootstrap,
-        upstreams,
+        routes,
         "gateway_tls",
         tls.listen,
         Some(socket),
@@ -69,14 +48,14 @@ pub(super) fn tls(
 fn listener(
     policy: &Policy,
     bootstrap: &Bootstrap,
-    upstreams: &[&Upstream],
+    routes: &Value,
     name: &str,
     address: SocketAddr,
     transport_socket: Option<Value>,
 ) -> Value {
     let mut chain = json!({"filters": [{
         "name": "envoy.filters.network.http_connection_manager",
-        "typed_config": connection_manager(policy, bootstrap, upstreams),
+        "typed_config": connection_manager(policy, bootstrap, routes),
     }]});
     let mut listener_filters = Vec::new();
     if let (Some(socket), Some(chain)) = (transport_socket, chain.as_object_mut()) {
@@ -110,20 +89,14 @@ fn listening_address(address: SocketAddr) -> Value {
     at
 }
 
-fn connection_manager(policy: &Policy, bootstrap: &Bootstrap, upstreams: &[&Upstream]) -> Value {
+fn connection_manager(policy: &Policy, bootstrap: &Bootstrap, routes: &Value) -> Value {
     let mut http_filters: Vec<Value> = bootstrap
         .modules
         .names()
         .iter()
         .map(|name| wasm(bootstrap, name))
         .collect();
-    http_filters.push(json!({
-        "name": "envoy.filters.http.router",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-            "suppress_envoy_headers": true,
-        },
-    }));
+    http_filters.push(routes::router());
     let mut access_logs = access_log(&bootstrap.access_log);
     access_logs.push(refusals_log());
     json!({
@@ -170,7 +143,7 @@ fn connection_manager(policy: &Policy, bootstrap: &Bootstrap, upstreams: &[&Upst
             },
         }],
         "access_log": access_logs,
-        "route_config": routes(policy, upstreams),
+        "route_config": routes,
         "http_filters": http_filters,
     })
 }
@@ -200,62 +173,5 @@ fn wasm(bootstrap: &Bootstrap, module: &str) -> Value {
                 },
             },
         },
-    })
-}
-
-/// The filter names the cluster in a header; only clusters of the policy are followed.
-fn routes(policy: &Policy, upstreams: &[&Upstream]) -> Value {
-    let to_remove = [
-        CLUSTER_HEADER,
-        "x-forwarded-for",
-        "x-forwarded-proto",
-        "x-envoy-external-address",
-        "x-envoy-internal",
-    ];
-    let mut routes: Vec<Value> = upstreams
-        .iter()
-        .map(|upstream| {
-            json!({
-                "name": upstream.name,
-                "match": {
-                    "prefix": "/",
-                    "headers": [{"name": CLUSTER_HEADER, "string_match": {"exact": upstream.name}}],
-                },
-                "route": {
-                    "cluster": upstream.name,
-                    "auto_host_rewrite": true,
-                    // The whole of a streamed answer has no time limit of its own.
-                    "timeout": "0s",
-                    "idle_timeout": IDLE_UPSTREAM,
-                    "max_stream_duration": {"max_stream_duration": LONGEST_CALL},
-                },
-                "request_headers_to_remove": to_remove,
-                // Only the gateway refuses in the gateway's name.
-                "response_headers_to_remove": [DENIAL_HEADER],
-            })
-        })
-        .collect();
-    // Not a `direct_response`: that has no body limit, and it is the route on which a body
-    // waits until the filter has found the model in it.
-    routes.push(json!({
-        "name": "nowhere",
-        "match": {"prefix": "/"},
-        "route": {
-            "cluster_header": NO_CLUSTER_HEADER,
-            "cluster_not_found_response_code": "NOT_FOUND",
-        },
-    }));
-    json!({
-        "name": "sekisho",
-        "internal_only_headers": [CLUSTER_HEADER],
-        "virtual_hosts": [{
-            "name": "sekisho",
-            "domains": ["*"],
-            // How much of a body can wait for a decision. A little more than the policy allows:
-            // so the filter refuses what is too large, in the API's words and on record,
-            // before Envoy would.
-            "request_body_buffer_limit": policy.request_body_bytes.saturating_add(CONNECTION_BUFFER),
-            "routes": routes,
-        }],
     })
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use sekisho_domain::Policy;
-use sekisho_domain::policy::Credential;
+use sekisho_domain::policy::{Credential, SecretSource, Upstream};
 use serde_json::json;
 
 /// How many secrets there are, and how many of them were written now.
@@ -21,11 +21,11 @@ pub struct Written {
 /// Why secrets cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
-    /// Environment variables that the policy names are not set, or empty.
-    #[error("no secret in the environment: {}", .0.join(", "))]
+    /// Environment variables or files that the policy names are not there, or empty.
+    #[error("no secret in {}", .0.join(", "))]
     Missing(Vec<String>),
     /// A secret that no HTTP header can carry.
-    #[error("the secret in `{0}` has a line break or control character, which no header can carry")]
+    #[error("the secret in {0} has a line break or control character, which no header can carry")]
     Unsendable(String),
     /// The file system says no.
     #[error("`{}` cannot be written", path.display())]
@@ -43,7 +43,7 @@ pub fn path(dir: &Path, upstream: &str) -> PathBuf {
     dir.join(format!("{upstream}.yaml"))
 }
 
-/// Writes each header credential of the policy into its file: readable by its owner
+/// Writes each secret of the policy into its file: readable by its owner
 /// alone, replaced atomically, untouched where nothing changed. Nothing is written
 /// unless every secret is there.
 ///
@@ -59,17 +59,20 @@ pub fn write(
     let mut missing = Vec::new();
     let mut files = Vec::new();
     for upstream in policy.upstreams.values() {
-        let Credential::Header { secret_env, .. } = &upstream.credential else {
+        let Some(source) = source(upstream) else {
             continue;
         };
-        let Some(secret) = environment(secret_env).filter(|secret| !secret.trim().is_empty())
-        else {
-            missing.push(format!("`{secret_env}` (upstream `{}`)", upstream.name));
+        let found = match source {
+            SecretSource::Environment(variable) => environment(variable),
+            SecretSource::File(file) => fs::read_to_string(file).ok(),
+        };
+        let Some(secret) = found.filter(|secret| !secret.trim().is_empty()) else {
+            missing.push(format!("{} (upstream `{}`)", place(source), upstream.name));
             continue;
         };
         let secret = secret.trim();
         if secret.chars().any(char::is_control) {
-            return Err(SecretsError::Unsendable(secret_env.clone()));
+            return Err(SecretsError::Unsendable(place(source)));
         }
         files.push((path(dir, &upstream.name), document(&upstream.name, secret)));
     }
@@ -98,6 +101,21 @@ pub fn write(
         written.changed += 1;
     }
     Ok(written)
+}
+
+/// Where the secret of an upstream comes from, if it has one.
+pub(crate) fn source(upstream: &Upstream) -> Option<&SecretSource> {
+    match &upstream.credential {
+        Credential::Header { secret, .. } | Credential::OAuth2 { secret, .. } => Some(secret),
+        Credential::None | Credential::AwsSigV4 { .. } => None,
+    }
+}
+
+fn place(source: &SecretSource) -> String {
+    match source {
+        SecretSource::Environment(variable) => format!("environment variable `{variable}`"),
+        SecretSource::File(file) => format!("file `{file}`"),
+    }
 }
 
 /// Envoy reads JSON where it expects YAML: the one contains the other.

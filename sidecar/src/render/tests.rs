@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::{Value, json};
 
 use super::*;
+use sekisho_upstream::CLUSTER_HEADER;
 
 fn policy() -> Policy {
     Policy::parse(json!({
@@ -194,7 +195,14 @@ fn only_clusters_of_the_policy_can_be_chosen_and_the_default_is_404() {
         let removed = route["request_headers_to_remove"].as_array().unwrap();
         assert!(removed.contains(&json!(CLUSTER_HEADER)));
         let removed = &route["response_headers_to_remove"];
-        assert_eq!(*removed, json!(["x-sekisho-denial"]));
+        assert_eq!(
+            *removed,
+            json!([
+                "x-sekisho-denial",
+                "x-sekisho-upstream",
+                "x-sekisho-attempts"
+            ])
+        );
     }
 }
 
@@ -378,7 +386,200 @@ fn without_every_secret_none_is_written() {
     let error = error.unwrap_err().to_string();
     assert_eq!(
         error,
-        "no secret in the environment: `OPENAI_KEY` (upstream `openai`)"
+        "no secret in environment variable `OPENAI_KEY` (upstream `openai`)"
     );
     assert!(!dir.exists());
+}
+
+/// One model in three places, one of them under another name.
+fn pooled() -> Policy {
+    let mut file = json!({
+        "version": 1, "organisation": "x", "time_zone": "Asia/Tokyo", "currency": "JPY",
+        "scopes": {"all": null},
+        "issuers": [{"issuer": "https://i.example", "tenant": "t", "audiences": ["a"],
+                     "jwks_uri": "https://i.example/keys"}],
+        "upstreams": [
+            {"name": "tokyo", "provider": "bedrock", "url": "https://t.example", "region": "jp",
+             "credential": {"aws": {"region": "ap-northeast-1"}},
+             "limits": {"max_requests": 50, "max_connections": 20, "connect_timeout_millis": 1500,
+                        "first_byte_timeout_millis": 20_000}},
+            {"name": "osaka", "provider": "bedrock", "url": "https://o.example", "region": "jp"},
+            {"name": "virginia", "provider": "bedrock", "url": "https://v.example"},
+        ],
+        "apis": [{"name": "bedrock", "provider": "bedrock", "operations": ["converse"], "scope": "all",
+                  "models": [{"name": "claude", "upstreams": [
+                      {"name": "tokyo", "weight": 3, "model": "apac.claude"}, {"name": "osaka"},
+                      {"name": "virginia", "priority": 1}]}]}],
+        "departments": [{"id": "home", "name": "home", "regions": ["jp"]}],
+        "prices": [{"model": "claude", "from": "2024-10-01", "input_per_million": 1, "output_per_million": 1}],
+    });
+    file["failover"] = json!({"eject_after": 7, "eject_seconds": 600});
+    Policy::parse(file).unwrap()
+}
+
+fn rendered_pools() -> Value {
+    serde_yaml_ng::from_str(&envoy(&pooled(), &bootstrap()).unwrap()).unwrap()
+}
+
+const ALL: &str = "tokyo(apac.claude)*3+osaka(claude)>virginia(claude)";
+const HOME: &str = "tokyo(apac.claude)*3+osaka(claude)";
+
+fn named<'d>(list: &'d Value, name: &str) -> &'d Value {
+    let mut items = list.as_array().unwrap().iter();
+    items
+        .find(|item| item["name"] == name)
+        .unwrap_or_else(|| panic!("no {name}"))
+}
+
+#[test]
+fn a_policy_without_pools_has_no_listeners_inside() {
+    let document = rendered(&bootstrap());
+    assert!(document.get("bootstrap_extensions").is_none());
+    let listeners = document["static_resources"]["listeners"]
+        .as_array()
+        .unwrap();
+    assert_eq!(listeners.len(), 1);
+    let routes = &manager(&document, 0)["route_config"]["virtual_hosts"][0]["routes"];
+    assert!(!routes.to_string().contains("retry"));
+}
+
+#[test]
+fn a_pool_is_entered_by_weight_and_left_by_asking_the_next() {
+    let document = rendered_pools();
+    let routes = &manager(&document, 0)["route_config"]["virtual_hosts"][0]["routes"];
+    let action = &named(routes, ALL)["route"];
+    assert_eq!(
+        action["weighted_clusters"]["clusters"],
+        json!([
+            {"name": format!("{ALL}/tokyo(apac.claude)"), "weight": 3},
+            {"name": format!("{ALL}/osaka(claude)"), "weight": 1},
+        ])
+    );
+    let retry = &action["retry_policy"];
+    assert_eq!(retry["num_retries"], 2);
+    assert_eq!(retry["retriable_status_codes"], json!([429]));
+    assert_eq!(
+        (&action["timeout"], &action["idle_timeout"]),
+        (&json!("0s"), &json!("1820s"))
+    );
+    assert_eq!(
+        named(routes, HOME)["route"]["retry_policy"]["num_retries"],
+        1
+    );
+    // Only inside is it known to whom `Host` belongs.
+    assert_eq!(action.get("auto_host_rewrite"), None);
+
+    let order = cluster(&document, &format!("{ALL}/osaka(claude)"));
+    let endpoints = order["load_assignment"]["endpoints"].as_array().unwrap();
+    let asked: Vec<_> = endpoints
+        .iter()
+        .enumerate()
+        .map(|(at, endpoint)| {
+            assert_eq!(endpoint["priority"], at);
+            let address = &endpoint["lb_endpoints"][0]["endpoint"]["address"];
+            address["envoy_internal_address"]["server_listener_name"].clone()
+        })
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            "upstream/osaka(claude)",
+            "upstream/tokyo(apac.claude)",
+            "upstream/virginia(claude)"
+        ]
+    );
+    let outliers = &order["outlier_detection"];
+    assert_eq!(
+        (
+            &outliers["consecutive_5xx"],
+            &outliers["base_ejection_time"],
+            &outliers["max_ejection_time"]
+        ),
+        (&json!(7), &json!("600s"), &json!("600s"))
+    );
+    assert_eq!(
+        document["bootstrap_extensions"].as_array().unwrap().len(),
+        1
+    );
+}
+
+#[test]
+fn an_upstream_of_a_pool_is_reached_as_without_one_but_under_its_own_name_of_the_model() {
+    let document = rendered_pools();
+    let listeners = &document["static_resources"]["listeners"];
+    assert_eq!(listeners.as_array().unwrap().len(), 4);
+    let inside = named(listeners, "upstream/tokyo(apac.claude)");
+    assert_eq!(inside["internal_listener"], json!({}));
+    let manager = &inside["filter_chains"][0]["filters"][0]["typed_config"];
+    let route = &manager["route_config"]["virtual_hosts"][0]["routes"][0];
+    let action = &route["route"];
+    assert_eq!(action["cluster"], "tokyo");
+    assert_eq!(action["auto_host_rewrite"], true);
+    assert_eq!(action["regex_rewrite"]["substitution"], "\\1apac.claude\\2");
+    assert_eq!(
+        action["retry_policy"],
+        json!({"per_try_timeout": "20.000s"})
+    );
+    let tells = &route["response_headers_to_add"][0];
+    assert_eq!(
+        tells["header"],
+        json!({"key": "x-sekisho-upstream", "value": "tokyo"})
+    );
+    assert_eq!(tells["append_action"], "OVERWRITE_IF_EXISTS_OR_ADD");
+}
+
+#[test]
+fn limits_of_an_upstream_are_its_clusters_own() {
+    let document = rendered_pools();
+    let tokyo = cluster(&document, "tokyo");
+    let thresholds = &tokyo["circuit_breakers"]["thresholds"][0];
+    assert_eq!(
+        (
+            &thresholds["max_connections"],
+            &thresholds["max_requests"],
+            &thresholds["max_pending_requests"]
+        ),
+        (&json!(20), &json!(50), &json!(50))
+    );
+    assert_eq!(tokyo["connect_timeout"], "1.500s");
+    assert_eq!(cluster(&document, "osaka")["connect_timeout"], "5.000s");
+    assert_eq!(
+        tokyo["outlier_detection"]["split_external_local_origin_errors"],
+        true
+    );
+}
+
+#[test]
+fn a_token_is_fetched_by_envoy_with_a_secret_that_only_its_file_has() {
+    let policy = Policy::parse(json!({
+        "version": 1, "organisation": "x", "time_zone": "Asia/Tokyo", "currency": "JPY",
+        "scopes": {"all": null},
+        "issuers": [{"issuer": "https://i.example", "tenant": "t", "audiences": ["a"],
+                     "jwks_uri": "https://i.example/keys"}],
+        "upstreams": [{"name": "azure", "provider": "azure_openai", "url": "https://a.example",
+            "credential": {"oauth2": {"token_url": "https://login.example/t/oauth2/v2.0/token", "client_id": "c",
+                "scopes": ["https://cognitiveservices.azure.com/.default"], "secret_env": "CLIENT_SECRET"}}}],
+        "apis": [],
+    }))
+    .unwrap();
+    let yaml = envoy(&policy, &bootstrap()).unwrap();
+    let document: Value = serde_yaml_ng::from_str(&yaml).unwrap();
+    let token = &upstream_filters(cluster(&document, "azure"))[0]["typed_config"]["credential"];
+    assert_eq!(token["name"], "envoy.http.injected_credentials.oauth2");
+    let oauth2 = &token["typed_config"];
+    assert_eq!(oauth2["token_endpoint"]["cluster"], "token/azure");
+    assert_eq!(oauth2["client_credentials"]["client_id"], "c");
+    assert_eq!(
+        oauth2["client_credentials"]["client_secret"]["sds_config"]["path_config_source"]["path"],
+        "/run/secrets/azure.yaml"
+    );
+    let endpoint = cluster(&document, "token/azure");
+    assert_eq!(
+        endpoint["transport_socket"]["typed_config"]["sni"],
+        "login.example"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let written = secrets::write(&policy, dir.path(), |_| Some("hush".into())).unwrap();
+    assert_eq!(written, secrets::Written { all: 1, changed: 1 });
+    assert!(!yaml.contains("hush"));
 }

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use sekisho_domain::policy::Upstream;
 use url::{Host, Url};
 
 use super::RenderError;
@@ -19,12 +18,13 @@ pub(super) struct Origin {
     pub(super) authority: String,
 }
 
-pub(super) fn origin(upstream: &Upstream) -> Result<Origin, RenderError> {
+/// `upstream`: whose URL it is, for errors.
+pub(super) fn origin(upstream: &str, url: &str) -> Result<Origin, RenderError> {
     let unusable = || RenderError::UnusableUrl {
-        upstream: upstream.name.clone(),
-        url: upstream.url.clone(),
+        upstream: upstream.to_owned(),
+        url: url.to_owned(),
     };
-    let url = Url::parse(&upstream.url).map_err(|_| unusable())?;
+    let url = Url::parse(url).map_err(|_| unusable())?;
     let host = url.host().ok_or_else(unusable)?;
     let port = url.port_or_known_default().filter(|port| *port != 0);
     let authority = match url.port() {

@@ -128,11 +128,25 @@ async fn listen(listener: TcpListener, cluster: String, shared: Arc<Shared>) {
     }
 }
 
+/// Why a connection is closed instead of answered.
+#[derive(Debug, thiserror::Error)]
+enum Unanswered {
+    #[error("no answer, on purpose")]
+    OnPurpose,
+    #[error(transparent)]
+    Request(#[from] hyper::Error),
+}
+
 async fn serve(stream: TcpStream, cluster: &str, shared: &Arc<Shared>) -> hyper::Result<()> {
     let _ = stream.set_nodelay(true);
     let service = service_fn(async |request: hyper::Request<Incoming>| {
         note(request, cluster, shared).await?;
-        Ok::<_, hyper::Error>(respond(shared))
+        let answer = lock(&shared.answer).of(cluster).clone();
+        tokio::time::sleep(answer.after).await;
+        if answer.end == AnswerEnd::Unanswered {
+            return Err(Unanswered::OnPurpose);
+        }
+        Ok(respond(answer, shared))
     });
     hyper::server::conn::http1::Builder::new()
         .auto_date_header(false)
@@ -167,8 +181,7 @@ async fn note(
     Ok(())
 }
 
-fn respond(shared: &Arc<Shared>) -> hyper::Response<Body> {
-    let answer = lock(&shared.answer).clone();
+fn respond(answer: Answer, shared: &Arc<Shared>) -> hyper::Response<Body> {
     let length: usize = answer.body.iter().map(Vec::len).sum();
     let (pieces, body) = mpsc::channel(1);
     let mut response = hyper::Response::new(StreamBody::new(ReceiverStream::new(body)));
@@ -227,6 +240,6 @@ async fn send(
             let cut = io::Error::new(io::ErrorKind::ConnectionReset, "cut on purpose");
             let _ = to.send(Err(cut)).await;
         }
-        AnswerEnd::Never => to.closed().await,
+        AnswerEnd::Never | AnswerEnd::Unanswered => to.closed().await,
     }
 }

@@ -1,9 +1,12 @@
 //! What a provider answers.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::format::{Chunks, Framing, HeaderList, unhex};
+use super::format::{Chunks, Framing, HeaderList, Span, unhex};
 use crate::gateway::{Answer, AnswerEnd, Disturbance};
 use crate::provider::event_stream;
 
@@ -26,6 +29,10 @@ pub(super) struct AnswerSpec {
     framing: Option<Framing>,
     before_end: Option<Disturbance>,
     end: AnswerEnd,
+    /// So long it takes to begin.
+    after: Option<Span>,
+    /// What upstreams of these names answer instead.
+    at: BTreeMap<String, AnswerSpec>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -81,6 +88,11 @@ impl AnswerSpec {
             (None, _) => ("application/json", vec![b"{}".to_vec()]),
             _ => return Err(UnusableAnswer),
         };
+        let elsewhere = self.at.iter().map(|(name, answer)| {
+            let answer = answer.prepare(pieces)?;
+            Ok((name.clone(), answer))
+        });
+        let elsewhere = elsewhere.collect::<Result<_, _>>()?;
         let streams = self.sse.is_some() || self.events.is_some();
         let chunks = pieces.map(Chunks::of).or_else(|| self.chunks.clone());
         let mut headers = self.headers.clone();
@@ -101,6 +113,8 @@ impl AnswerSpec {
                 .map_or(streams, |framing| framing == Framing::Chunked),
             before_end: self.before_end,
             end: self.end,
+            after: self.after.map_or(Duration::ZERO, |span| span.0),
+            elsewhere,
         })
     }
 }

@@ -19,7 +19,10 @@ pub(super) struct Expectation {
     pub(super) denial: Option<String>,
     pub(super) headers: HeaderExpectation,
     pub(super) body: Option<BodyExpectation>,
+    /// What the last provider that was asked must have seen.
     pub(super) upstream: Option<UpstreamExpectation>,
+    /// The upstreams that must have been asked, one after the other; without it: at most one.
+    pub(super) asked: Option<Vec<String>>,
     /// The records of the call, in order, all of them.
     pub(super) records: Option<Vec<Value>>,
     /// Whether the answer's end waits while the sidecar is disturbed (`upstream.before_end`).

@@ -32,6 +32,14 @@ pub(super) fn exchange(expect: &Expectation, exchange: &Exchange, left: bool) ->
     if let Some(upstream) = &expect.upstream {
         asked(upstream, &exchange.seen, &mut wrong);
     }
+    let asked: Vec<&str> = exchange.seen.iter().map(|s| s.cluster.as_str()).collect();
+    match &expect.asked {
+        Some(expected) if *expected != asked => {
+            wrong.push(format!("asked were {asked:?}, expected {expected:?}"));
+        }
+        None if asked.len() > 1 => wrong.push(format!("one request became {}", asked.len())),
+        _ => {}
+    }
     match (expect.end, &exchange.waited) {
         (Some(EndExpectation::Waits), None) => {
             wrong.push("the answer ended without waiting for its record".to_owned());
@@ -79,9 +87,6 @@ pub(super) fn laws(exchange: &Exchange, credential: Option<&[u8]>) -> Vec<String
             let (said, is) = (String::from_utf8_lossy(length), seen.body.len());
             wrong.push(format!("the provider was told {said} bytes and got {is}"));
         }
-    }
-    if exchange.seen.len() > 1 {
-        wrong.push(format!("one request became {}", exchange.seen.len()));
     }
     wrong
 }
@@ -135,7 +140,7 @@ fn asked(expect: &UpstreamExpectation, seen: &[Seen], wrong: &mut Vec<String>) {
         }
         (UpstreamExpectation::Asked(expected), _) => expected,
     };
-    let Some(seen) = seen.first() else { return };
+    let Some(seen) = seen.last() else { return };
     for (what, expected, actual) in [
         ("cluster", &expected.cluster, &seen.cluster),
         ("method", &expected.method, &seen.method),

@@ -2,14 +2,13 @@
 
 mod callers;
 mod issuers;
+mod upstreams;
 
 use std::collections::{HashMap, HashSet};
 
-use super::raw::{
-    Amount, RawApi, RawBudget, RawCredential, RawModel, RawPolicy, RawPrice, RawUpstream,
-};
+use super::raw::{Amount, RawApi, RawBudget, RawModel, RawPolicy, RawPrice};
 use super::repair::Defined;
-use super::{Api, Credential, Model, Policy, Problem, Upstream};
+use super::{Api, Model, Policy, Problem, Upstream};
 use crate::price::{Price, PriceBook};
 use crate::scope::ScopeId;
 use crate::{ApiId, Budget, BudgetId, DepartmentId, Meter, Micros, ScopeTree};
@@ -42,10 +41,11 @@ pub(super) fn check(raw: RawPolicy, defined: Defined, problems: &mut Vec<Problem
     };
     check.head(&raw);
     let issuers = check.issuers(raw.issuers);
+    let failover = check.failover(&raw.failover);
     let upstreams = check.upstreams(raw.upstreams);
     let priced: HashSet<String> = raw.prices.iter().map(|p| p.model.clone()).collect();
     let prices = check.prices(&raw.prices);
-    let apis = check.apis(raw.apis, raw.audit.mode, &priced);
+    let apis = check.apis(raw.apis, raw.audit.mode, &priced, &upstreams);
     let (departments, department_groups) = check.departments(raw.departments);
     let titles = check.titles(raw.titles);
     let mfa = check.scope_mfa(raw.mfa);
@@ -82,6 +82,7 @@ pub(super) fn check(raw: RawPolicy, defined: Defined, problems: &mut Vec<Problem
         trusted_hops,
         budgets,
         prices,
+        failover,
         request_body_bytes: raw.limits.request_body_bytes,
         ack_timeout_millis: raw.limits.ack_timeout_millis,
     }
@@ -149,76 +150,12 @@ impl Check<'_> {
         id
     }
 
-    fn upstreams(&mut self, raw: Vec<RawUpstream>) -> HashMap<String, Upstream> {
-        let mut seen = HashSet::new();
-        let mut upstreams = HashMap::new();
-        for (at, upstream) in raw.into_iter().enumerate() {
-            let path = format!("upstreams[{at}]");
-            self.name(&format!("{path}.name"), &upstream.name);
-            self.unique(&mut seen, &format!("{path}.name"), &upstream.name);
-            if !is_origin(&upstream.url) {
-                self.problem(
-                    format!("{path}.url"),
-                    "must be `http://host:port` or `https://host[:port]`, without path",
-                );
-            }
-            let credential = self.credential(&path, upstream.credential);
-            upstreams.insert(
-                upstream.name.clone(),
-                Upstream {
-                    name: upstream.name,
-                    provider: upstream.provider,
-                    url: upstream.url,
-                    credential,
-                },
-            );
-        }
-        upstreams
-    }
-
-    fn credential(&mut self, path: &str, raw: Option<RawCredential>) -> Credential {
-        match raw {
-            None => Credential::None,
-            Some(RawCredential {
-                header: Some(header),
-                aws: None,
-            }) => {
-                let name = header.name.to_ascii_lowercase();
-                if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-                {
-                    self.problem(
-                        format!("{path}.credential.header.name"),
-                        "must be a header name",
-                    );
-                }
-                Credential::Header {
-                    name,
-                    prefix: header.prefix,
-                    secret_env: header.secret_env,
-                }
-            }
-            Some(RawCredential {
-                header: None,
-                aws: Some(aws),
-            }) => {
-                self.name(&format!("{path}.credential.aws.region"), &aws.region);
-                Credential::AwsSigV4 { region: aws.region }
-            }
-            Some(_) => {
-                self.problem(
-                    format!("{path}.credential"),
-                    "needs exactly one of `header` and `aws`",
-                );
-                Credential::None
-            }
-        }
-    }
-
     fn apis(
         &mut self,
         raw: Vec<RawApi>,
         mode: super::AuditMode,
         priced: &HashSet<String>,
+        upstreams: &HashMap<String, Upstream>,
     ) -> Vec<Api> {
         let mut seen = HashSet::new();
         let mut apis = Vec::new();
@@ -242,6 +179,9 @@ impl Check<'_> {
                 self.mfa(&at, mfa.authentication_context)
             });
             let networks = self.networks(&format!("{path}.networks"), api.networks);
+            if let Some(upstream) = &api.upstream {
+                self.known_upstream(&format!("{path}.upstream"), upstream);
+            }
             let mut models = HashMap::new();
             for (m, model) in api.models.into_iter().enumerate() {
                 let path = format!("{path}.models[{m}]");
@@ -251,7 +191,7 @@ impl Check<'_> {
                         format!("`{}` is defined twice", model.name),
                     );
                 }
-                if let Some(model) = self.model(&path, model, scope, priced) {
+                if let Some(model) = self.model(&path, model, scope, priced, upstreams) {
                     models.insert(model.name.clone(), model);
                 }
             }
@@ -265,6 +205,8 @@ impl Check<'_> {
                     applications,
                     mfa,
                     networks,
+                    upstream: api.upstream,
+                    show_upstream: api.show_upstream,
                     models,
                 });
             }
@@ -278,6 +220,7 @@ impl Check<'_> {
         raw: RawModel,
         api_scope: Option<ScopeId>,
         priced: &HashSet<String>,
+        upstreams: &HashMap<String, Upstream>,
     ) -> Option<Model> {
         if raw.name.is_empty() || raw.name.len() > 256 {
             self.problem(format!("{path}.name"), "must be 1 to 256 bytes");
@@ -286,12 +229,7 @@ impl Check<'_> {
             Some(name) => self.scope(&format!("{path}.scope"), name),
             None => api_scope,
         };
-        if !self.defined.upstreams.contains(&raw.upstream) {
-            self.problem(
-                format!("{path}.upstream"),
-                format!("`{}` is not under `upstreams`", raw.upstream),
-            );
-        }
+        let upstreams = self.model_upstreams(path, &raw, upstreams);
         self.some(
             &format!("{path}.max_output_tokens"),
             raw.max_output_tokens,
@@ -305,8 +243,7 @@ impl Check<'_> {
         Some(Model {
             name: raw.name,
             scope: scope?,
-            upstream: raw.upstream,
-            upstream_model: raw.upstream_model,
+            upstreams,
             max_output_tokens: raw.max_output_tokens,
             price,
         })

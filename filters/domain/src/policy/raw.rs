@@ -54,6 +54,9 @@ pub struct RawPolicy {
     /// How calls are recorded.
     #[serde(default)]
     pub audit: RawAudit,
+    /// When an upstream is left alone for a while.
+    #[serde(default)]
+    pub failover: RawFailover,
     /// Sizes and times.
     #[serde(default)]
     pub limits: RawLimits,
@@ -156,9 +159,50 @@ pub struct RawUpstream {
     /// How the gateway proves itself to it.
     #[serde(default)]
     pub credential: Option<RawCredential>,
+    /// Where it computes, such as `japaneast`, for departments that are bound to regions: a
+    /// name that `departments[].regions` can have. Without one it takes no calls of theirs.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub region: Option<String>,
+    /// What may be asked of it.
+    #[serde(default)]
+    pub limits: RawUpstreamLimits,
 }
 
-/// How the gateway proves itself to an upstream. Exactly one of the two members.
+/// What may be asked of an upstream.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct RawUpstreamLimits {
+    /// Calls under way at once, per proxy; what comes beyond goes to the model's next upstream
+    /// or is answered 503.
+    pub max_requests: u32,
+    /// Connections at once, per proxy.
+    pub max_connections: u32,
+    /// How long a connection may take to be made, milliseconds.
+    pub connect_timeout_millis: u64,
+    /// How long it may take to begin its answer once it has the whole request, milliseconds;
+    /// then the model's next upstream is asked, or the call is answered 504. An answer that has
+    /// begun is never cut by this. Default: ten minutes.
+    pub first_byte_timeout_millis: u64,
+}
+
+impl Default for RawUpstreamLimits {
+    fn default() -> Self {
+        Self {
+            max_requests: 4096,
+            max_connections: 4096,
+            connect_timeout_millis: 5_000,
+            first_byte_timeout_millis: 600_000,
+        }
+    }
+}
+
+/// How the gateway proves itself to an upstream. Exactly one of the members.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -169,6 +213,14 @@ pub struct RawCredential {
     /// AWS Signature Version 4.
     #[serde(default)]
     pub aws: Option<RawAwsCredential>,
+    /// A token that the proxy gets with client credentials, such as an Entra ID application's.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "RawOAuth2Credential"))]
+    pub oauth2: Option<RawOAuth2Credential>,
 }
 
 /// A header with a secret in it.
@@ -181,8 +233,35 @@ pub struct RawHeaderCredential {
     /// What stands before the secret, such as `Bearer `.
     #[serde(default)]
     pub prefix: String,
-    /// Environment variable of the sidecar that holds the secret.
-    pub secret_env: String,
+    /// Environment variable of the sidecar that holds the secret. Exactly one of this and
+    /// `secret_file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_env: Option<String>,
+    /// File that the sidecar reads the secret from, and reads again when it has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<String>,
+}
+
+/// OAuth 2.0 client credentials (RFC 6749, section 4.4). The proxy fetches the token and sends
+/// it as `Authorization: Bearer`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RawOAuth2Credential {
+    /// Token endpoint, such as `https://login.microsoftonline.com/TENANT/oauth2/v2.0/token`.
+    pub token_url: String,
+    /// Client (application) id.
+    pub client_id: String,
+    /// Scopes to ask for, such as `https://cognitiveservices.azure.com/.default`.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// Environment variable of the sidecar that holds the client secret. Exactly one of this and
+    /// `secret_file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_env: Option<String>,
+    /// File that the sidecar reads the client secret from, and reads again when it has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<String>,
 }
 
 /// AWS Signature Version 4 with the proxy's own credentials.
@@ -234,6 +313,19 @@ pub struct RawApi {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub networks: Option<Vec<String>>,
+    /// Where operations go that keep state at their upstream or concern no model: files,
+    /// batches, what became of a response. Without it, operations that keep state and name a
+    /// model go to one of the model's upstreams, the same for all of a department's calls.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub upstream: Option<String>,
+    /// Whether answers say in `x-sekisho-upstream` which upstream gave them; default: no.
+    #[serde(default)]
+    pub show_upstream: bool,
     /// Models on offer.
     pub models: Vec<RawModel>,
 }
@@ -281,17 +373,60 @@ pub struct RawModel {
     /// Scope that a caller needs; default: the API's.
     #[serde(default)]
     pub scope: Option<String>,
-    /// Where it runs.
-    pub upstream: String,
+    /// Where it runs. Exactly one of this and `upstreams`.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub upstream: Option<String>,
     /// What the upstream calls it; default: the same.
     #[serde(default)]
     pub upstream_model: Option<String>,
+    /// Where it runs, if that is more than one place: whichever fails before its answer has
+    /// begun is followed by the next.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<RawModelUpstream>"))]
+    pub upstreams: Option<Vec<RawModelUpstream>>,
     /// The most output tokens that one answer can have. Budgets reserve this much when a call names no limit.
     #[serde(default = "default_max_output_tokens")]
     pub max_output_tokens: u64,
     /// Name in the price list; default: the model's name.
     #[serde(default)]
     pub price: Option<String>,
+}
+
+/// One of the places where a model runs.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RawModelUpstream {
+    /// The upstream.
+    pub name: String,
+    /// Its share of the calls among those of the same priority: 1 (default) to 1000.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// 0 (default) to 7: it is asked when those of lower numbers have failed.
+    #[serde(default)]
+    pub priority: u8,
+    /// What it calls the model; default: the same. Where clients name the model in the body,
+    /// all of a model's upstreams must call it the same.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub model: Option<String>,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 /// A department.
@@ -318,6 +453,15 @@ pub struct RawDepartment {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub networks: Option<Vec<String>>,
+    /// Regions in which its calls may be computed: only upstreams of these regions take them;
+    /// default: all.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub regions: Option<Vec<String>>,
 }
 
 /// A title.
@@ -422,6 +566,27 @@ pub struct RawAudit {
     /// Whether calls wait for their records.
     #[serde(default)]
     pub mode: AuditMode,
+}
+
+/// When one of a model's several upstreams is left alone for a while. Each proxy counts for
+/// itself.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct RawFailover {
+    /// After so many failed answers in a row (429, 5xx, none), 1 to 100.
+    pub eject_after: u32,
+    /// For so long, seconds, 1 to 3600; if it fails again right after, as long once more.
+    pub eject_seconds: u64,
+}
+
+impl Default for RawFailover {
+    fn default() -> Self {
+        Self {
+            eject_after: 5,
+            eject_seconds: 30,
+        }
+    }
 }
 
 /// Sizes and times.

@@ -18,6 +18,7 @@ const MOST_PROBLEMS: usize = 100;
 pub(super) struct Defined {
     pub(super) scopes: HashSet<String>,
     pub(super) upstreams: HashSet<String>,
+    pub(super) regions: HashSet<String>,
     pub(super) departments: HashSet<String>,
 }
 
@@ -35,6 +36,7 @@ impl Defined {
         Self {
             scopes: scopes.into_iter().flat_map(|s| s.keys().cloned()).collect(),
             upstreams: list("upstreams", "name"),
+            regions: list("upstreams", "region"),
             departments: list("departments", "id"),
         }
     }

@@ -27,6 +27,7 @@ impl Check<'_> {
                 Some(list) => self.entitlements(&path, &list),
             };
             let networks = self.networks(&format!("{path}.networks"), department.networks);
+            let regions = self.department_regions(&path, department.regions);
             let id = DepartmentId(department.id);
             for (g, group) in department.groups.into_iter().enumerate() {
                 let path = format!("{path}.groups[{g}]");
@@ -44,6 +45,7 @@ impl Check<'_> {
                     name: department.name,
                     entitlements,
                     networks,
+                    regions,
                 },
             );
         }

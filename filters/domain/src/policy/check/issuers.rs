@@ -94,8 +94,8 @@ impl Check<'_> {
     }
 }
 
-/// Whether nobody on the way can bring keys of its own: https, or http on this machine.
-fn is_secure(uri: &str) -> bool {
+/// Whether nobody on the way can read or change what is said: https, or http on this machine.
+pub(super) fn is_secure(uri: &str) -> bool {
     let Some(rest) = uri.strip_prefix("http://").filter(|_| is_url(uri)) else {
         return is_url(uri);
     };

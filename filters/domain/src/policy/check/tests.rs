@@ -298,3 +298,77 @@ fn merge(file: &mut serde_json::Value, change: serde_json::Value) {
         (place, change) => *place = change,
     }
 }
+
+fn pooled() -> serde_json::Value {
+    let mut file = sound();
+    file["upstreams"] = json!([
+        {"name": "east", "provider": "azure_openai", "url": "https://e.example", "region": "jp-east"},
+        {"name": "west", "provider": "azure_openai", "url": "https://w.example",
+         "credential": {"oauth2": {"token_url": "https://login.example/t/token", "client_id": "c",
+                                   "scopes": ["s"], "secret_file": "/run/secret"}}},
+        {"name": "other", "provider": "openai", "url": "https://o.example"},
+    ]);
+    file["apis"][0]["models"] = json!([{"name": "gpt-4o", "upstreams": [
+        {"name": "west", "priority": 1}, {"name": "east", "weight": 3, "model": "there"}]}]);
+    file
+}
+
+#[test]
+fn a_models_places_stand_in_the_order_in_which_they_are_asked() {
+    let policy = Policy::parse(pooled()).unwrap();
+    let places = &policy.apis[0].models["gpt-4o"].upstreams;
+    let asked: Vec<_> = places
+        .iter()
+        .map(|place| {
+            (
+                place.upstream.as_str(),
+                place.weight,
+                place.model.as_deref(),
+            )
+        })
+        .collect();
+    assert_eq!(asked, [("east", 3, Some("there")), ("west", 1, None)]);
+    assert_eq!(policy.upstreams["east"].limits.max_requests, 4096);
+    assert_eq!(policy.failover.eject_after, 5);
+}
+
+#[test]
+fn every_mistake_in_a_pool_is_reported() {
+    let mut file = pooled();
+    file["upstreams"][1]["credential"]["oauth2"]["token_url"] = json!("http://login.example/token");
+    file["upstreams"][1]["credential"]["oauth2"]["secret_env"] = json!("BOTH");
+    file["upstreams"][0]["limits"] =
+        json!({"max_requests": 0, "first_byte_timeout_millis": 600_001});
+    file["apis"][0]["upstream"] = json!("nowhere");
+    file["apis"][0]["models"] = json!([
+        {"name": "gpt-4o", "upstreams": [{"name": "east", "weight": 0}, {"name": "east", "priority": 8},
+                                         {"name": "other"}, {"name": "gone"}]},
+        {"name": "none", "price": "gpt-4o", "upstreams": []},
+        {"name": "both", "price": "gpt-4o", "upstream": "east", "upstreams": [{"name": "east"}]},
+        {"name": "old", "price": "gpt-4o", "upstream_model": "x", "upstreams": [{"name": "east"}]},
+    ]);
+    file["departments"][0]["regions"] = json!(["jp-east", "jp-esat"]);
+    file["failover"] = json!({"eject_after": 0});
+    let problems = Policy::parse(file).unwrap_err();
+    let paths: Vec<&str> = problems.iter().map(|p| p.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "apis[0].models[0].upstreams",
+            "apis[0].models[0].upstreams[0].weight",
+            "apis[0].models[0].upstreams[1].name",
+            "apis[0].models[0].upstreams[1].priority",
+            "apis[0].models[0].upstreams[3].name",
+            "apis[0].models[1].upstreams",
+            "apis[0].models[2]",
+            "apis[0].models[3].upstream_model",
+            "apis[0].upstream",
+            "departments[0].regions[1]",
+            "failover.eject_after",
+            "upstreams[0].limits.first_byte_timeout_millis",
+            "upstreams[0].limits.max_requests",
+            "upstreams[1].credential.oauth2",
+            "upstreams[1].credential.oauth2.token_url",
+        ]
+    );
+}
