@@ -66,7 +66,7 @@ enum Render {
 
 #[derive(Debug, Subcommand)]
 enum Secrets {
-    /// Write each upstream's secret from its environment variable to a file that Envoy watches
+    /// Write each upstream's secret from its environment variable or file to one that Envoy watches
     Write(secrets_write::Arguments),
 }
 

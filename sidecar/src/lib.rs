@@ -16,6 +16,7 @@ pub mod log;
 pub mod people;
 pub mod policy_file;
 pub mod render;
+pub mod secret_keeper;
 pub mod snapshot;
 pub mod store;
 pub mod usage;

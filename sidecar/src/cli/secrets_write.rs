@@ -3,11 +3,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Failure, sound_policy};
-use crate::render::secrets;
+use crate::secret_keeper;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The policy file; its upstreams name the environment variables
+    /// The policy file; its upstreams name environment variables and files
     #[arg(long, value_name = "FILE", default_value = "sekisho.yaml")]
     policy: PathBuf,
     /// Where the files go: the directory given to `render envoy --secrets`
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let policy = sound_policy(&arguments.policy)?.policy;
-    let written = secrets::write(&policy, &arguments.dir, |name| std::env::var(name).ok())?;
+    let written = secret_keeper::write(&policy, &arguments.dir)?;
     println!(
         "{}: secrets: {}, new or changed: {}",
         arguments.dir.display(),

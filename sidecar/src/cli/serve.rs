@@ -24,6 +24,7 @@ use crate::link::{Link, LinkAddress, LinkPlace};
 use crate::log::archive::Archiving;
 use crate::people::watch as directory;
 use crate::policy_file::PolicyFile;
+use crate::secret_keeper;
 use crate::snapshot::SnapshotHub;
 use crate::store::state_marks::{self, Shared};
 use crate::store::{Store, policies};
@@ -73,6 +74,11 @@ pub(super) struct Arguments {
     /// another disk: it can be checked without the database. At most a minute behind
     #[arg(long, value_name = "DIR")]
     archive: Option<PathBuf>,
+    /// Where provider credentials are written for Envoy: the directory given to `render envoy
+    /// --secrets`. What changes in a `secret_file` is there a second later. Without it, `sekisho
+    /// secrets write` writes them
+    #[arg(long, value_name = "DIR", env = "SEKISHO_SECRETS")]
+    secrets: Option<PathBuf>,
     /// How the sidecar's own log on standard error is written; SEKISHO_LOG says how much
     /// (`info`, `sekisho=debug`, ...)
     #[arg(long, value_enum, default_value_t = LogFormat::Plain)]
@@ -95,6 +101,10 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     let policy = Arc::new(file.policy);
     let calendar = Calendar::new(&policy.time_zone)?;
     let policy_json = String::from_utf8_lossy(&file.json).into_owned();
+    if let Some(dir) = &arguments.secrets {
+        secret_keeper::write(&policy, dir)?;
+        tokio::spawn(secret_keeper::keep(Arc::clone(&policy), dir.clone()));
+    }
     let hub = SnapshotHub::new(Arc::clone(&policy), file.json, state.pepper.clone());
     let pushed = directory::push_all(&store, &hub, &calendar, &clock).await?;
     let key_sets = KeySets::start(&store, &hub, &clock).await?;
