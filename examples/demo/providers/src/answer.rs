@@ -1,10 +1,14 @@
 //! What a provider is asked and what it answers, before anything is sent.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 
+use crate::form::Form;
+use crate::objects::Objects;
 use crate::usage::Usage;
 
 /// One request, read whole.
@@ -17,6 +21,10 @@ pub(crate) struct Request {
     /// From the `Host` header, or `:authority` in HTTP/2.
     pub(crate) authority: String,
     pub(crate) body: Bytes,
+    /// The body, if it is a form.
+    pub(crate) form: Option<Form>,
+    /// What was made by earlier requests.
+    pub(crate) objects: Arc<Objects>,
     /// Counts requests since the start; identifiers in answers are made from it.
     pub(crate) serial: u64,
     /// When the request arrived, in seconds since 1970.
@@ -35,6 +43,22 @@ impl Request {
             .split('&')
             .filter_map(|pair| pair.split_once('='))
             .find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// A request that stands in this one's body.
+    pub(crate) fn inner(&self, method: Method, path: &str, body: Bytes) -> Self {
+        Self {
+            method,
+            path: path.to_owned(),
+            query: String::new(),
+            headers: HeaderMap::new(),
+            authority: self.authority.clone(),
+            body,
+            form: None,
+            objects: Arc::clone(&self.objects),
+            serial: self.serial,
+            unix_seconds: self.unix_seconds,
+        }
     }
 
     /// An identifier in the provider's manner, different for every request.

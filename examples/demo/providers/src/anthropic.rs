@@ -1,17 +1,21 @@
 //! Anthropic's Messages API, whole and streamed; Bedrock's `invoke` carries the
 //! same bodies.
 
+mod batches;
+mod models;
+
 use bytes::Bytes;
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, Refusal, Request, named_event};
 use crate::shape::{self, Members};
-use crate::usage::{Completion, Usage, input_tokens};
+use crate::usage::{Completion, Prompt, Usage};
 
-const MEMBERS: [&str; 18] = [
+const MEMBERS: [&str; 20] = [
     "anthropic_beta",
     "anthropic_version",
+    "cache_control",
     "container",
     "context_management",
     "max_tokens",
@@ -19,6 +23,7 @@ const MEMBERS: [&str; 18] = [
     "messages",
     "metadata",
     "model",
+    "output_config",
     "service_tier",
     "stop_sequences",
     "stream",
@@ -30,23 +35,57 @@ const MEMBERS: [&str; 18] = [
     "top_k",
 ];
 
+/// What may be counted.
+const COUNTED: [&str; 10] = [
+    "cache_control",
+    "context_management",
+    "mcp_servers",
+    "messages",
+    "model",
+    "output_config",
+    "system",
+    "thinking",
+    "tool_choice",
+    "tools",
+];
+
 pub(crate) fn answer(request: &Request) -> Result<Answer, Refusal> {
-    if request.method != Method::POST {
-        return Err(Refusal::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "Method Not Allowed",
-        ));
-    }
-    if request.header("anthropic-version").is_none() {
-        let message = "anthropic-version: header is required";
-        return Err(Refusal::invalid("anthropic-version", message));
-    }
-    let answer = match request.path.as_str() {
-        "/v1/messages" => messages(request),
-        "/v1/messages/count_tokens" => count_tokens(request),
-        _ => Err(Refusal::new(StatusCode::NOT_FOUND, "Not found")),
+    let not_found = || Refusal::new(StatusCode::NOT_FOUND, "Not found");
+    check_version(request)?;
+    let path = request.path.strip_prefix("/v1/").ok_or_else(not_found)?;
+    let segments: Vec<&str> = path.split('/').collect();
+    let answer = match (request.method.as_str(), segments.as_slice()) {
+        ("POST", ["messages"]) => messages(request),
+        ("POST", ["messages", "count_tokens"]) => count_tokens(request),
+        (_, ["messages", "batches", rest @ ..]) => batches::answer(request, rest),
+        ("GET", ["models", rest @ ..]) => models::answer(rest),
+        _ => Err(not_found()),
     };
     Ok(answer?.with_header("request-id", &request.id("req_")))
+}
+
+/// The one that SDKs sent for years, and the one that they send today.
+fn check_version(request: &Request) -> Result<(), Refusal> {
+    let name = "anthropic-version";
+    match request.header(name) {
+        Some("2023-06-01" | "2026-10-21") => Ok(()),
+        None => Err(Refusal::invalid(
+            name,
+            "anthropic-version: header is required",
+        )),
+        Some(version) => Err(Refusal::invalid(
+            name,
+            format!("anthropic-version: \"{version}\" is not a valid version"),
+        )),
+    }
+}
+
+/// A page that is the last one.
+fn page(data: &[Value]) -> Value {
+    let id = |object: Option<&Value>| object.and_then(|it| it.get("id")).cloned();
+    json!({
+        "data": data, "has_more": false, "first_id": id(data.first()), "last_id": id(data.last()),
+    })
 }
 
 fn messages(request: &Request) -> Result<Answer, Refusal> {
@@ -67,7 +106,8 @@ fn messages(request: &Request) -> Result<Answer, Refusal> {
 fn count_tokens(request: &Request) -> Result<Answer, Refusal> {
     let members = shape::object(&request.body)?;
     let model = model(&members)?;
-    let input = input_tokens(&prompt(&members)?);
+    shape::known_members(&members, &COUNTED)?;
+    let input = prompt(&members)?.usage().input;
     // Counting is free: nothing is used.
     Ok(Answer::json(
         model,
@@ -96,10 +136,10 @@ pub(crate) fn completion(members: &Members) -> Result<Completion, Refusal> {
     Ok(Completion::of(&prompt(members)?, Some(limit)))
 }
 
-fn prompt(members: &Members) -> Result<Vec<String>, Refusal> {
-    let mut texts = Vec::new();
+fn prompt(members: &Members) -> Result<Prompt, Refusal> {
+    let mut prompt = Prompt::default();
     if let Some(system) = members.get("system") {
-        texts.push(shape::content_text(system).ok_or_else(|| invalid("system"))?);
+        prompt.content(system).ok_or_else(|| invalid("system"))?;
     }
     for (at, message) in shape::required_array(members, "messages")?
         .iter()
@@ -114,9 +154,9 @@ fn prompt(members: &Members) -> Result<Vec<String>, Refusal> {
             return Err(invalid(&format!("{name}.role")));
         }
         let content = message.get("content").unwrap_or(&Value::Null);
-        texts.push(shape::content_text(content).ok_or_else(|| invalid(&name))?);
+        prompt.content(content).ok_or_else(|| invalid(&name))?;
     }
-    Ok(texts)
+    Ok(prompt)
 }
 
 fn invalid(name: &str) -> Refusal {
@@ -185,8 +225,9 @@ fn stop_reason(completion: &Completion) -> &'static str {
 
 fn usage(usage: Usage) -> Value {
     json!({
-        "input_tokens": usage.input, "output_tokens": usage.output,
-        "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
+        "input_tokens": usage.uncached_input(), "output_tokens": usage.output,
+        "cache_creation_input_tokens": usage.cache_write_input,
+        "cache_read_input_tokens": usage.cached_input,
         "service_tier": "standard",
     })
 }

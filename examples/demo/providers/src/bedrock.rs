@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::answer::{Answer, Payload, Refusal, Request};
 use crate::anthropic;
 use crate::shape::{self, Members};
-use crate::usage::{Completion, Usage};
+use crate::usage::{Completion, Prompt, Usage};
 
 const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
 /// There is no model to wait for; Bedrock reports a latency all the same.
@@ -144,10 +144,10 @@ fn converse_completion(request: &Request) -> Result<Completion, Refusal> {
     Ok(Completion::of(&converse_prompt(&members)?, limit))
 }
 
-fn converse_prompt(members: &Members) -> Result<Vec<String>, Refusal> {
-    let mut texts = Vec::new();
+fn converse_prompt(members: &Members) -> Result<Prompt, Refusal> {
+    let mut prompt = Prompt::default();
     if let Some(system) = members.get("system") {
-        texts.push(text_of(system, "system")?);
+        content(&mut prompt, system, "system")?;
     }
     for (at, message) in shape::required_array(members, "messages")?
         .iter()
@@ -164,17 +164,15 @@ fn converse_prompt(members: &Members) -> Result<Vec<String>, Refusal> {
                 "'user' or 'assistant'",
             ));
         }
-        texts.push(text_of(
-            message.get("content").unwrap_or(&Value::Null),
-            &name,
-        )?);
+        let blocks = message.get("content").unwrap_or(&Value::Null);
+        content(&mut prompt, blocks, &name)?;
     }
-    Ok(texts)
+    Ok(prompt)
 }
 
-fn text_of(blocks: &Value, name: &str) -> Result<String, Refusal> {
+fn content(prompt: &mut Prompt, blocks: &Value, name: &str) -> Result<(), Refusal> {
     match blocks {
-        Value::Array(_) => shape::content_text(blocks),
+        Value::Array(_) => prompt.content(blocks),
         _ => None,
     }
     .ok_or_else(|| shape::mistyped(name, "an array of content blocks"))
@@ -185,7 +183,10 @@ fn invoke(request: &Request, model: &str) -> Result<Answer, Refusal> {
     let usage = completion.usage;
     let body = anthropic::message(&request.id("msg_bdrk_"), model, &completion);
     Ok(Answer::json(model, usage, &body)
-        .with_header("x-amzn-bedrock-input-token-count", &usage.input.to_string())
+        .with_header(
+            "x-amzn-bedrock-input-token-count",
+            &usage.uncached_input().to_string(),
+        )
         .with_header(
             "x-amzn-bedrock-output-token-count",
             &usage.output.to_string(),
@@ -200,8 +201,10 @@ fn invoke_stream(request: &Request, model: &str) -> Result<Answer, Refusal> {
         .map(|(name, mut data)| {
             if let ("message_stop", Some(members)) = (name, data.as_object_mut()) {
                 let metrics = json!({
-                    "inputTokenCount": completion.usage.input,
+                    "inputTokenCount": completion.usage.uncached_input(),
                     "outputTokenCount": completion.usage.output,
+                    "cacheReadInputTokenCount": completion.usage.cached_input,
+                    "cacheWriteInputTokenCount": completion.usage.cache_write_input,
                     "invocationLatency": LATENCY_MS,
                     "firstByteLatency": LATENCY_MS,
                 });
@@ -243,8 +246,15 @@ fn stop_reason(completion: &Completion) -> &'static str {
 
 fn usage(usage: Usage) -> Value {
     json!({
-        "inputTokens": usage.input, "outputTokens": usage.output, "totalTokens": usage.total(),
+        "inputTokens": usage.uncached_input(), "outputTokens": usage.output,
+        "totalTokens": usage.total(), "cacheReadInputTokens": usage.cached_input,
+        "cacheWriteInputTokens": usage.cache_write_input,
     })
+}
+
+/// An exception inside a stream that has begun.
+pub(crate) fn stream_error(message: &str) -> Bytes {
+    event_stream::exception("modelStreamErrorException", &json!({ "message": message }))
 }
 
 /// The body and the `x-amzn-errortype` that names the exception.

@@ -44,6 +44,8 @@ pub(crate) struct Rule {
     chunk_delay_ms: Option<u64>,
     /// Break the connection after so many pieces of a streamed answer.
     pub(crate) cut_after_chunks: Option<usize>,
+    /// End a streamed answer with the provider's own error after so many pieces.
+    pub(crate) fail_after_chunks: Option<usize>,
     /// Forget the rule after so many calls.
     times: Option<u64>,
 }

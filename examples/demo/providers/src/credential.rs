@@ -13,6 +13,8 @@ pub(crate) struct Credentials {
     pub(crate) openai: String,
     pub(crate) anthropic: String,
     pub(crate) gemini: String,
+    /// An OAuth 2 access token.
+    pub(crate) vertex: String,
     pub(crate) bedrock: AccessKey,
 }
 
@@ -26,6 +28,7 @@ impl Credentials {
             Provider::OpenaiCompatible if bearer(request) == Some(&self.openai) => Ok(()),
             Provider::Anthropic if request.header("x-api-key") == Some(&self.anthropic) => Ok(()),
             Provider::Gemini if request.header("x-goog-api-key") == Some(&self.gemini) => Ok(()),
+            Provider::Vertex if bearer(request) == Some(&self.vertex) => Ok(()),
             Provider::Bedrock => {
                 signature::verify(request, &self.bedrock).map_err(signature_refused)
             }
@@ -56,12 +59,12 @@ fn key_refused(provider: Provider, request: &Request) -> Refusal {
             "API key not valid. Please pass a valid API key.",
         )
         .with_code("API_KEY_INVALID"),
-        Provider::Gemini if request.header("authorization").is_some() => unauthorized(
+        Provider::Gemini | Provider::Vertex if request.header("authorization").is_some() => unauthorized(
             "Request had invalid authentication credentials. Expected OAuth 2 access token, login \
              cookie or other valid authentication credential.",
         )
         .with_code("ACCESS_TOKEN_TYPE_UNSUPPORTED"),
-        Provider::Gemini | Provider::Bedrock => Refusal::new(
+        Provider::Gemini | Provider::Vertex | Provider::Bedrock => Refusal::new(
             StatusCode::FORBIDDEN,
             "Method doesn't allow unregistered callers (callers without established identity). \
              Please use API Key or other form of API consumer identity to call this API.",

@@ -1,4 +1,7 @@
-//! The Gemini API: `generateContent`, `streamGenerateContent`, `countTokens`.
+//! The Gemini API and Vertex AI, which differ in their paths: `generateContent`,
+//! `streamGenerateContent`, `embedContent`, `batchEmbedContents`, `countTokens`.
+
+mod embed;
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
@@ -6,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::answer::{Answer, Payload, Refusal, Request};
 use crate::shape::{self, Members};
-use crate::usage::{Completion, Usage, input_tokens};
+use crate::usage::{Completion, Prompt, Usage};
 
 const MEMBERS: [&str; 10] = [
     "cachedContent",
@@ -21,8 +24,53 @@ const MEMBERS: [&str; 10] = [
     "tools",
 ];
 
+/// What may be counted.
+const COUNTED: [&str; 7] = [
+    "contents",
+    "generateContentRequest",
+    "generationConfig",
+    "instances",
+    "model",
+    "systemInstruction",
+    "tools",
+];
+
+/// The Gemini API's `/v1beta/models/{model}:{operation}`; newer SDKs say `/v1/`.
 pub(crate) fn answer(request: &Request) -> Result<Answer, Refusal> {
-    let (model, operation) = route(request).ok_or_else(|| {
+    respond(request, request.path.strip_prefix('/').and_then(of_gemini))
+}
+
+/// Vertex AI's `/v1/projects/{project}/locations/{location}/publishers/google/models/{model}:…`.
+pub(crate) fn vertex(request: &Request) -> Result<Answer, Refusal> {
+    respond(request, request.path.strip_prefix('/').and_then(of_vertex))
+}
+
+fn of_gemini(path: &str) -> Option<(&str, &str)> {
+    let path = path.strip_prefix("v1beta/").or(path.strip_prefix("v1/"))?;
+    path.strip_prefix("models/")?.rsplit_once(':')
+}
+
+fn of_vertex(path: &str) -> Option<(&str, &str)> {
+    let segments: Vec<&str> = path.split('/').collect();
+    match segments.as_slice() {
+        [
+            "v1" | "v1beta1",
+            "projects",
+            _,
+            "locations",
+            _,
+            "publishers",
+            "google",
+            "models",
+            model,
+        ] => model.rsplit_once(':'),
+        _ => None,
+    }
+}
+
+fn respond(request: &Request, route: Option<(&str, &str)>) -> Result<Answer, Refusal> {
+    let route = route.filter(|_| request.method == Method::POST);
+    let (model, operation) = route.ok_or_else(|| {
         let message = format!(
             "{} {} was not found on this server.",
             request.method, request.path
@@ -53,29 +101,20 @@ pub(crate) fn answer(request: &Request) -> Result<Answer, Refusal> {
             })
         }
         "countTokens" => {
-            let total = input_tokens(&prompt(&members)?);
+            shape::known_members(&members, &COUNTED)?;
+            let total = prompt(&members)?.usage().input;
             let details = json!([{ "modality": "TEXT", "tokenCount": total }]);
             let body = json!({ "totalTokens": total, "promptTokensDetails": details });
             // Counting is free: nothing is used.
             Ok(Answer::json(model, Usage::default(), &body))
         }
+        "embedContent" => embed::one(&members, model),
+        "batchEmbedContents" => embed::batch(&members, model),
         _ => Err(Refusal::new(
             StatusCode::NOT_FOUND,
             format!("no method `{operation}`"),
         )),
     }
-}
-
-/// `/v1beta/models/{model}:{operation}`; newer SDKs say `/v1/`.
-fn route(request: &Request) -> Option<(&str, &str)> {
-    if request.method != Method::POST {
-        return None;
-    }
-    let path = request
-        .path
-        .strip_prefix("/v1beta/")
-        .or(request.path.strip_prefix("/v1/"))?;
-    path.strip_prefix("models/")?.rsplit_once(':')
 }
 
 fn completion(members: &Members) -> Result<Completion, Refusal> {
@@ -90,10 +129,10 @@ fn completion(members: &Members) -> Result<Completion, Refusal> {
     Ok(Completion::of(&prompt(members)?, limit))
 }
 
-fn prompt(members: &Members) -> Result<Vec<String>, Refusal> {
-    let mut texts = Vec::new();
+fn prompt(members: &Members) -> Result<Prompt, Refusal> {
+    let mut prompt = Prompt::default();
     if let Some(system) = members.get("systemInstruction") {
-        texts.push(text_of(system, "system_instruction")?);
+        content(&mut prompt, system, "system_instruction")?;
     }
     for (at, content) in shape::required_array(members, "contents")?
         .iter()
@@ -109,15 +148,15 @@ fn prompt(members: &Members) -> Result<Vec<String>, Refusal> {
                 ));
             }
         }
-        texts.push(text_of(content, &name)?);
+        self::content(&mut prompt, content, &name)?;
     }
-    Ok(texts)
+    Ok(prompt)
 }
 
-fn text_of(content: &Value, name: &str) -> Result<String, Refusal> {
+fn content(prompt: &mut Prompt, content: &Value, name: &str) -> Result<(), Refusal> {
     let parts = content.get("parts").unwrap_or(&Value::Null);
     match parts {
-        Value::Array(_) => shape::content_text(parts),
+        Value::Array(_) => prompt.content(parts),
         _ => None,
     }
     .ok_or_else(|| Refusal::invalid(name, format!("{name}.parts must be an array of parts")))
@@ -126,8 +165,13 @@ fn text_of(content: &Value, name: &str) -> Result<String, Refusal> {
 /// Every chunk reports the usage so far; the last one is the bill.
 fn chunks(request: &Request, model: &str, completion: &Completion) -> Vec<Value> {
     const WORDS_PER_CHUNK: usize = 4;
-    let pieces: Vec<&[String]> = completion.words.chunks(WORDS_PER_CHUNK).collect();
-    let mut output = 0_u64;
+    let mut pieces: Vec<&[String]> = completion.words.chunks(WORDS_PER_CHUNK).collect();
+    // A limit may leave nothing but thoughts; that is told, too.
+    if pieces.is_empty() {
+        pieces.push(&[]);
+    }
+    // A model thinks before it writes.
+    let mut output = completion.usage.reasoning_output;
     let last = pieces.len().saturating_sub(1);
     pieces
         .iter()
@@ -172,13 +216,28 @@ fn chunk(
         "candidates": [candidate],
         "usageMetadata": {
             "promptTokenCount": usage.input,
-            "candidatesTokenCount": usage.output,
+            "cachedContentTokenCount": usage.cached_input,
+            "candidatesTokenCount": usage.output.saturating_sub(usage.reasoning_output),
+            "thoughtsTokenCount": usage.reasoning_output,
             "totalTokenCount": usage.total(),
-            "promptTokensDetails": [{ "modality": "TEXT", "tokenCount": usage.input }],
+            "promptTokensDetails": details(usage),
         },
         "modelVersion": model,
         "responseId": request.id(""),
     })
+}
+
+/// The prompt's tokens by what they are of.
+fn details(usage: Usage) -> Value {
+    let media = usage.image_input.saturating_add(usage.audio_input);
+    let kinds = [
+        ("TEXT", usage.input.saturating_sub(media)),
+        ("IMAGE", usage.image_input),
+        ("AUDIO", usage.audio_input),
+    ];
+    let told = kinds.into_iter().filter(|(_, count)| *count > 0);
+    told.map(|(modality, count)| json!({ "modality": modality, "tokenCount": count }))
+        .collect()
 }
 
 fn as_events(chunks: &[Value]) -> Vec<Bytes> {
@@ -194,6 +253,16 @@ fn as_array(chunks: &[Value]) -> Vec<Bytes> {
         _ => Bytes::from(format!(",\r\n{chunk}\n")),
     });
     opened.chain([Bytes::from_static(b"]\n")]).collect()
+}
+
+/// An error in a stream that has begun: one more of whatever there were before.
+pub(crate) fn stream_error(refusal: &Refusal, content_type: &str) -> Bytes {
+    let error = error_body(refusal);
+    if content_type.starts_with("text/event-stream") {
+        Bytes::from(format!("data: {error}\r\n\r\n"))
+    } else {
+        Bytes::from(format!(",\r\n{error}\n]\n"))
+    }
 }
 
 pub(crate) fn error_body(refusal: &Refusal) -> Value {

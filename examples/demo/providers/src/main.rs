@@ -9,13 +9,18 @@ mod behaviour;
 mod bench;
 mod clock;
 mod credential;
+mod directions;
+mod form;
 mod gemini;
+mod objects;
 mod openai;
 mod provider;
+mod record;
 mod served;
 mod server;
 mod shape;
 mod usage;
+mod vector;
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
@@ -30,14 +35,14 @@ use crate::provider::Provider;
 use crate::server::Providers;
 
 /// Stand-ins for Azure OpenAI, OpenAI-compatible services, Anthropic, Amazon
-/// Bedrock and Gemini, on five ports in this order.
+/// Bedrock, Gemini and Vertex AI, on six ports in this order.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
     /// The address to listen on
     #[arg(long, default_value = "127.0.0.1")]
     host: IpAddr,
-    /// The first of the five ports
+    /// The first of the six ports
     #[arg(long, env = "SEKISHO_PROVIDERS_PORT", default_value_t = 8091)]
     base_port: u16,
     /// Milliseconds between the pieces of a streamed answer
@@ -78,6 +83,12 @@ struct Keys {
     gemini_key: String,
     #[arg(
         long,
+        env = "SEKISHO_DEMO_VERTEX_TOKEN",
+        default_value = "demo-vertex-token"
+    )]
+    vertex_token: String,
+    #[arg(
+        long,
         env = "SEKISHO_DEMO_BEDROCK_ACCESS_KEY_ID",
         default_value = "AKIDDEMOSEKISHO"
     )]
@@ -97,6 +108,7 @@ impl From<Keys> for Credentials {
             openai: keys.openai_key,
             anthropic: keys.anthropic_key,
             gemini: keys.gemini_key,
+            vertex: keys.vertex_token,
             bedrock: AccessKey {
                 id: keys.bedrock_access_key_id,
                 secret: keys.bedrock_secret_access_key,
@@ -108,14 +120,14 @@ impl From<Keys> for Credentials {
 #[derive(Debug, thiserror::Error)]
 enum StartError {
     #[error(
-        "cannot listen on `{address}`: {source}; set SEKISHO_PROVIDERS_PORT to the first of five free ports"
+        "cannot listen on `{address}`: {source}; set SEKISHO_PROVIDERS_PORT to the first of six free ports"
     )]
     Listen {
         address: SocketAddr,
         #[source]
         source: std::io::Error,
     },
-    #[error("`{0}` leaves no room for five ports")]
+    #[error("`{0}` leaves no room for six ports")]
     BasePort(u16),
 }
 

@@ -1,16 +1,24 @@
 //! OpenAI's wire format, as OpenAI-compatible services and Azure OpenAI speak it.
 
+mod audio;
+mod batches;
 mod chat;
 mod embeddings;
+mod files;
+mod images;
+mod models;
 mod responses;
 mod speech;
 mod video;
 
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, Refusal, Request};
+use crate::form::Form;
+use crate::provider::Provider;
 use crate::shape::{self, Members};
+use crate::usage::Usage;
 
 /// Who speaks it; Azure adds content-filter results and names models by deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,97 +27,152 @@ pub(crate) enum Dialect {
     OpenAi,
 }
 
-const AZURE_DEPLOYMENTS: [&str; 7] = [
-    "gpt-4o",
-    "gpt-4o-mini",
-    "tts",
-    "tts-hd",
-    "sora",
-    "text-embedding-3-small",
-    "gpt-4.1",
-];
-const OPENAI_MODELS: [&str; 5] = [
-    "gpt-4o",
-    "gpt-4o-mini",
-    "claude-sonnet",
-    "gemini-flash",
-    "text-embedding-3-small",
-];
+impl Dialect {
+    /// Whose files, batches and responses they are.
+    fn provider(self) -> Provider {
+        match self {
+            Self::Azure => Provider::AzureOpenai,
+            Self::OpenAi => Provider::OpenaiCompatible,
+        }
+    }
+
+    fn not_found(self, request: &Request) -> Refusal {
+        let message = match self {
+            Self::Azure => "Resource not found".to_owned(),
+            Self::OpenAi => format!("Invalid URL ({} {})", request.method, request.path),
+        };
+        Refusal::new(StatusCode::NOT_FOUND, message)
+    }
+}
 
 pub(crate) fn azure(request: &Request) -> Result<Answer, Refusal> {
-    let path = request
-        .path
-        .strip_prefix("/openai/")
-        .ok_or_else(azure_not_found)?;
+    let unknown = || Dialect::Azure.not_found(request);
+    let path = request.path.strip_prefix("/openai/").ok_or_else(unknown)?;
     if request.query_parameter("api-version").is_none() && !path.starts_with("v1/") {
-        return Err(azure_not_found());
-    }
-    if request.method != Method::POST {
-        return Err(azure_not_found());
+        return Err(unknown());
     }
     let segments: Vec<&str> = path.split('/').collect();
     let (operation, deployment) = match segments.as_slice() {
-        ["deployments", deployment, operation @ ..] => (operation.join("/"), Some(*deployment)),
-        ["v1", operation @ ..] => (operation.join("/"), None),
-        operation => (operation.join("/"), None),
+        ["deployments", deployment, operation @ ..] => (operation, Some(*deployment)),
+        ["v1", operation @ ..] => (operation, None),
+        operation => (operation, None),
     };
-    let members = shape::object(&request.body)?;
-    let model = match deployment {
-        Some(deployment) => deployment,
-        None => shape::required_string(&members, "model")?,
-    };
-    if !AZURE_DEPLOYMENTS.contains(&model) {
-        let message = "The API deployment for this resource does not exist. If you created the \
-                       deployment within the last 5 minutes, please wait a moment and try again.";
-        return Err(Refusal::new(StatusCode::NOT_FOUND, message).with_code("DeploymentNotFound"));
+    Call {
+        request,
+        dialect: Dialect::Azure,
+        deployment,
     }
-    match operation.as_str() {
-        "video/generations/jobs" => video::answer(request, &members, model),
-        operation => answer(request, &members, model, operation, Dialect::Azure)
-            .unwrap_or_else(|| Err(azure_not_found())),
-    }
+    .answer(operation)
 }
 
 pub(crate) fn openai(request: &Request) -> Result<Answer, Refusal> {
-    let unknown = || {
-        let message = format!("Invalid URL ({} {})", request.method, request.path);
-        Refusal::new(StatusCode::NOT_FOUND, message)
-    };
-    let operation = request.path.strip_prefix("/v1/").ok_or_else(unknown)?;
-    if request.method == Method::GET && operation == "models" {
-        return Ok(models(request));
+    let unknown = || Dialect::OpenAi.not_found(request);
+    let path = request.path.strip_prefix("/v1/").ok_or_else(unknown)?;
+    let segments: Vec<&str> = path.split('/').collect();
+    Call {
+        request,
+        dialect: Dialect::OpenAi,
+        deployment: None,
     }
-    if request.method != Method::POST {
-        return Err(Refusal::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "Not allowed on this URL.",
-        ));
-    }
-    let members = shape::object(&request.body)?;
-    let model = shape::required_string(&members, "model")?;
-    if !OPENAI_MODELS.contains(&model) {
-        let message =
-            format!("The model `{model}` does not exist or you do not have access to it.");
-        return Err(Refusal::new(StatusCode::NOT_FOUND, message).with_code("model_not_found"));
-    }
-    answer(request, &members, model, operation, Dialect::OpenAi).unwrap_or_else(|| Err(unknown()))
+    .answer(&segments)
 }
 
-/// `None`: no such operation.
-fn answer(
-    request: &Request,
-    members: &Members,
-    model: &str,
-    operation: &str,
+struct Call<'a> {
+    request: &'a Request,
     dialect: Dialect,
-) -> Option<Result<Answer, Refusal>> {
-    Some(match operation {
-        "chat/completions" => chat::answer(request, members, model, dialect),
-        "responses" => responses::answer(request, members, model),
-        "embeddings" => embeddings::answer(members, model),
-        "audio/speech" => speech::answer(members, model),
-        _ => return None,
+    /// Azure's deployment in the path, which is the model.
+    deployment: Option<&'a str>,
+}
+
+impl Call<'_> {
+    fn answer(&self, operation: &[&str]) -> Result<Answer, Refusal> {
+        let (request, dialect) = (self.request, self.dialect);
+        let answer = match (request.method.as_str(), operation) {
+            ("POST", ["chat", "completions"]) => {
+                self.json(|members, model| chat::answer(request, members, model, dialect))
+            }
+            ("POST", ["responses"]) => {
+                self.json(|members, model| responses::answer(request, members, model, dialect))
+            }
+            (_, ["responses", id, rest @ ..]) => responses::kept(request, dialect, id, rest),
+            ("POST", ["embeddings"]) => self.json(embeddings::answer),
+            ("POST", ["images", "generations"]) => {
+                self.json(|members, model| images::generations(request, members, model))
+            }
+            ("POST", ["images", "edits"]) => {
+                self.form(|form, model| images::edits(request, form, model))
+            }
+            ("POST", ["audio", "speech"]) => self.json(speech::answer),
+            ("POST", ["audio", "transcriptions"]) => self.form(audio::transcriptions),
+            ("POST", ["audio", "translations"]) => self.form(audio::translations),
+            (_, ["files", rest @ ..]) => files::answer(request, dialect, rest),
+            (_, ["batches", rest @ ..]) => batches::answer(request, dialect, rest),
+            ("GET", ["models", rest @ ..]) => models::answer(dialect, rest),
+            ("POST", ["video", "generations", "jobs"]) if dialect == Dialect::Azure => {
+                self.json(|members, model| video::answer(request, members, model))
+            }
+            _ => return Err(dialect.not_found(request)),
+        };
+        Ok(match dialect {
+            Dialect::Azure => answer?.with_header("apim-request-id", &request.id("")),
+            Dialect::OpenAi => answer?.with_header("x-request-id", &request.id("req_")),
+        })
+    }
+
+    /// An operation that takes a JSON object and names a model.
+    fn json(
+        &self,
+        run: impl FnOnce(&Members, &str) -> Result<Answer, Refusal>,
+    ) -> Result<Answer, Refusal> {
+        let members = shape::object(&self.request.body)?;
+        let model = match self.deployment {
+            Some(deployment) => deployment,
+            None => shape::required_string(&members, "model")?,
+        };
+        models::check(self.dialect, model)?;
+        run(&members, model)
+    }
+
+    /// An operation that takes a form with a file and names a model.
+    fn form(
+        &self,
+        run: impl FnOnce(&Form, &str) -> Result<Answer, Refusal>,
+    ) -> Result<Answer, Refusal> {
+        let form = form(self.request)?;
+        let model = match self.deployment {
+            Some(deployment) => deployment,
+            None => form.text("model").ok_or_else(|| shape::missing("model"))?,
+        };
+        models::check(self.dialect, model)?;
+        run(form, model)
+    }
+}
+
+fn form(request: &Request) -> Result<&Form, Refusal> {
+    let missing = || Refusal::invalid("body", "the request body is not multipart/form-data");
+    request.form.as_ref().ok_or_else(missing)
+}
+
+/// An answer that costs nothing and concerns no model.
+fn free(body: &Value) -> Answer {
+    Answer::json("", Usage::default(), body)
+}
+
+/// A page that is the last one.
+fn list(data: &[Value]) -> Value {
+    let id = |object: Option<&Value>| object.and_then(|it| it.get("id")).cloned();
+    json!({
+        "object": "list", "data": data, "has_more": false,
+        "first_id": id(data.first()), "last_id": id(data.last()),
     })
+}
+
+/// What was asked for is not there.
+fn no_such(what: &str, id: &str) -> Refusal {
+    Refusal::new(
+        StatusCode::NOT_FOUND,
+        format!("No such {what} object: {id}"),
+    )
 }
 
 /// The error body: Azure's gateway answers for itself in a shorter one.
@@ -129,18 +192,4 @@ pub(crate) fn error_body(refusal: &Refusal, dialect: Dialect) -> Value {
     json!({ "error": {
         "message": refusal.message, "type": kind, "param": refusal.param, "code": code,
     }})
-}
-
-fn azure_not_found() -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, "Resource not found")
-}
-
-fn models(request: &Request) -> Answer {
-    let data: Vec<Value> = OPENAI_MODELS
-        .iter()
-        .map(|id| json!({ "id": id, "object": "model", "created": 1_715_367_049, "owned_by": "demo" }))
-        .collect();
-    let body = json!({ "object": "list", "data": data });
-    let usage = crate::usage::Usage::default();
-    Answer::json("", usage, &body).with_header("x-request-id", &request.id("req_"))
 }

@@ -11,16 +11,18 @@ pub(crate) enum Provider {
     Anthropic,
     Bedrock,
     Gemini,
+    Vertex,
 }
 
 impl Provider {
     /// In the order of their ports, beginning with the base port.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::AzureOpenai,
         Self::OpenaiCompatible,
         Self::Anthropic,
         Self::Bedrock,
         Self::Gemini,
+        Self::Vertex,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Provider {
             Self::Anthropic => "anthropic",
             Self::Bedrock => "bedrock",
             Self::Gemini => "gemini",
+            Self::Vertex => "vertex",
         }
     }
 }

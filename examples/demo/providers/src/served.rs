@@ -15,6 +15,8 @@ pub(crate) struct Call {
     /// Empty until the request was understood.
     pub(crate) model: String,
     pub(crate) path: String,
+    /// The number that the prompt gave itself, if it did.
+    pub(crate) number: Option<u64>,
     /// The `x-request-id` that came with the request.
     pub(crate) request_id: Option<String>,
     /// Milliseconds since 1970.
@@ -59,8 +61,8 @@ pub(crate) struct Served(Arc<Mutex<Journal>>);
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct Total {
     calls: u64,
-    input_tokens: u64,
-    output_tokens: u64,
+    #[serde(flatten)]
+    usage: Usage,
     /// Answered with an error, whose tokens nobody pays.
     errors: u64,
     aborted: u64,
@@ -145,8 +147,7 @@ impl Total {
             State::Aborted => self.aborted += 1,
             State::Complete if succeeded => {
                 self.calls += 1;
-                self.input_tokens += call.usage.input;
-                self.output_tokens += call.usage.output;
+                self.usage.add(call.usage);
             }
             State::Complete => self.errors += 1,
         }
@@ -163,6 +164,10 @@ pub(crate) struct OpenCall {
 }
 
 impl OpenCall {
+    pub(crate) fn numbered(&self, number: Option<u64>) {
+        self.update(|call| call.number = number);
+    }
+
     pub(crate) fn understood(&self, model: &str, usage: Usage) {
         self.update(|call| {
             model.clone_into(&mut call.model);
@@ -210,6 +215,7 @@ mod tests {
             provider: Provider::Gemini,
             model: String::new(),
             path: "/v1beta".to_owned(),
+            number: None,
             request_id: None,
             at_ms: 0,
             status: None,
@@ -223,8 +229,9 @@ mod tests {
         open.understood(
             "gemini-x",
             Usage {
-                input: 3,
                 output: 4,
+                cached_input: 2,
+                ..Usage::of_input(3)
             },
         );
         open.answered(status);
@@ -242,8 +249,11 @@ mod tests {
         assert_eq!(report.models.len(), 1);
         let expected = Total {
             calls: 1,
-            input_tokens: 3,
-            output_tokens: 4,
+            usage: Usage {
+                output: 4,
+                cached_input: 2,
+                ..Usage::of_input(3)
+            },
             errors: 1,
             aborted: 1,
             in_progress: 1,

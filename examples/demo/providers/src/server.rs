@@ -4,6 +4,7 @@ mod delivery;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,13 +19,17 @@ use hyper_util::server::conn::auto;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use self::delivery::Response;
-use crate::answer::{Answer, Refusal, Request};
+use self::delivery::{Breaking, Response};
+use crate::answer::{Answer, Refusal, Request, data_event, named_event};
 use crate::behaviour::{Behaviour, Rule};
 use crate::clock::unix_millis;
 use crate::credential::{self, Credentials};
+use crate::directions::Directions;
+use crate::form::Form;
+use crate::objects::Objects;
 use crate::openai::Dialect;
 use crate::provider::Provider;
+use crate::record::Recorder;
 use crate::served::{Call, OpenCall, Served, State, Violation};
 use crate::usage::Usage;
 use crate::{anthropic, bedrock, gemini, openai};
@@ -39,6 +44,10 @@ pub(crate) struct Providers {
     pub(crate) chunk_delay: Duration,
     behaviour: Mutex<Behaviour>,
     served: Served,
+    recorder: Recorder,
+    objects: Arc<Objects>,
+    /// The numbers of requests that have had the error which they asked for.
+    failed: Mutex<BTreeSet<u64>>,
     serial: AtomicU64,
 }
 
@@ -49,7 +58,22 @@ impl Providers {
             chunk_delay,
             behaviour: Mutex::default(),
             served: Served::default(),
+            recorder: Recorder::default(),
+            objects: Arc::default(),
+            failed: Mutex::default(),
             serial: AtomicU64::new(1),
+        }
+    }
+
+    /// Leaves out an error that the same request has had before.
+    fn due(&self, asked: Directions) -> Directions {
+        let (Some(id), Some(_)) = (asked.id, asked.status) else {
+            return asked;
+        };
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        Directions {
+            status: asked.status.filter(|_| failed.insert(id)),
+            ..asked
         }
     }
 
@@ -107,14 +131,18 @@ async fn handle(
         Ok(request) => request,
         Err(refusal) => return refuse(provider, &refusal, "", None, open),
     };
+    providers.recorder.note(provider, &request);
     let id = request.id("req_");
+    let asked = Directions::of(&String::from_utf8_lossy(&request.body));
+    open.numbered(asked.id);
     match admit(provider, providers, &request).and_then(|()| answer(provider, &request)) {
         Err(refusal) => refuse(provider, &refusal, &id, None, open),
         Ok(answer) => {
             open.understood(&answer.model, answer.usage);
             let rule =
                 providers.with_behaviour(|it| it.take(provider, &answer.model, &request.path));
-            deliver(provider, providers, &id, answer, &rule, open).await
+            let due = providers.due(asked);
+            deliver(provider, providers, &id, answer, (&rule, due), open).await
         }
     }
 }
@@ -124,18 +152,40 @@ async fn deliver(
     providers: &Providers,
     id: &str,
     answer: Answer,
-    rule: &Rule,
+    (rule, asked): (&Rule, Directions),
     open: OpenCall,
 ) -> Response {
-    if !rule.delay().is_zero() {
-        tokio::time::sleep(rule.delay()).await;
+    const WHY: &str = "The demo was told to answer so.";
+    let delay = rule.delay().max(Duration::from_millis(asked.wait));
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
     }
-    if let Some(status) = rule.status {
-        let refusal = Refusal::new(status, "The demo was told to answer so.");
-        return refuse(provider, &refusal, id, rule.retry_after_seconds, open);
+    let asked_status = asked.status.and_then(|it| StatusCode::from_u16(it).ok());
+    if let Some(status) = rule.status.or(asked_status.filter(|it| it.as_u16() >= 400)) {
+        let retry_after = rule.retry_after_seconds.or(asked.retry_after);
+        return refuse(provider, &Refusal::new(status, WHY), id, retry_after, open);
     }
+    let count = |pieces: u64| usize::try_from(pieces).unwrap_or(usize::MAX);
+    let fail_after = rule.fail_after_chunks.or(asked.fail.map(count));
+    let breaking = Breaking {
+        cut_after: rule.cut_after_chunks.or(asked.cut.map(count)),
+        fail_after: fail_after.map(|pieces| (pieces, stream_error(provider, WHY, &answer))),
+    };
     let pace = rule.chunk_delay().unwrap_or(providers.chunk_delay);
-    delivery::send(answer, pace, rule.cut_after_chunks, open)
+    delivery::send(answer, pace, breaking, open)
+}
+
+/// An error in a stream that has begun, as the provider writes it.
+fn stream_error(provider: Provider, message: &str, answer: &Answer) -> bytes::Bytes {
+    let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message);
+    match provider {
+        Provider::AzureOpenai | Provider::OpenaiCompatible => {
+            data_event(&openai::error_body(&refusal, Dialect::OpenAi))
+        }
+        Provider::Anthropic => named_event("error", &anthropic::error_body(&refusal, "")),
+        Provider::Bedrock => bedrock::stream_error(message),
+        Provider::Gemini | Provider::Vertex => gemini::stream_error(&refusal, answer.content_type),
+    }
 }
 
 fn arrival(provider: Provider, request: &hyper::Request<Incoming>, at_ms: u64) -> Call {
@@ -144,6 +194,7 @@ fn arrival(provider: Provider, request: &hyper::Request<Incoming>, at_ms: u64) -
         provider,
         model: String::new(),
         path: request.uri().path().to_owned(),
+        number: None,
         request_id: request_id
             .and_then(|id| id.to_str().ok())
             .map(str::to_owned),
@@ -178,13 +229,20 @@ async fn read(
         .authority()
         .map(|authority| authority.as_str())
         .or(host);
+    let authority = authority.unwrap_or_default().to_owned();
+    let body = body.to_bytes();
+    let content_type = parts.headers.get(header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|it| it.to_str().ok());
+    let form = Form::of(content_type.unwrap_or_default(), &body).await?;
     Ok(Request {
-        authority: authority.unwrap_or_default().to_owned(),
+        authority,
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         method: parts.method,
         headers: parts.headers,
-        body: body.to_bytes(),
+        body,
+        form,
+        objects: Arc::clone(&providers.objects),
         serial: providers.serial.fetch_add(1, Ordering::Relaxed),
         unix_seconds: now_ms / 1000,
     })
@@ -214,6 +272,7 @@ fn answer(provider: Provider, request: &Request) -> Result<Answer, Refusal> {
         Provider::Anthropic => anthropic::answer(request),
         Provider::Bedrock => bedrock::answer(request),
         Provider::Gemini => gemini::answer(request),
+        Provider::Vertex => gemini::vertex(request),
     }
 }
 
@@ -229,7 +288,7 @@ fn refuse(
         Provider::AzureOpenai => (openai::error_body(refusal, Dialect::Azure), None),
         Provider::OpenaiCompatible => (openai::error_body(refusal, Dialect::OpenAi), None),
         Provider::Anthropic => (anthropic::error_body(refusal, request_id), None),
-        Provider::Gemini => (gemini::error_body(refusal), None),
+        Provider::Gemini | Provider::Vertex => (gemini::error_body(refusal), None),
         Provider::Bedrock => {
             let (body, exception) = bedrock::error_body(refusal);
             (body, Some(exception))
@@ -272,6 +331,15 @@ fn administer(providers: &Providers, method: &Method, operation: &str, body: &[u
             providers.with_behaviour(Behaviour::clear);
             delivery::empty(StatusCode::NO_CONTENT)
         }
+        ("POST", "record") => {
+            providers.recorder.start();
+            delivery::empty(StatusCode::NO_CONTENT)
+        }
+        ("GET", "record") => delivery::json(StatusCode::OK, &providers.recorder.take()),
+        ("DELETE", "record") => {
+            providers.recorder.stop();
+            delivery::empty(StatusCode::NO_CONTENT)
+        }
         ("GET", "behave") => providers.with_behaviour(|it| delivery::json(StatusCode::OK, it)),
         ("DELETE", "behave") => {
             providers.with_behaviour(Behaviour::clear);
@@ -284,12 +352,12 @@ fn administer(providers: &Providers, method: &Method, operation: &str, body: &[u
             }
             Err(error) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
         },
-        (_, "health" | "served" | "reset" | "behave") => {
+        (_, "health" | "served" | "reset" | "behave" | "record") => {
             problem(StatusCode::METHOD_NOT_ALLOWED, "no such method here")
         }
         _ => problem(
             StatusCode::NOT_FOUND,
-            "there are health, served, reset and behave",
+            "there are health, served, reset, behave and record",
         ),
     }
 }

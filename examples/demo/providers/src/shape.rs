@@ -82,23 +82,3 @@ pub(crate) fn mistyped(name: &str, expected: &str) -> Refusal {
         format!("Invalid type for '{name}': expected {expected}."),
     )
 }
-
-/// The text of a content that is a string, or an array of parts of which some
-/// have a `text`. `None` when it is neither.
-pub(crate) fn content_text(content: &Value) -> Option<String> {
-    match content {
-        Value::String(text) => Some(text.clone()),
-        Value::Array(parts) => {
-            let mut whole = String::new();
-            for part in parts {
-                match part.as_object()?.get("text") {
-                    Some(Value::String(text)) => whole.push_str(text),
-                    Some(_) => return None,
-                    None => {}
-                }
-            }
-            Some(whole)
-        }
-        _ => None,
-    }
-}

@@ -21,6 +21,16 @@ pub(super) fn event(name: &str, payload: &Value) -> Bytes {
     message(&headers, payload.to_string().as_bytes())
 }
 
+/// A message of type `exception`, which ends a stream.
+pub(super) fn exception(name: &str, payload: &Value) -> Bytes {
+    let headers = [
+        (":exception-type", name),
+        (":content-type", "application/json"),
+        (":message-type", "exception"),
+    ];
+    message(&headers, payload.to_string().as_bytes())
+}
+
 fn message(headers: &[(&str, &str)], payload: &[u8]) -> Bytes {
     let mut block = BytesMut::new();
     for (name, value) in headers {

@@ -220,6 +220,8 @@ mod tests {
             headers,
             authority: "127.0.0.1:8094".to_owned(),
             body: Bytes::from_static(b"{\"messages\":[]}"),
+            form: None,
+            objects: std::sync::Arc::default(),
             serial: 1,
             unix_seconds: 0,
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::Dialect;
 use crate::answer::{Answer, Refusal, Request, data_event};
 use crate::shape::{self, Members};
-use crate::usage::Completion;
+use crate::usage::{Completion, Prompt};
 
 const MEMBERS: [&str; 34] = [
     "audio",
@@ -79,14 +79,11 @@ pub(super) fn answer(
     } else {
         Answer::json(model, completion.usage, &frame.whole())
     };
-    Ok(match dialect {
-        Dialect::Azure => answer.with_header("apim-request-id", &request.id("")),
-        Dialect::OpenAi => answer.with_header("x-request-id", &request.id("req_")),
-    })
+    Ok(answer)
 }
 
-fn prompt(members: &Members) -> Result<Vec<String>, Refusal> {
-    let mut texts = Vec::new();
+fn prompt(members: &Members) -> Result<Prompt, Refusal> {
+    let mut prompt = Prompt::default();
     for (at, message) in shape::required_array(members, "messages")?
         .iter()
         .enumerate()
@@ -101,15 +98,15 @@ fn prompt(members: &Members) -> Result<Vec<String>, Refusal> {
         match message.get("content") {
             None | Some(Value::Null) if role == "assistant" => {}
             None => return Err(shape::missing(&format!("{name}.content"))),
-            Some(content) => texts.push(shape::content_text(content).ok_or_else(|| {
+            Some(content) => prompt.content(content).ok_or_else(|| {
                 shape::mistyped(
                     &format!("{name}.content"),
                     "one of a string or array of objects",
                 )
-            })?),
+            })?,
         }
     }
-    Ok(texts)
+    Ok(prompt)
 }
 
 fn usage_wanted(members: &Members, streamed: bool) -> Result<bool, Refusal> {
@@ -224,9 +221,13 @@ impl Frame<'_> {
             "prompt_tokens": usage.input,
             "completion_tokens": usage.output,
             "total_tokens": usage.total(),
-            "prompt_tokens_details": { "cached_tokens": 0, "audio_tokens": 0 },
+            "prompt_tokens_details": {
+                "cached_tokens": usage.cached_input, "audio_tokens": usage.audio_input,
+                "cache_write_tokens": usage.cache_write_input,
+            },
             "completion_tokens_details": {
-                "reasoning_tokens": 0, "audio_tokens": 0,
+                "reasoning_tokens": usage.reasoning_output,
+                "audio_tokens": usage.audio_output,
                 "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0,
             },
         })

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::answer::{Answer, Refusal};
 use crate::shape::{self, Members};
-use crate::usage::{Usage, input_tokens};
+use crate::usage::{Prompt, Usage};
+use crate::vector;
 
 const DIMENSIONS: u64 = 1536;
 
@@ -36,7 +37,7 @@ pub(super) fn answer(members: &Members, model: &str) -> Result<Answer, Refusal> 
         .iter()
         .enumerate()
         .map(|(index, text)| {
-            let vector = vector(text, dimensions);
+            let vector = vector::of(text, dimensions);
             let embedding = if in_base64 {
                 in_bytes(&vector)
             } else {
@@ -45,10 +46,9 @@ pub(super) fn answer(members: &Members, model: &str) -> Result<Answer, Refusal> 
             json!({ "object": "embedding", "index": index, "embedding": embedding })
         })
         .collect();
-    let usage = Usage {
-        input: input_tokens(&texts),
-        output: 0,
-    };
+    let mut prompt = Prompt::default();
+    texts.iter().for_each(|text| prompt.text(text));
+    let usage = Usage::of_input(prompt.usage().input);
     let body = json!({
         "object": "list", "data": data, "model": model,
         "usage": { "prompt_tokens": usage.input, "total_tokens": usage.input },
@@ -67,24 +67,6 @@ fn texts(members: &Members) -> Result<Vec<String>, Refusal> {
             .ok_or_else(|| shape::mistyped("input", "a string or an array of strings")),
         Some(_) => Err(shape::mistyped("input", "a string or an array of strings")),
     }
-}
-
-fn vector(text: &str, dimensions: u64) -> Vec<f32> {
-    let seed = crc32fast::hash(text.as_bytes());
-    let raw: Vec<f32> = (0..dimensions)
-        .map(|at| {
-            let bits =
-                crc32fast::hash(&[seed.to_le_bytes().as_slice(), &at.to_le_bytes()].concat());
-            f32::from(u16::try_from(bits >> 16).unwrap_or(0)) / 32768.0 - 1.0
-        })
-        .collect();
-    let length = raw
-        .iter()
-        .map(|value| value * value)
-        .sum::<f32>()
-        .sqrt()
-        .max(f32::MIN_POSITIVE);
-    raw.into_iter().map(|value| value / length).collect()
 }
 
 fn in_bytes(vector: &[f32]) -> Value {

@@ -3,15 +3,35 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::{Dialect, free, list, no_such};
 use crate::answer::{Answer, Refusal, Request, named_event};
+use crate::objects::Object;
 use crate::shape::{self, Members};
-use crate::usage::{Completion, Usage};
+use crate::usage::{Completion, Prompt, Usage};
 
-pub(super) fn answer(request: &Request, members: &Members, model: &str) -> Result<Answer, Refusal> {
+pub(super) fn answer(
+    request: &Request,
+    members: &Members,
+    model: &str,
+    dialect: Dialect,
+) -> Result<Answer, Refusal> {
+    let provider = dialect.provider();
+    if let Some(id) = members.get("previous_response_id").and_then(Value::as_str)
+        && request.objects.get(provider, id).is_none()
+    {
+        return Err(no_such("Response", id));
+    }
     let prompt = prompt(members)?;
     let limit = shape::optional_count(members, "max_output_tokens")?;
     let completion = Completion::of(&prompt, limit);
     let usage = completion.usage;
+    if members.get("store") != Some(&Value::Bool(false)) {
+        let object = Object {
+            described: finished(request, model, &completion),
+            content: request.body.clone(),
+        };
+        request.objects.put(provider, &request.id("resp_"), object);
+    }
     if shape::optional_bool(members, "stream")? {
         return Ok(Answer::events(
             model,
@@ -26,27 +46,60 @@ pub(super) fn answer(request: &Request, members: &Members, model: &str) -> Resul
     ))
 }
 
-fn prompt(members: &Members) -> Result<Vec<String>, Refusal> {
-    let mut texts = Vec::new();
+/// What is asked of a response that was kept.
+pub(super) fn kept(
+    request: &Request,
+    dialect: Dialect,
+    id: &str,
+    rest: &[&str],
+) -> Result<Answer, Refusal> {
+    let provider = dialect.provider();
+    let found = request.objects.get(provider, id);
+    let response = found.ok_or_else(|| no_such("Response", id))?;
+    match (request.method.as_str(), rest) {
+        ("GET", []) | ("POST", ["cancel"]) => Ok(free(&response.described)),
+        ("GET", ["input_items"]) => {
+            let asked = shape::object(&response.content)?;
+            let text = asked
+                .get("input")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            Ok(free(&list(&[json!({
+                "type": "message", "id": request.id("msg_"), "status": "completed",
+                "role": "user", "content": [{ "type": "input_text", "text": text }],
+            })])))
+        }
+        ("DELETE", []) => {
+            request.objects.remove(provider, id);
+            Ok(free(
+                &json!({ "id": id, "object": "response", "deleted": true }),
+            ))
+        }
+        _ => Err(dialect.not_found(request)),
+    }
+}
+
+fn prompt(members: &Members) -> Result<Prompt, Refusal> {
+    let mut prompt = Prompt::default();
     if let Some(instructions) = members.get("instructions").filter(|value| !value.is_null()) {
         let text = instructions
             .as_str()
             .ok_or_else(|| mistyped("instructions"))?;
-        texts.push(text.to_owned());
+        prompt.text(text);
     }
     match members.get("input") {
-        Some(Value::String(text)) => texts.push(text.clone()),
+        Some(Value::String(text)) => prompt.text(text),
         Some(Value::Array(items)) => {
             for item in items {
                 let item = shape::as_object(item, "input[]")?;
                 let content = item.get("content").unwrap_or(&Value::Null);
-                texts.push(shape::content_text(content).ok_or_else(|| mistyped("input[]"))?);
+                prompt.content(content).ok_or_else(|| mistyped("input[]"))?;
             }
         }
         None => return Err(shape::missing("input")),
         Some(_) => return Err(mistyped("input")),
     }
-    Ok(texts)
+    Ok(prompt)
 }
 
 fn mistyped(name: &str) -> Refusal {
@@ -90,9 +143,12 @@ fn response(
     let usage = usage.map(|usage| {
         json!({
             "input_tokens": usage.input,
-            "input_tokens_details": { "cached_tokens": 0 },
+            "input_tokens_details": {
+                "cached_tokens": usage.cached_input,
+                "cache_write_tokens": usage.cache_write_input,
+            },
             "output_tokens": usage.output,
-            "output_tokens_details": { "reasoning_tokens": 0 },
+            "output_tokens_details": { "reasoning_tokens": usage.reasoning_output },
             "total_tokens": usage.total(),
         })
     });

@@ -1,15 +1,20 @@
 //! `audio/speech`: silence as long as the text takes to say.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use serde_json::json;
 
-use crate::answer::{Answer, Payload, Refusal};
+use crate::answer::{Answer, Payload, Refusal, data_event};
 use crate::shape::{self, Members};
-use crate::usage::Usage;
+use crate::usage::{Prompt, Usage};
 
 /// Samples per second of `wav` and `pcm`, as OpenAI sends them.
 const SAMPLE_RATE: u32 = 24_000;
 /// About as long as a character takes to say.
 const MILLISECONDS_PER_CHARACTER: usize = 60;
+/// Of encoded sound, that are a token.
+const BYTES_PER_TOKEN: usize = 400;
 const MAX_CHARACTERS: usize = 4096;
 
 pub(super) fn answer(members: &Members, model: &str) -> Result<Answer, Refusal> {
@@ -38,14 +43,44 @@ pub(super) fn answer(members: &Members, model: &str) -> Result<Answer, Refusal> 
         Some("pcm") => ("audio/pcm", silence(milliseconds)),
         Some(_) => return Err(shape::mistyped("response_format", "'mp3', 'wav' or 'pcm'")),
     };
+    if members.get("stream_format").and_then(|it| it.as_str()) == Some("sse") {
+        return in_events(model, input, &audio);
+    }
     let pieces = audio.chunks(4096).map(Bytes::copy_from_slice).collect();
-    // Speech is billed by characters: there are no tokens to report.
+    // Paid by characters, or in tokens of which a sound has no place to tell.
     Ok(Answer::new(
         content_type,
         model,
         Usage::default(),
         Payload::Pieces(pieces),
     ))
+}
+
+/// Newer models tell of their tokens, if they are asked for events.
+fn in_events(model: &str, input: &str, audio: &[u8]) -> Result<Answer, Refusal> {
+    if model.starts_with("tts") {
+        let expected = "'audio' for this model";
+        return Err(shape::mistyped("stream_format", expected));
+    }
+    let tokens = |length: usize| u64::try_from(length.div_ceil(BYTES_PER_TOKEN)).unwrap_or(0);
+    let audio_output = tokens(audio.len());
+    let usage = Usage {
+        output: audio_output,
+        audio_output,
+        ..Usage::of_input(Prompt::of_text(input).usage().input)
+    };
+    let deltas = audio
+        .chunks(4096)
+        .map(|piece| json!({ "type": "speech.audio.delta", "audio": STANDARD.encode(piece) }));
+    let done = json!({ "type": "speech.audio.done", "usage": {
+        "input_tokens": usage.input, "output_tokens": usage.output,
+        "total_tokens": usage.total(),
+    }});
+    let events = deltas
+        .chain([done])
+        .map(|event| data_event(&event))
+        .collect();
+    Ok(Answer::events(model, usage, events))
 }
 
 fn silence(milliseconds: usize) -> Vec<u8> {

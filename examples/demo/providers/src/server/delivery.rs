@@ -22,12 +22,16 @@ const FLUSH: Duration = Duration::from_millis(20);
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 pub(super) type Response = hyper::Response<Body>;
 
-pub(super) fn send(
-    answer: Answer,
-    pace: Duration,
-    cut_after: Option<usize>,
-    open: OpenCall,
-) -> Response {
+/// Where a stream goes wrong, if it does: counted in pieces that were sent before.
+#[derive(Debug, Default)]
+pub(super) struct Breaking {
+    /// The connection is cut.
+    pub(super) cut_after: Option<usize>,
+    /// These last bytes tell of an error, and the answer ends.
+    pub(super) fail_after: Option<(usize, Bytes)>,
+}
+
+pub(super) fn send(answer: Answer, pace: Duration, breaking: Breaking, open: OpenCall) -> Response {
     open.answered(answer.status.as_u16());
     let body = match answer.payload {
         Payload::Whole(bytes) => {
@@ -38,7 +42,7 @@ pub(super) fn send(
             let sending = Sending {
                 pieces: pieces.into(),
                 pace,
-                cut_after,
+                breaking,
                 sent: 0,
                 open,
             };
@@ -56,7 +60,7 @@ pub(super) fn send(
 struct Sending {
     pieces: VecDeque<Bytes>,
     pace: Duration,
-    cut_after: Option<usize>,
+    breaking: Breaking,
     sent: usize,
     open: OpenCall,
 }
@@ -65,7 +69,14 @@ type Piece = Result<Frame<Bytes>, io::Error>;
 
 async fn next(sending: Option<Sending>) -> Option<(Piece, Option<Sending>)> {
     let mut sending = sending?;
-    if sending.cut_after.is_some_and(|limit| sending.sent >= limit) {
+    let broken = &sending.breaking;
+    if let Some((limit, last)) = &broken.fail_after
+        && sending.sent >= *limit
+    {
+        // Never complete: the call counts as broken off.
+        return Some((Ok(Frame::data(last.clone())), None));
+    }
+    if broken.cut_after.is_some_and(|limit| sending.sent >= limit) {
         // hyper drops what it has not written yet: let it write what was sent so far.
         tokio::time::sleep(FLUSH).await;
         // Without an end the peer sees a broken answer.

@@ -24,6 +24,7 @@ impl Server {
             openai: "openai".to_owned(),
             anthropic: "anthropic".to_owned(),
             gemini: "gemini".to_owned(),
+            vertex: "vertex".to_owned(),
             bedrock: AccessKey {
                 id: "AKID".to_owned(),
                 secret: "secret".to_owned(),
@@ -195,4 +196,69 @@ async fn an_unknown_member_is_refused() {
         answer.contains("Unrecognized request argument supplied: sekisho"),
         "{answer}"
     );
+}
+
+#[tokio::test]
+async fn a_stream_may_end_in_the_providers_own_error() {
+    let asked = STREAMED.replace("hi", "hi [demo fail=2]");
+    let server = Server::of(Provider::AzureOpenai).await;
+    let answer = server.post(CHAT, &[AZURE_KEY], &asked).await;
+    assert!(answer.contains(r#""type":"server_error""#), "{answer}");
+    assert!(!answer.contains("[DONE]"), "{answer}");
+    assert_eq!(server.served()["models"][0]["aborted"], 1);
+}
+
+#[tokio::test]
+async fn the_second_attempt_of_a_numbered_request_succeeds() {
+    let asked = WHOLE.replace("hi", "hi [demo status=429 retry_after=3 id=7]");
+    let server = Server::of(Provider::AzureOpenai).await;
+    let first = server.post(CHAT, &[AZURE_KEY], &asked).await;
+    assert!(first.contains("retry-after: 3"), "{first}");
+    let second = server.post(CHAT, &[AZURE_KEY], &asked).await;
+    assert_eq!((status(&first), status(&second)), ("429", "200"));
+    assert_eq!(server.served()["calls"][1]["number"], 7);
+}
+
+#[tokio::test]
+async fn a_batch_answers_the_requests_of_its_file() {
+    let server = Server::of(Provider::OpenaiCompatible).await;
+    let key = "authorization: Bearer openai";
+    let line = r#"{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}],"max_tokens":4}}"#;
+    let form = format!(
+        "--x\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--x\r\n\
+         content-disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\n\r\n{line}\r\n--x--\r\n"
+    );
+    let content_type = "content-type: multipart/form-data; boundary=x";
+    let answer = server.post("/v1/files", &[key, content_type], &form).await;
+    let file = member(&answer, "id");
+    let order = format!(
+        r#"{{"input_file_id":"{file}","endpoint":"/v1/chat/completions","completion_window":"24h"}}"#
+    );
+    let batch = server.post("/v1/batches", &[key], &order).await;
+    assert_eq!(member(&batch, "status"), "validating", "{batch}");
+    let batches = server
+        .providers
+        .objects
+        .list(Provider::OpenaiCompatible, "batch_");
+    assert_eq!(batches[0]["status"], "completed");
+    assert_eq!(batches[0]["usage"]["output_tokens"], 4);
+}
+
+#[tokio::test]
+async fn requests_are_recorded_without_credentials_once_somebody_asks() {
+    let server = Server::of(Provider::AzureOpenai).await;
+    server.post(CHAT, &[AZURE_KEY], WHOLE).await;
+    server.post("/__demo/record", &[], "").await;
+    server.post(CHAT, &["api-key: azure-secret"], WHOLE).await;
+    let taken = serde_json::to_string(&server.providers.recorder.take()).unwrap();
+    assert_eq!(taken.matches("/chat/completions").count(), 1, "{taken}");
+    assert!(taken.contains(r#"["api-key","***"]"#), "{taken}");
+    assert!(!taken.contains("azure-secret"));
+}
+
+/// A member of an answer's JSON body that is a text.
+fn member(answer: &str, name: &str) -> String {
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    body[name].as_str().unwrap_or_default().to_owned()
 }
