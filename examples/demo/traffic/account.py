@@ -33,6 +33,12 @@ class Figures:
         self.input += used.input
         self.output += used.output
 
+    def include(self, other: Figures) -> None:
+        self.calls += other.calls
+        self.input += other.input
+        self.output += other.output
+        self.cost += other.cost
+
     def __sub__(self, other: Figures) -> Figures:
         return Figures(
             self.calls - other.calls,
@@ -47,14 +53,22 @@ class Figures:
 
 @dataclass
 class Seen:
-    """What the SDKs were told, by department and by model."""
+    """What the SDKs were told, by department and by model; free calls concern no model."""
 
     departments: defaultdict[str, Figures] = field(default_factory=lambda: defaultdict(Figures))
     models: defaultdict[Model, Figures] = field(default_factory=lambda: defaultdict(Figures))
 
     def add(self, department: str, model: Model, used: Used) -> None:
         self.departments[department].add(used)
-        self.models[model].add(used)
+        if model[1]:
+            self.models[model].add(used)
+
+    def include(self, other: Seen, department: str) -> None:
+        """Takes over what a department's calls came to."""
+        for figures in other.departments.values():
+            self.departments[department].include(figures)
+        for model, figures in other.models.items():
+            self.models[model].include(figures)
 
 
 _PROVIDER_OF = {
@@ -63,6 +77,7 @@ _PROVIDER_OF = {
     "anthropic": "anthropic",
     "bedrock": "bedrock",
     "gemini": "gemini",
+    "vertex": "vertex",
 }
 
 
@@ -73,6 +88,12 @@ class Policy:
         policy = yaml.safe_load(path.read_text(encoding="utf-8"))
         wires = {upstream["name"]: upstream["provider"] for upstream in policy["upstreams"]}
         self.department_ids = {it["name"]: it["id"] for it in policy["departments"]}
+        self.opened = {
+            (_PROVIDER_OF[api["provider"]], operation)
+            for api in policy["apis"]
+            if api["provider"] in _PROVIDER_OF
+            for operation in api["operations"]
+        }
         self._upstream_of: dict[tuple[str, str], Model] = {}
         self._price_of: dict[Model, dict[str, int]] = {}
         for api in policy["apis"]:
@@ -110,6 +131,8 @@ def served(report: dict[str, Any], policy: Policy | None) -> dict[Model, Figures
         if call["state"] != "complete" or (call["status"] or 0) >= 400:
             continue
         model = (call["provider"], call["model"])
+        if not call["model"]:
+            continue
         used = Used(call["input_tokens"], call["output_tokens"])
         figures[model].add(used)
         if policy:
@@ -130,14 +153,7 @@ def billed_models(summary: dict[str, Any], policy: Policy) -> dict[Model, Figure
             # Refused calls reached no model.
             if not row.get("model"):
                 continue
-            at, figures = policy.upstream_of(row["api"], row["model"]), _figures(row)
-            sum_of = total[at]
-            total[at] = Figures(
-                sum_of.calls + figures.calls,
-                sum_of.input + figures.input,
-                sum_of.output + figures.output,
-                sum_of.cost + figures.cost,
-            )
+            total[policy.upstream_of(row["api"], row["model"])].include(_figures(row))
     return dict(total)
 
 

@@ -12,12 +12,14 @@ from typing import Any
 
 import anthropic
 import boto3
+import httpx2 as httpx
 import openai
 from botocore.config import Config
 from google import genai
 from google.genai import types
 
 from places import Direct, Place
+from tap import TLS
 
 AZURE_API_VERSION = "2024-10-21"
 BEDROCK_MODEL = "anthropic.claude-3-5-sonnet-20240620-v1:0"
@@ -52,8 +54,11 @@ class Call:
     provider: str
     model: str
     make: Callable[[Place, str], Used]
-    # Known to the demo's policy; the others are only made without a gateway.
-    in_policy: bool = True
+
+
+def http_client(place: Place) -> httpx.Client:
+    """What notes the requests that an SDK sends through it, if anybody wants them noted."""
+    return place.tap.http_client() if place.tap else httpx.Client(timeout=TIMEOUT_SECONDS, verify=TLS)
 
 
 # The clients. Retries are off: a refusal is to be seen, and a call counted, once.
@@ -70,6 +75,7 @@ def azure(place: Place, credential: str) -> openai.AzureOpenAI:
         api_version=AZURE_API_VERSION,
         max_retries=0,
         timeout=TIMEOUT_SECONDS,
+        http_client=http_client(place),
         **proof,
     )
 
@@ -80,6 +86,7 @@ def compatible(place: Place, credential: str) -> openai.OpenAI:
         api_key=credential,
         max_retries=0,
         timeout=TIMEOUT_SECONDS,
+        http_client=http_client(place),
     )
 
 
@@ -93,18 +100,23 @@ def claude(place: Place, credential: str) -> anthropic.Anthropic:
         default_headers={"x-api-key": credential} if direct else None,
         max_retries=0,
         timeout=TIMEOUT_SECONDS,
+        http_client=http_client(place),
     )
 
 
 def gemini(place: Place, credential: str) -> genai.Client:
     return genai.Client(
-        api_key=credential,
-        http_options=types.HttpOptions(
-            base_url=place.url_of("gemini"),
-            api_version="v1beta",
-            timeout=TIMEOUT_SECONDS * 1000,
-            retry_options=types.HttpRetryOptions(attempts=1),
-        ),
+        api_key=credential, http_options=google_options(place, "gemini", "v1beta")
+    )
+
+
+def google_options(place: Place, provider: str, version: str) -> types.HttpOptions:
+    return types.HttpOptions(
+        base_url=place.url_of(provider),
+        api_version=version,
+        timeout=TIMEOUT_SECONDS * 1000,
+        retry_options=types.HttpRetryOptions(attempts=1),
+        httpx_client=http_client(place),
     )
 
 
@@ -125,7 +137,7 @@ def bedrock(place: Place, credential: str) -> Iterator[Any]:
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:
-        yield boto3.client(
+        client = boto3.client(
             "bedrock-runtime",
             region_name="us-east-1",
             endpoint_url=place.url_of("bedrock"),
@@ -136,6 +148,9 @@ def bedrock(place: Place, credential: str) -> Iterator[Any]:
             ),
             **proof,
         )
+        if place.tap:
+            place.tap.listen_to(client)
+        yield client
     finally:
         for name, value in before.items():
             if value is None:
@@ -408,25 +423,3 @@ TRAFFIC: tuple[tuple[str, Call], ...] = (
     ("ichiro", compatible_chat_streamed("claude-sonnet")),
     ("ichiro", VIDEO),
 )
-
-
-def extra(sdk: str, operation: str, provider: str, model: str, make: Any) -> Call:
-    return Call(sdk, operation, provider, model, make, in_policy=False)
-
-
-# What the stand-ins speak beyond the demo's policy.
-EXTRAS: tuple[Call, ...] = (
-    extra("openai (Azure)", "responses", "azure-openai", "gpt-4o", _azure(responses, "gpt-4o")),
-    extra(
-        "openai (Azure)", "embeddings", "azure-openai", _SMALL, _azure(embeddings, _SMALL)
-    ),
-    extra(
-        "openai", "responses, streamed", "openai-compatible", "gpt-4o",
-        _compatible(responses_streamed, "gpt-4o"),
-    ),
-    extra("openai", "embeddings", "openai-compatible", _SMALL, _compatible(embeddings, _SMALL)),
-    extra("anthropic", "count_tokens", "anthropic", CLAUDE, _claude(count_tokens)),
-    extra("google-genai", "count_tokens", "gemini", GEMINI, _gemini(gemini_count)),
-    extra("boto3", "invoke_model", "bedrock", BEDROCK_MODEL, invoke),
-    extra("boto3", "invoke, streamed", "bedrock", BEDROCK_MODEL, invoke_streamed),
-)  # fmt: skip

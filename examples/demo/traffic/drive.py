@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ import shapes
 import table
 from account import Policy, Seen
 from calls import Call
+from inspection import Inspection
 from places import PROVIDERS, REPOSITORY, Direct, Gateway, Problem, Tokens
 from sidecar import Sidecar, StandIns
+from tap import Tap
 
 DEPARTMENT = {
     "taro": "営業部",
@@ -79,7 +82,7 @@ def arguments() -> argparse.Namespace:
     )
     add(
         "--only",
-        choices=("traffic", "refusals", "shapes", "silence", "budget", "keys"),
+        choices=("traffic", "operations", "refusals", "shapes", "silence", "budget", "keys"),
         action="append",
         help="do this part only, and then compare the accounts (repeatable)",
     )
@@ -147,6 +150,16 @@ class Drive:
                 person, call.sdk, call.operation, call.provider, call.model, result,
                 table.mark(good),
             )  # fmt: skip
+
+    def operations(self, stand_ins: StandIns, opened: set[tuple[str, str]]) -> None:
+        table.heading("Every operation of every SDK, against what the providers publish")
+        place = replace(self.gateway, tap=Tap())
+        token = self.tokens.of("ichiro")
+        inspection = Inspection(place, stand_ins)
+        seen = inspection.run(dict.fromkeys(PROVIDERS, token), opened)
+        self.seen.include(seen, DEPARTMENT["ichiro"])
+        self.failures += inspection.failures
+        _print_inspection(inspection)
 
     def refusals(self) -> None:
         table.heading("Calls that must be refused")
@@ -278,6 +291,19 @@ class Drive:
         _print_accounts(summary, departments, served, billed, found)
 
 
+def _print_inspection(inspection: Inspection) -> None:
+    rows = table.Table(
+        ("SDK", 21), ("operations", 10), ("requests", 8), ("invalid", 7), ("altered", 7), ("", 2)
+    )
+    for sdk, row in inspection.rows.items():
+        good = not (row.invalid or row.altered or row.wrong)
+        counts = (row.operations, row.requests, row.invalid, row.altered)
+        rows.row(sdk, *counts, table.mark(good))
+    if inspection.closed:
+        shut = len(inspection.closed)
+        table.lines([f"(left out, because the policy does not open them: {shut})"])
+
+
 def _print_accounts(
     summary: dict[str, Any],
     departments: dict[str, account.Figures],
@@ -327,6 +353,7 @@ def through_gateway(options: argparse.Namespace) -> list[str]:
     drive = Drive(gateway, tokens)
     parts = {
         "traffic": drive.traffic,
+        "operations": lambda: drive.operations(stand_ins, policy.opened),
         "refusals": drive.refusals,
         "shapes": lambda: drive.shapes(sidecar, policy.department_ids[DEPARTMENT["ichiro"]]),
         "silence": lambda: options.sidecar_pid and drive.silence(options.sidecar_pid),
@@ -348,32 +375,19 @@ def without_gateway(options: argparse.Namespace) -> list[str]:
         "anthropic": env("SEKISHO_DEMO_ANTHROPIC_KEY", "demo-anthropic-key"),
         "gemini": env("SEKISHO_DEMO_GEMINI_KEY", "demo-gemini-key"),
         "bedrock": "",
+        "vertex": env("SEKISHO_DEMO_VERTEX_TOKEN", "demo-vertex-token"),
     }
     place = Direct(
         "127.0.0.1", options.providers_port, keys,
         env("SEKISHO_DEMO_BEDROCK_ACCESS_KEY_ID", "AKIDDEMOSEKISHO"),
         env("SEKISHO_DEMO_BEDROCK_SECRET_ACCESS_KEY", "demo-bedrock-secret"),
+        tap=Tap(),
     )  # fmt: skip
-    stand_ins = StandIns(place.url_of(PROVIDERS[0]))
-    before = account.served(stand_ins.served(), None)
-    seen, failures = Seen(), []
-    table.heading("Calls straight to the stand-ins")
-    rows = table.Table(
-        ("SDK", 14), ("call", 20), ("provider", 17), ("model", 41), ("tokens", 8), ("", 2)
-    )
-    for call in [*dict.fromkeys(call for _, call in calls.TRAFFIC), *calls.EXTRAS]:
-        try:
-            used = call.make(place, keys[call.provider])
-            seen.add("", (call.provider, call.model), used)
-            result, good = f"{used.input}+{used.output}", True
-        except Exception as error:  # whatever it is, the call failed
-            result, good = "", False
-            failures.append(f"{call.sdk} {call.operation}: {_brief(error)}")
-        cells = (call.sdk, call.operation, call.provider, call.model, result)
-        rows.row(*cells, table.mark(good))
-    served = account.since(account.served(stand_ins.served(), None), before)
-    names = ("served", "answered")
-    return failures + account.differences(served, seen.models, names, with_cost=False)
+    table.heading("Every operation of every SDK, straight to the stand-ins")
+    inspection = Inspection(place, StandIns(place.url_of(PROVIDERS[0])))
+    inspection.run(keys, None)
+    _print_inspection(inspection)
+    return inspection.failures
 
 
 def main() -> int:

@@ -6,10 +6,12 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tap import Tap
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 # The stand-ins' ports, counted from the first (examples/demo/README.md).
-PROVIDERS = ("azure-openai", "openai-compatible", "anthropic", "bedrock", "gemini")
+PROVIDERS = ("azure-openai", "openai-compatible", "anthropic", "bedrock", "gemini", "vertex")
 
 
 class Problem(Exception):
@@ -23,6 +25,8 @@ class Gateway:
     url: str
     tls_url: str
     ca_file: str | None
+    # Notes what the SDKs send.
+    tap: Tap | None = None
 
     def url_of(self, provider: str) -> str:
         # boto3 sends bearer tokens over TLS only.
@@ -39,6 +43,7 @@ class Direct:
     aws_access_key_id: str
     aws_secret_access_key: str
     ca_file: None = None
+    tap: Tap | None = None
 
     def url_of(self, provider: str) -> str:
         return f"http://{self.host}:{self.base_port + PROVIDERS.index(provider)}"

@@ -117,8 +117,9 @@ impl Prompt {
     fn media(&mut self, name: &str, value: &Value) {
         let length = || u64::try_from(value.to_string().len()).unwrap_or(u64::MAX);
         let kind = || {
-            let type_of = |name| value.get(name).and_then(Value::as_str);
-            let kind = type_of("mimeType").or(type_of("media_type"));
+            let type_of = |name: &str| value.get(name).and_then(Value::as_str);
+            let names = ["mimeType", "mime_type", "media_type"];
+            let kind = names.into_iter().find_map(type_of);
             kind.and_then(|kind| kind.split_once('/'))
                 .map_or("image", |(kind, _)| kind)
         };
