@@ -92,7 +92,7 @@ class Policy:
             (_PROVIDER_OF[api["provider"]], operation)
             for api in policy["apis"]
             if api["provider"] in _PROVIDER_OF
-            for operation in api["operations"]
+            for operation in [*api["operations"], *(model["name"] for model in api["models"])]
         }
         self._upstream_of: dict[tuple[str, str], Model] = {}
         self._price_of: dict[Model, dict[str, int]] = {}

@@ -41,8 +41,8 @@ class Inspection:
     closed: list[str] = field(default_factory=list)
 
     def run(self, credentials: dict[str, str], opened: set[tuple[str, str]] | None) -> Seen:
-        """Calls each operation whose parts are `opened` (pairs of provider and operation; `None`:
-        all). Returns what was used."""
+        """Calls each operation whose parts are `opened` (pairs of a provider and the name of an
+        operation or a model; `None`: all). Returns what was used."""
         seen = Seen()
         self.stand_ins.record()
         try:
@@ -110,7 +110,8 @@ class Inspection:
 
 
 def _is_open(operation: Operation, opened: set[tuple[str, str]]) -> bool:
-    return all((operation.provider, name) in opened for name in operation.opens)
+    wanted = [*operation.opens, operation.model]
+    return all((operation.provider, name) in opened for name in wanted if name)
 
 
 def _notices_nothing(provider: str, request: Request) -> bool:

@@ -291,11 +291,10 @@ def _openai_operations(
     chat = names.chat
     yield it("chat", "chat_completions", chat, calls.chat, chat)
     yield it("chat, streamed", "chat_completions", chat, calls.chat_streamed, chat)
-    yield it("chat, usage not asked for", "chat_completions", chat, chat_streamed_unasked)
     yield it("chat with media, tools", "chat_completions", chat, chat_details)
     yield it("responses", "responses", chat, responses)
     yield it("responses, streamed", "responses", chat, calls.responses_streamed, chat)
-    yield it("responses, kept", "responses response_items", chat, responses_kept)
+    yield it("responses, kept", "responses stored_responses", chat, responses_kept)
     small = names.embedding
     yield it("embeddings (base64)", "embeddings", small, calls.embeddings, small)
     yield it("embeddings (floats)", "embeddings", small, embeddings_as_floats)
