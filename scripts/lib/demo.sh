@@ -5,6 +5,40 @@
 DEMO=$RUN_DIR/demo
 BUILT=$(target_dir)/release
 
+# build_demo PART[,PART...]: sets up these parts (scripts/setup --only), and builds the demo
+build_demo() {
+    heading "Setting up"
+    "$ROOT/scripts/setup" --only "$1"
+    heading "Building"
+    "$ROOT/scripts/build-filters"
+    step "Building the sidecar and the demo's programs" \
+        cargo build --manifest-path "$ROOT/Cargo.toml" --release --locked \
+        -p sekisho -p sekisho-demo-providers -p sekisho-demo-metering ||
+        die "the build failed; the compiler's words stand above"
+}
+
+# With FRESH, what earlier runs have recorded is forgotten.
+start_demo() {
+    heading "Starting"
+    local name
+    for name in SEKISHO_GATEWAY_PORT SEKISHO_GATEWAY_TLS_PORT SEKISHO_API_PORT SEKISHO_LINK_PORT \
+        SEKISHO_ENVOY_ADMIN_PORT SEKISHO_IDENTITY_PORT SEKISHO_PROVIDERS_PORT; do
+        require_free_port "$name"
+    done
+    [[ -z ${FRESH:-} ]] || rm -rf "$DEMO"
+    prepare_demo
+    start_identity
+    start_providers
+    import_people
+    start_sidecar
+    start_envoy
+}
+
+verify_log() {
+    heading "Audit log"
+    "$BUILT/sekisho" audit verify --db "$(demo_database)" --checkpoints "$DEMO/state/checkpoints" --archive "$DEMO/archive"
+}
+
 demo_log() { printf '%s/log/%s.log\n' "$DEMO" "$1"; }
 
 # launch NAME COMMAND...: in the background, in a process group of its own, output to its log
