@@ -36,6 +36,8 @@ DEPARTMENT = {
 MOST_CALLS_UNDER_BUDGET = 300
 # Enough to use up a budget and to be refused twice.
 ROOM_SECONDS = 12.0
+# Of a table's column.
+WIDEST_MODEL = 41
 # Completions reach the sidecar in batches.
 SETTLE_SECONDS = 10.0
 
@@ -318,14 +320,17 @@ def _print_accounts(
     for name, figures in departments.items():
         rows.row(name, *figures.tokens(), figures.cost)
     table.heading("The bill beside what the providers say they served")
-    rows = table.Table(("upstream", 17), ("model", 41), *columns, ("", 2))
+    rows = table.Table(("upstream", 17), ("model", WIDEST_MODEL), *columns, ("", 2))
     for model in sorted(set(served) | set(billed)):
         ours = billed.get(model, account.Figures())
         theirs = served.get(model, account.Figures())
         if not any((*ours.tokens(), *theirs.tokens())):
             continue
         equal = (ours.tokens(), ours.cost) == (theirs.tokens(), theirs.cost)
-        rows.row(*model, *ours.tokens(), ours.cost, table.mark(equal))
+        provider, name = model
+        # An ARN tells by its end.
+        name = name if len(name) <= WIDEST_MODEL else "…" + name[1 - WIDEST_MODEL :]
+        rows.row(provider, name, *ours.tokens(), ours.cost, table.mark(equal))
     good = not found
     verdict = "all accounts are equal" if good else "the accounts differ"
     table.lines(["", f"{table.mark(good)} {verdict}"])
