@@ -15,6 +15,7 @@ mod apikey_rotate;
 mod apikey_usage;
 mod audit_search;
 mod authentication;
+mod budget;
 mod department_usage;
 mod etag;
 mod extract;

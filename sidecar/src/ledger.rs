@@ -2,20 +2,23 @@
 //!
 //! Pure: time and durability are the caller's. The invariant, per budget and window, at
 //! every moment: `settled + leased <= limit`, where `leased` is what holders have, free
-//! or reserved. Only a call that used more than it had reserved can break it, by exactly
-//! that excess, which is reported.
+//! or reserved. Two things can break it, each by an excess that is known and never grows by
+//! itself: a call that used more than it had reserved, and a limit that was lowered below
+//! what had been granted already.
 
 mod account;
+mod budgets;
 pub mod calendar;
 mod calls;
 mod grants;
 #[cfg(test)]
 mod properties;
 pub(crate) mod tables;
+pub(crate) mod terms;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sekisho_domain::{Budget, BudgetId, Policy, RecordId, UnixMillis};
+use sekisho_domain::{Budget, BudgetId, Covered, Covering, Policy, RecordId, UnixMillis};
 
 pub use account::{Account, WindowState};
 pub use calendar::{Calendar, UnknownTimeZone, Window};
@@ -69,9 +72,10 @@ struct Vm {
 #[derive(Clone, Debug)]
 pub struct Ledger {
     calendar: Calendar,
+    /// Also those that are no more: calls that were admitted under them end under them.
     budgets: Vec<Budget>,
     by_name: HashMap<BudgetId, BudgetIndex>,
-    by_department: HashMap<String, Vec<BudgetIndex>>,
+    covering: Covering<BudgetIndex>,
     windows: HashMap<WindowKey, WindowState>,
     accounts: BTreeMap<(HolderId, WindowKey), Account>,
     holders: HashMap<HolderId, Holder>,
@@ -107,31 +111,30 @@ impl Ledger {
     /// # Errors
     /// The policy's time zone is unknown.
     pub fn new(policy: &Policy) -> Result<Self, UnknownTimeZone> {
-        let mut ledger = Self {
-            calendar: Calendar::new(&policy.time_zone)?,
+        let mut ledger = Self::empty(&policy.time_zone)?;
+        for budget in &policy.budgets {
+            ledger.put(budget.clone());
+        }
+        Ok(ledger)
+    }
+
+    /// No budgets yet.
+    ///
+    /// # Errors
+    /// The time zone is unknown.
+    pub fn empty(time_zone: &str) -> Result<Self, UnknownTimeZone> {
+        Ok(Self {
+            calendar: Calendar::new(time_zone)?,
             budgets: Vec::new(),
             by_name: HashMap::new(),
-            by_department: HashMap::new(),
+            covering: Covering::default(),
             windows: HashMap::new(),
             accounts: BTreeMap::new(),
             holders: HashMap::new(),
             vms: HashMap::new(),
             open: HashMap::new(),
             touched: Touched::default(),
-        };
-        for (at, budget) in policy.budgets.iter().enumerate() {
-            let index = BudgetIndex(at);
-            // Figures are kept as signed 64-bit integers in the database.
-            let limit = budget.limit.min(i64::MAX.unsigned_abs());
-            ledger.by_name.insert(budget.id.clone(), index);
-            let of_department = ledger.by_department.entry(budget.department.0.clone());
-            of_department.or_default().push(index);
-            ledger.budgets.push(Budget {
-                limit,
-                ..budget.clone()
-            });
-        }
-        Ok(ledger)
+        })
     }
 
     /// The calendar of its windows.
@@ -152,19 +155,22 @@ impl Ledger {
         self.budgets.get(index.0)
     }
 
-    /// The budgets that bind a department.
+    /// The budgets that cover a call.
     #[must_use]
-    pub fn budgets_of(&self, department: &str) -> &[BudgetIndex] {
-        self.by_department
-            .get(department)
-            .map_or(&[], Vec::as_slice)
+    pub fn covering(&self, call: &Covered<'_>) -> Vec<BudgetIndex> {
+        let mut found = Vec::new();
+        self.covering.of(call, |index| found.push(index));
+        found
     }
 
     /// The window of a budget that `at` is in.
     #[must_use]
     pub fn window_at(&self, index: BudgetIndex, at: UnixMillis) -> Option<(WindowKey, Window)> {
         let budget = self.budget(index)?;
-        let window = self.calendar.window(budget.window, at);
+        let window = match budget.window {
+            Some(unit) => self.calendar.window(unit, at),
+            None => Window::ENDLESS,
+        };
         let key = WindowKey {
             budget: index,
             start: window.start,

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prost::bytes::Bytes;
 use sekisho_domain::Policy;
+use sekisho_domain::budget::plain_name;
 use sekisho_link::v1;
 use tokio::sync::broadcast;
 
@@ -46,6 +47,8 @@ struct State {
     pepper: Bytes,
     users: BTreeMap<(String, String), v1::User>,
     keys: BTreeMap<String, v1::ApiKey>,
+    /// By their plain names.
+    budgets: BTreeMap<String, v1::Budget>,
     issuer_keys: BTreeMap<String, v1::IssuerKeySet>,
     /// The whole snapshot of this version, if anybody has needed it.
     parts: Option<Parts>,
@@ -65,16 +68,18 @@ pub struct Counts {
 }
 
 impl SnapshotHub {
-    /// A snapshot without people and keys. `policy_json` has the members of
-    /// `sekisho.yaml`; `pepper` is the secret under which keys are hashed.
+    /// A snapshot without people, keys and budgets. `policy_json` has the members of
+    /// `sekisho.yaml`, of which `budgets` is left out; `pepper` is the secret under which keys
+    /// are hashed.
     #[must_use]
     pub fn new(policy: Arc<Policy>, policy_json: Vec<u8>, pepper: Vec<u8>) -> Self {
         let state = State {
             version: 1,
-            policy_json: policy_json.into(),
+            policy_json: without_budgets(policy_json).into(),
             pepper: pepper.into(),
             users: BTreeMap::new(),
             keys: BTreeMap::new(),
+            budgets: BTreeMap::new(),
             issuer_keys: BTreeMap::new(),
             parts: None,
         };
@@ -136,7 +141,7 @@ impl SnapshotHub {
                 current.is_none_or(|current| current == account)
             });
         });
-        self.push(in_parts(users, Vec::new()), |state, delta| {
+        self.push(in_parts(users, Vec::new(), Vec::new()), |state, delta| {
             let named = delta.users.iter().cloned();
             state
                 .users
@@ -146,9 +151,44 @@ impl SnapshotHub {
 
     /// Adds subscription keys, or changes those with the same id.
     pub fn upsert_keys(&self, keys: Vec<v1::ApiKey>) {
-        self.push(in_parts(Vec::new(), keys), |state, delta| {
+        self.push(in_parts(Vec::new(), keys, Vec::new()), |state, delta| {
             let named = delta.keys.iter().cloned();
             state.keys.extend(named.map(|key| (key.id.clone(), key)));
+        });
+    }
+
+    /// Adds budgets, changes those of the same name, or removes them. One that goes on with
+    /// another counter replaces the former.
+    pub fn upsert_budgets(&self, budgets: Vec<v1::Budget>) {
+        let mut news = Vec::with_capacity(budgets.len());
+        self.locked(|state| {
+            for budget in &budgets {
+                let known = state.budgets.get(plain(budget));
+                if let Some(former) = known
+                    && (budget.removed || former.counter != budget.counter)
+                {
+                    news.push(v1::Budget {
+                        counter: former.counter.clone(),
+                        removed: true,
+                        ..v1::Budget::default()
+                    });
+                }
+                if !budget.removed && known != Some(budget) {
+                    news.push(budget.clone());
+                }
+            }
+        });
+        let parts = in_parts(Vec::new(), Vec::new(), news);
+        self.push(parts, |state, delta| {
+            for budget in &delta.budgets {
+                let name = plain(budget).to_owned();
+                let known = state.budgets.get(&name);
+                if !budget.removed {
+                    state.budgets.insert(name, budget.clone());
+                } else if known.is_some_and(|known| known.counter == budget.counter) {
+                    state.budgets.remove(&name);
+                }
+            }
         });
     }
 
@@ -220,7 +260,8 @@ impl State {
             return Arc::clone(parts);
         }
         let users = self.users.values().cloned().collect();
-        let mut parts = in_parts(users, self.keys.values().cloned().collect());
+        let keys = self.keys.values().cloned().collect();
+        let mut parts = in_parts(users, keys, self.budgets.values().cloned().collect());
         if parts.is_empty() {
             parts.push(v1::Snapshot::default());
         }
@@ -249,6 +290,21 @@ impl fmt::Debug for SnapshotHub {
             .field("version", &version)
             .finish_non_exhaustive()
     }
+}
+
+/// A policy for filters: budgets come beside it, because they change more often.
+fn without_budgets(policy_json: Vec<u8>) -> Vec<u8> {
+    match serde_json::from_slice(&policy_json) {
+        Ok(serde_json::Value::Object(mut members)) => {
+            members.remove("budgets");
+            serde_json::Value::Object(members).to_string().into_bytes()
+        }
+        _ => policy_json,
+    }
+}
+
+fn plain(budget: &v1::Budget) -> &str {
+    plain_name(&budget.counter)
 }
 
 fn identity(user: &v1::User) -> (String, String) {

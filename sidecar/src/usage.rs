@@ -3,16 +3,16 @@
 
 use jiff::civil::Date;
 use sekisho_domain::{
-    ByteCount, DepartmentId, Micros, Policy, Tokens, UnixMillis, Usage, UsageSource,
+    Budget, ByteCount, DepartmentId, Micros, Policy, Tokens, UnixMillis, Usage, UsageSource,
 };
 use serde::Serialize;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use crate::ledger::Calendar;
+use crate::ledger::{Calendar, Window};
 use crate::store::figures::{from_db, to_db};
 use crate::store::script::{Rows, Script, Value};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, budgets};
 
 /// Unknown users, APIs, models and departments are the empty text.
 pub(crate) const DDL: &str = "
@@ -123,6 +123,9 @@ const ADD: Rows = Rows {
 };
 
 const SUMS: &str = columns!(summed, ", ");
+
+/// Most budgets of a department that are shown with its usage.
+const MOST_BUDGETS: u32 = 1000;
 
 /// What a roll-up is kept by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -340,12 +343,11 @@ pub struct DepartmentUsage {
 }
 
 /// Usage of one department in detail.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DepartmentDetail {
     /// ISO 4217 code of all costs.
     pub currency: String,
     /// Sums.
-    #[serde(flatten)]
     pub usage: DepartmentUsage,
     /// By day, user, API and model; oldest first.
     pub lines: Vec<Line>,
@@ -370,22 +372,18 @@ pub struct Line {
 }
 
 /// Where a budget stands in its current window. Amounts in its meter's unit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BudgetUsage {
-    /// Its name.
-    pub id: String,
-    /// What it counts.
-    pub meter: &'static str,
-    /// First moment of the window.
-    pub window_start: UnixMillis,
-    /// First moment of the next.
-    pub window_end: UnixMillis,
-    /// Its limit.
-    pub limit: u64,
+    /// The budget.
+    pub budget: Budget,
+    /// Its window; none for calls under way.
+    pub window: Option<Window>,
     /// Used by calls that have ended.
     pub settled: u64,
-    /// Leased to gateways, used or not.
-    pub leased: u64,
+    /// Set aside for calls under way.
+    pub reserved: u64,
+    /// Leased to gateways beyond that.
+    pub free: u64,
 }
 
 /// Usage of every department.
@@ -472,43 +470,61 @@ pub async fn department(
         currency: policy.currency.clone(),
         usage: department_usage(policy, id.clone(), figures),
         lines,
-        budgets: budgets(store, policy, id, now).await?,
+        budgets: budgets_of(store, policy, id, now).await?,
     }))
 }
 
-async fn budgets(
+async fn budgets_of(
     store: &Store,
     policy: &Policy,
     department: &DepartmentId,
     now: UnixMillis,
 ) -> Result<Vec<BudgetUsage>, StoreError> {
-    let mut budgets = Vec::new();
     let Ok(calendar) = Calendar::new(&policy.time_zone) else {
-        return Ok(budgets);
+        return Ok(Vec::new());
     };
-    for budget in policy.budgets_of(department) {
-        let window = calendar.window(budget.window, now);
+    let stored = budgets::list(store, Some(department.as_str()), "", MOST_BUDGETS).await?;
+    let budgets = stored.into_iter().map(|stored| stored.budget).collect();
+    standing(store, &calendar, budgets, now).await
+}
+
+/// Where budgets stand in their windows at `now`.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn standing(
+    store: &Store,
+    calendar: &Calendar,
+    budgets: Vec<Budget>,
+    now: UnixMillis,
+) -> Result<Vec<BudgetUsage>, StoreError> {
+    let mut standing = Vec::with_capacity(budgets.len());
+    for budget in budgets {
+        let window = match budget.window {
+            Some(unit) => calendar.window(unit, now),
+            None => Window::ENDLESS,
+        };
         let sql = "SELECT \
             CAST(COALESCE((SELECT SUM(settled) FROM ledger_windows \
                 WHERE budget = $1 AND window_start = $2), 0) AS BIGINT) AS settled, \
-            CAST(COALESCE((SELECT SUM(free + reserved) FROM ledger_accounts \
-                WHERE budget = $1 AND window_start = $2), 0) AS BIGINT) AS leased";
+            CAST(COALESCE((SELECT SUM(free) FROM ledger_accounts \
+                WHERE budget = $1 AND window_start = $2), 0) AS BIGINT) AS free, \
+            CAST(COALESCE((SELECT SUM(reserved) FROM ledger_accounts \
+                WHERE budget = $1 AND window_start = $2), 0) AS BIGINT) AS reserved";
         let row = sqlx::query(sql)
             .bind(budget.id.0.clone())
             .bind(to_db(window.start.0))
             .fetch_one(store.pool())
             .await?;
-        budgets.push(BudgetUsage {
-            id: budget.id.0.clone(),
-            meter: budget.meter.as_str(),
-            window_start: window.start,
-            window_end: window.end,
-            limit: budget.limit,
+        standing.push(BudgetUsage {
+            window: budget.window.is_some().then_some(window),
             settled: from_db(row.try_get("settled")?),
-            leased: from_db(row.try_get("leased")?),
+            free: from_db(row.try_get("free")?),
+            reserved: from_db(row.try_get("reserved")?),
+            budget,
         });
     }
-    Ok(budgets)
+    Ok(standing)
 }
 
 /// Adds to the roll-ups.

@@ -6,6 +6,7 @@
 
 mod batch;
 mod core;
+mod orders;
 mod recent;
 mod standby;
 mod task;
@@ -26,6 +27,7 @@ use crate::log::Malformed;
 use crate::store::{Store, StoreError};
 use batch::Batch;
 use core::Core;
+pub use orders::{BudgetOrder, BudgetOutcome};
 
 /// How long leases live after the last batch of their VM, milliseconds.
 pub const LEASE_TTL_MILLIS: u64 = 10_000;
@@ -70,6 +72,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The stored budgets.
+    #[error("the budgets of the policy cannot be taken over")]
+    Budgets(#[source] StoreError),
     /// The operating system has no randomness.
     #[error("no random bytes for the name of the log")]
     Random,
@@ -137,7 +142,9 @@ pub struct Writer {
 #[derive(Debug)]
 enum Request {
     Apply(Box<Batch>, oneshot::Sender<Result<v1::Down, ApplyError>>),
+    Listen(HolderId, mpsc::UnboundedSender<v1::Down>),
     Disconnect(HolderId),
+    Budget(Box<BudgetOrder>, oneshot::Sender<BudgetOutcome>),
     Tick(oneshot::Sender<()>),
 }
 
@@ -236,6 +243,31 @@ impl Writer {
         let request = Request::Apply(batch, answer);
         self.requests.send(request).await.map_err(|_| WriterGone)?;
         answered.await.map_err(|_| WriterGone)?
+    }
+
+    /// What is pushed to a holder goes to this sender, from before its first batch on.
+    ///
+    /// # Errors
+    /// [`WriterGone`].
+    pub async fn listen(
+        &self,
+        holder: HolderId,
+        session: mpsc::UnboundedSender<v1::Down>,
+    ) -> Result<(), WriterGone> {
+        let request = Request::Listen(holder, session);
+        self.requests.send(request).await.map_err(|_| WriterGone)
+    }
+
+    /// Changes a budget. When this returns it is durable, and whoever asks for leases from
+    /// then on gets them by it; what gateways know of it is the caller's to push.
+    ///
+    /// # Errors
+    /// [`WriterGone`]: nobody knows then whether it was done.
+    pub async fn change_budget(&self, order: BudgetOrder) -> Result<BudgetOutcome, WriterGone> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Budget(Box::new(order), answer);
+        self.requests.send(request).await.map_err(|_| WriterGone)?;
+        answered.await.map_err(|_| WriterGone)
     }
 
     /// The session's stream is closed.

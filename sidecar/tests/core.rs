@@ -18,6 +18,8 @@ mod grpc;
 mod key_sets;
 #[path = "core/older_release.rs"]
 mod older_release;
+#[path = "core/recalls.rs"]
+mod recalls;
 #[path = "core/takeover.rs"]
 mod takeover;
 #[path = "core/tampering.rs"]

@@ -208,8 +208,8 @@ impl Sidecar {
         let (clock, checkpoints) = (self.clock.clone(), self.checkpoints());
         let calendar = Calendar::new(&policy.time_zone)?;
         let (writer, link, hub, address) = runtime.block_on(async {
-            let pushed = sekisho::people::watch::push_all(&store, &hub, &calendar, &clock).await?;
             let writer = write(&store, &policy, &clock, checkpoints).await?;
+            let pushed = sekisho::people::watch::push_all(&store, &hub, &calendar, &clock).await?;
             let key_sets = KeySets::start(&store, &hub, &clock).await?;
             published(&hub).await?;
             let link = Link::new(writer.clone(), hub.clone()).with_key_sets(key_sets);

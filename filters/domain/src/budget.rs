@@ -1,8 +1,15 @@
-//! Budgets: who, what is metered, over which window, up to where.
+//! Budgets: who, for what, what is metered, over which window, up to where.
+
+mod covering;
+
+pub use covering::{Covered, Covering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BudgetId, DepartmentId, Micros, Usage};
+use crate::{ApiId, BudgetId, DepartmentId, KeyId, Micros, Modality, Usage, UserId};
+
+/// Most that a limit may be, in its meter's unit: what a database keeps as a signed number.
+pub const MOST_LIMIT: u64 = i64::MAX as u64;
 
 /// What a budget counts. Amounts of a budget are plain numbers in its meter's unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -11,20 +18,49 @@ use crate::{BudgetId, DepartmentId, Micros, Usage};
 pub enum Meter {
     /// Admitted calls.
     Requests,
+    /// Input tokens.
+    InputTokens,
+    /// Output tokens.
+    OutputTokens,
     /// Input and output tokens together.
     Tokens,
     /// Money, in micros of the policy's currency.
     Cost,
+    /// Calls under way at the same time.
+    Concurrency,
 }
 
 impl Meter {
-    /// How much of this meter a call with `usage` and `cost` takes.
+    /// Every meter.
+    pub const EVERY: &[Self] = &[
+        Self::Requests,
+        Self::InputTokens,
+        Self::OutputTokens,
+        Self::Tokens,
+        Self::Cost,
+        Self::Concurrency,
+    ];
+
+    /// How much of this meter is set aside for a call that can use and cost so much at most.
     #[must_use]
-    pub fn amount(self, usage: &Usage, cost: Micros) -> u64 {
+    pub fn reserved(self, worst: &Usage, cost: Micros) -> u64 {
+        match self {
+            Self::Concurrency => 1,
+            _ => self.used(worst, cost),
+        }
+    }
+
+    /// How much of this meter is used up by a call that has ended with `usage` and `cost`.
+    #[must_use]
+    pub fn used(self, usage: &Usage, cost: Micros) -> u64 {
         match self {
             Self::Requests => 1,
+            Self::InputTokens => usage.input.0,
+            Self::OutputTokens => usage.output.0,
             Self::Tokens => usage.total().0,
             Self::Cost => cost.0,
+            // A call that has ended is no longer under way.
+            Self::Concurrency => 0,
         }
     }
 
@@ -33,8 +69,27 @@ impl Meter {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Requests => "requests",
+            Self::InputTokens => "input_tokens",
+            Self::OutputTokens => "output_tokens",
             Self::Tokens => "tokens",
             Self::Cost => "cost",
+            Self::Concurrency => "concurrency",
+        }
+    }
+
+    /// The meter of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let mut every = Self::EVERY.iter().copied();
+        every.find(|meter| meter.as_str() == name)
+    }
+
+    /// An amount as people read and write it: decimals for money, else a whole number.
+    #[must_use]
+    pub fn shown(self, amount: u64) -> String {
+        match self {
+            Self::Cost => Micros(amount).to_string(),
+            _ => amount.to_string(),
         }
     }
 }
@@ -54,17 +109,128 @@ pub enum WindowUnit {
     Month,
 }
 
-/// A limit on what a department may use within a window.
+impl WindowUnit {
+    /// The name in the policy file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+}
+
+/// Whom a budget binds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Payer {
+    /// Everybody together.
+    Organisation,
+    /// The people and keys of a department together.
+    Department(DepartmentId),
+    /// One person, with and without a key.
+    User(UserId),
+    /// One subscription key.
+    Key(KeyId),
+}
+
+/// Which calls a budget counts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// All.
+    Everything,
+    /// Those of one API of the policy.
+    Api(ApiId),
+    /// Those that ask for one model, by the name that clients use.
+    Model(String),
+    /// Those of operations that handle text, sound, pictures or moving pictures.
+    Modality(Modality),
+}
+
+/// A limit on what somebody may use within a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Its name.
+    /// The name of its counter: see [`BudgetId::plain`].
     pub id: BudgetId,
     /// Whom it binds.
-    pub department: DepartmentId,
+    pub payer: Payer,
+    /// Which calls it counts.
+    pub subject: Subject,
     /// What it counts.
     pub meter: Meter,
-    /// When it starts anew.
-    pub window: WindowUnit,
+    /// When it starts anew; never for calls under way, which are not used up.
+    pub window: Option<WindowUnit>,
     /// The most that one window may take, in the meter's unit. Zero: none may pass.
     pub limit: u64,
+}
+
+/// What a worker needs to know of a budget: which calls it counts, and in which unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counting {
+    /// The name of its counter.
+    pub counter: BudgetId,
+    /// Whom it binds.
+    pub payer: Payer,
+    /// Which calls it counts.
+    pub subject: Subject,
+    /// What it counts.
+    pub meter: Meter,
+}
+
+impl Budget {
+    /// Whether the two count the same things in the same unit over the same windows: only
+    /// then may one go on with the other's count.
+    #[must_use]
+    pub fn counts_like(&self, other: &Self) -> bool {
+        (&self.payer, &self.subject, self.meter, self.window)
+            == (&other.payer, &other.subject, other.meter, other.window)
+    }
+
+    /// Whether a call falls under it.
+    #[must_use]
+    pub fn covers(&self, call: &Covered<'_>) -> bool {
+        let is_payer = match &self.payer {
+            Payer::Organisation => true,
+            Payer::Department(id) => id.as_str() == call.department,
+            Payer::User(id) => id.as_str() == call.user,
+            Payer::Key(id) => id.as_str() == call.key,
+        };
+        let is_subject = match &self.subject {
+            Subject::Everything => true,
+            Subject::Api(id) => id.as_str() == call.api,
+            Subject::Model(name) => name == call.model,
+            Subject::Modality(modality) => Some(*modality) == call.modality,
+        };
+        is_payer && is_subject
+    }
+}
+
+impl BudgetId {
+    /// Parts a budget's name from the number of its counter.
+    const COUNTER: char = '#';
+
+    /// The name of the budget's so-manieth counter: the first has the budget's own. A budget
+    /// whose meter, window, payer or subject changes goes on under its name with a new
+    /// counter, so that units are never mixed.
+    #[must_use]
+    pub fn counter(name: &str, generation: u64) -> Self {
+        match generation {
+            0 | 1 => Self(name.to_owned()),
+            later => Self(format!("{name}{}{later}", Self::COUNTER)),
+        }
+    }
+
+    /// The budget's name, whichever of its counters this is.
+    #[must_use]
+    pub fn plain(&self) -> &str {
+        plain_name(&self.0)
+    }
+}
+
+/// The name of the budget whose counter this is: see [`BudgetId::plain`].
+#[must_use]
+pub fn plain_name(counter: &str) -> &str {
+    let name = counter.split(BudgetId::COUNTER).next();
+    name.unwrap_or_default()
 }

@@ -171,8 +171,11 @@ denials! {
         "No scope decision stands before this filter."
         "Load the scope filter before the others.";
     BudgetExhausted "budget_exhausted" 429 Quota
-        "A budget of the department is used up or cannot hold the worst case of this call."
+        "A budget that covers this call is used up or cannot hold its worst case."
         "Wait until the window ends, ask for less output, or have the budget raised.";
+    ConcurrencyExhausted "concurrency_exhausted" 429 Quota
+        "As many calls are under way as a budget allows at the same time."
+        "Wait until one of them has ended, or have the budget raised.";
     UnboundedCost "unbounded_cost" 400 Quota
         "The worst case of this call cannot be bounded, or exceeds what the model may produce."
         "Lower the output limit of the call; an administrator sets `max_output_tokens` and a price.";

@@ -18,7 +18,7 @@ pub mod signing;
 pub mod units;
 pub mod usage;
 
-pub use budget::{Budget, Meter, WindowUnit};
+pub use budget::{Budget, Counting, Covered, Covering, Meter, Payer, Subject, WindowUnit};
 pub use denial::{Denial, DenialCode, Stage};
 pub use directory::{ApiKey, FormerSecret, User};
 pub use ids::{ApiId, BudgetId, DepartmentId, KeyId, RecordId, TitleId, UserId};

@@ -5,6 +5,7 @@
 //! name, no duplicate, no zero where zero means nothing, no overflow.
 
 mod check;
+mod limit;
 pub mod raw;
 mod repair;
 
@@ -343,15 +344,5 @@ impl Policy {
     #[must_use]
     pub fn issuer(&self, iss: &str) -> Option<&Issuer> {
         self.issuers.iter().find(|issuer| issuer.issuer == iss)
-    }
-
-    /// The budgets that bind a department.
-    pub fn budgets_of<'a>(
-        &'a self,
-        department: &'a DepartmentId,
-    ) -> impl Iterator<Item = &'a Budget> {
-        self.budgets
-            .iter()
-            .filter(move |budget| budget.department == *department)
     }
 }

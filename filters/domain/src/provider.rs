@@ -37,6 +37,7 @@ impl Provider {
 
 /// What an operation handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Modality {
     /// Text in, text out (and embeddings).
@@ -47,4 +48,27 @@ pub enum Modality {
     Image,
     /// Moving pictures in or out.
     Video,
+}
+
+impl Modality {
+    /// Every modality.
+    pub const EVERY: &[Self] = &[Self::Text, Self::Audio, Self::Image, Self::Video];
+
+    /// The name in the policy file and on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Audio => "audio",
+            Self::Image => "image",
+            Self::Video => "video",
+        }
+    }
+
+    /// The modality of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let mut every = Self::EVERY.iter().copied();
+        every.find(|modality| modality.as_str() == name)
+    }
 }

@@ -5,8 +5,8 @@
 
 use prost::bytes::Bytes;
 use sekisho_domain::{
-    ApiKey, FormerSecret, IssuerKey, KeyId, KeyMaterial, ScopeTree, SigningAlgorithm, UnixMillis,
-    User,
+    ApiKey, Budget, Counting, FormerSecret, IssuerKey, KeyId, KeyMaterial, Meter, Modality, Payer,
+    ScopeTree, SigningAlgorithm, Subject, UnixMillis, User,
 };
 
 use crate::v1;
@@ -28,6 +28,12 @@ pub enum Unreadable {
         issuer: String,
         /// Which.
         kid: String,
+    },
+    /// A budget of a kind that this release does not know. Nothing may pass it by.
+    #[error("budget `{counter}` cannot be read; release mismatch?")]
+    Budget {
+        /// Which.
+        counter: String,
     },
 }
 
@@ -88,6 +94,62 @@ fn readable(key: &v1::ApiKey, id: &KeyId, scopes: &ScopeTree) -> Option<ApiKey> 
         expires: (key.expires > 0).then_some(UnixMillis(key.expires)),
         revoked: key.revoked,
     })
+}
+
+/// A budget, as far as a worker needs to know it.
+///
+/// # Errors
+/// [`Unreadable::Budget`]: calls that it may cover must not pass.
+pub fn budget(budget: &v1::Budget) -> Result<Counting, Unreadable> {
+    let read = || {
+        let payer = match budget.payer.as_ref()? {
+            v1::budget::Payer::Organisation(_) => Payer::Organisation,
+            v1::budget::Payer::Department(id) => Payer::Department(id.as_str().into()),
+            v1::budget::Payer::User(id) => Payer::User(id.as_str().into()),
+            v1::budget::Payer::Key(id) => Payer::Key(id.as_str().into()),
+        };
+        let subject = match &budget.subject {
+            None => Subject::Everything,
+            Some(v1::budget::Subject::Api(id)) => Subject::Api(id.as_str().into()),
+            Some(v1::budget::Subject::Model(name)) => Subject::Model(name.clone()),
+            Some(v1::budget::Subject::Modality(name)) => Subject::Modality(Modality::parse(name)?),
+        };
+        Some(Counting {
+            counter: budget.counter.as_str().into(),
+            payer,
+            subject,
+            meter: Meter::parse(&budget.meter)?,
+        })
+    };
+    read().ok_or_else(|| Unreadable::Budget {
+        counter: budget.counter.clone(),
+    })
+}
+
+/// A budget for the wire.
+#[must_use]
+pub fn budget_on_wire(budget: &Budget) -> v1::Budget {
+    let payer = match &budget.payer {
+        Payer::Organisation => v1::budget::Payer::Organisation(true),
+        Payer::Department(id) => v1::budget::Payer::Department(id.0.clone()),
+        Payer::User(id) => v1::budget::Payer::User(id.0.clone()),
+        Payer::Key(id) => v1::budget::Payer::Key(id.0.clone()),
+    };
+    let subject = match &budget.subject {
+        Subject::Everything => None,
+        Subject::Api(id) => Some(v1::budget::Subject::Api(id.0.clone())),
+        Subject::Model(name) => Some(v1::budget::Subject::Model(name.clone())),
+        Subject::Modality(modality) => {
+            Some(v1::budget::Subject::Modality(modality.as_str().to_owned()))
+        }
+    };
+    v1::Budget {
+        counter: budget.id.0.clone(),
+        removed: false,
+        payer: Some(payer),
+        subject,
+        meter: budget.meter.as_str().to_owned(),
+    }
 }
 
 fn hash(bytes: &[u8]) -> Option<[u8; 32]> {
@@ -243,6 +305,66 @@ mod tests {
         ];
         let set = key_set("https://i.example", &keys);
         assert_eq!(issuer_keys(&set), (keys, Vec::new()));
+    }
+
+    #[test]
+    fn a_budget_comes_back_from_the_wire_as_it_went() {
+        let payers = [
+            Payer::Organisation,
+            Payer::Department("sales".into()),
+            Payer::User("001".into()),
+            Payer::Key("key-1".into()),
+        ];
+        let subjects = [
+            Subject::Everything,
+            Subject::Api("azure".into()),
+            Subject::Model("gpt-4o".into()),
+            Subject::Modality(Modality::Audio),
+        ];
+        for (payer, subject) in payers.iter().zip(&subjects) {
+            for meter in Meter::EVERY {
+                let went = Budget {
+                    id: "b#2".into(),
+                    payer: payer.clone(),
+                    subject: subject.clone(),
+                    meter: *meter,
+                    window: None,
+                    limit: 5,
+                };
+                let came = budget(&budget_on_wire(&went)).unwrap();
+                assert_eq!((&came.counter, came.meter), (&went.id, went.meter));
+                assert_eq!((&came.payer, &came.subject), (payer, subject));
+            }
+        }
+    }
+
+    #[test]
+    fn a_budget_of_an_unknown_kind_is_no_budget() {
+        let known = v1::Budget {
+            counter: "b".into(),
+            payer: Some(v1::budget::Payer::Organisation(true)),
+            meter: "requests".into(),
+            ..v1::Budget::default()
+        };
+        assert!(budget(&known).is_ok());
+        let other_modality = v1::budget::Subject::Modality("smell".into());
+        for unknown in [
+            v1::Budget {
+                meter: "joules".into(),
+                ..known.clone()
+            },
+            v1::Budget {
+                payer: None,
+                ..known.clone()
+            },
+            v1::Budget {
+                subject: Some(other_modality),
+                ..known.clone()
+            },
+        ] {
+            let counter = unknown.counter.clone();
+            assert_eq!(budget(&unknown), Err(Unreadable::Budget { counter }));
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use sekisho_domain::Policy;
 use sekisho_link::{directory, v1};
+use sekisho_quota::{Accounts, Budgets};
 use sekisho_scope::Authenticator;
 
 use crate::worker::{Compiled, Worker};
@@ -16,6 +17,7 @@ use crate::worker::{Compiled, Worker};
 pub(crate) struct Incoming {
     compiled: Rc<Compiled>,
     authenticator: Authenticator,
+    budgets: Budgets,
 }
 
 /// Takes in a snapshot, a part of one, or a change.
@@ -41,14 +43,41 @@ pub(crate) fn adopt(worker: &mut Worker, snapshot: &v1::Snapshot) {
     } else {
         return;
     }
+    if worker.stages.quota {
+        let incoming = worker.incoming.as_mut();
+        let budgets = incoming.map_or(&mut worker.budgets, |incoming| &mut incoming.budgets);
+        if let Err(unreadable) = apply_budgets(budgets, &mut worker.accounts, snapshot) {
+            log::error!("{unreadable}: every call is refused");
+            worker.incoming = None;
+            worker.compiled = None;
+            worker.authenticator = None;
+            return;
+        }
+    }
     if snapshot.more {
         return;
     }
     if let Some(complete) = worker.incoming.take() {
         worker.compiled = Some(complete.compiled);
         worker.authenticator = Some(complete.authenticator);
+        worker.budgets = complete.budgets;
     }
     worker.snapshot_version = snapshot.version;
+}
+
+fn apply_budgets(
+    budgets: &mut Budgets,
+    accounts: &mut Accounts,
+    snapshot: &v1::Snapshot,
+) -> Result<(), directory::Unreadable> {
+    for budget in &snapshot.budgets {
+        if budget.removed {
+            budgets.remove(&budget.counter);
+        } else {
+            budgets.insert(directory::budget(budget)?, accounts);
+        }
+    }
+    Ok(())
 }
 
 /// A snapshot that knows nobody yet; none, if there never was a policy.
@@ -65,6 +94,7 @@ fn begin(worker: &Worker, snapshot: &v1::Snapshot) -> Result<Option<Incoming>, S
     };
     Ok(compiled.map(|compiled| Incoming {
         authenticator: Authenticator::new(&compiled.policy),
+        budgets: Budgets::default(),
         compiled,
     }))
 }
@@ -177,6 +207,51 @@ mod tests {
         adopt(&mut worker, &part(1, true, false));
         assert!(Rc::ptr_eq(&before, worker.compiled.as_ref().unwrap()));
         assert_eq!(worker.snapshot_version, 1);
+    }
+
+    fn of_everybody(counter: &str) -> v1::Budget {
+        v1::Budget {
+            counter: counter.into(),
+            payer: Some(v1::budget::Payer::Organisation(true)),
+            meter: "requests".into(),
+            ..v1::Budget::default()
+        }
+    }
+
+    #[test]
+    fn budgets_come_go_and_are_replaced_with_the_whole() {
+        let mut worker = Worker::new(1, Stages::QUOTA);
+        let with = |part: v1::Snapshot, budgets: &[&str]| v1::Snapshot {
+            budgets: budgets.iter().map(|name| of_everybody(name)).collect(),
+            ..part
+        };
+        adopt(&mut worker, &with(part(7, true, true), &["a"]));
+        assert!(!worker.budgets.knows("a"), "not before all of it is there");
+        adopt(&mut worker, &with(part(7, false, false), &["b"]));
+        assert!(worker.budgets.knows("a") && worker.budgets.knows("b"));
+        let mut gone = of_everybody("a");
+        gone.removed = true;
+        let mut change = with(part(8, false, false), &["c"]);
+        change.budgets.push(gone);
+        adopt(&mut worker, &change);
+        let known = |worker: &Worker| ["a", "b", "c"].map(|name| worker.budgets.knows(name));
+        assert_eq!(known(&worker), [false, true, true]);
+        adopt(&mut worker, &with(part(9, true, false), &["a"]));
+        assert_eq!(known(&worker), [true, false, false]);
+    }
+
+    #[test]
+    fn a_budget_that_cannot_be_read_lets_nothing_pass() {
+        let mut worker = Worker::new(1, Stages::QUOTA);
+        adopt(&mut worker, &part(7, true, false));
+        let mut odd = of_everybody("a");
+        odd.meter = "joules".into();
+        let change = v1::Snapshot {
+            budgets: vec![odd],
+            ..part(8, false, false)
+        };
+        adopt(&mut worker, &change);
+        assert!(worker.compiled.is_none() && worker.authenticator.is_none());
     }
 
     #[test]

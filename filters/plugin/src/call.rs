@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sekisho_audit::{About, Passage};
 use sekisho_domain::{Price, Provider};
 use sekisho_providers::Operation;
-use sekisho_quota::{Demand, Reservation};
+use sekisho_quota::Reservation;
 use sekisho_scope::Principal;
 
 use crate::worker::Compiled;
@@ -55,7 +55,6 @@ pub(crate) struct Call {
     pub(crate) provider: Option<Provider>,
     pub(crate) operation: Option<&'static Operation>,
     pub(crate) strict: bool,
-    pub(crate) demands: Vec<Demand>,
     pub(crate) reservations: Vec<Reservation>,
     pub(crate) price: Option<Price>,
 }

@@ -4,12 +4,12 @@ use std::cell::RefCell;
 
 use prost::Message as _;
 use proxy_wasm::hostcalls;
-use sekisho_domain::{Denial, DenialCode, RecordKind, UnixMillis};
+use sekisho_domain::{BudgetId, Denial, DenialCode, Meter, RecordKind, UnixMillis};
 use sekisho_link::v1;
 use sekisho_quota::{Grant, Standing};
 
 use crate::adoption::adopt;
-use crate::call::Phase;
+use crate::call::{Call, Phase};
 use crate::pipeline::{self, Next};
 use crate::waiting::{Held, HeldForKey};
 use crate::worker::Worker;
@@ -45,6 +45,11 @@ pub(crate) fn received(worker: &RefCell<Worker>, bytes: &[u8], now: UnixMillis) 
     }
     let mut worker = worker.borrow_mut();
     let root = worker.root;
+    for recall in &down.recalls {
+        let start = UnixMillis(recall.window_start);
+        worker.accounts.recall(&recall.budget, start, now);
+    }
+    worker.give_back(root, now);
     worker.flush(root, now);
 }
 
@@ -92,13 +97,8 @@ pub(crate) fn expire(worker: &RefCell<Worker>, now: UnixMillis) {
 
 /// Gives back what nobody uses.
 pub(crate) fn return_idle(worker: &mut Worker, now: UnixMillis) {
-    for idle in worker.accounts.take_idle(now) {
-        worker.outbox.return_lease(v1::LeaseReturn {
-            budget: idle.budget.0,
-            window_start: idle.window_start.0,
-            amount: idle.amount,
-        });
-    }
+    let idle = worker.accounts.take_idle(now);
+    worker.return_leases(idle);
 }
 
 /// What a caller hears when nothing can be put on record.
@@ -168,52 +168,59 @@ fn refuse_with(
     });
 }
 
-/// The budget that said no, as headers for the caller.
-fn exhausted_headers(
-    worker: &RefCell<Worker>,
+/// The refusal for a budget that cannot give what a call needs, and where that stands, as
+/// headers for the caller.
+fn exhausted(
+    worker: &Worker,
+    call: &Call,
     exhausted: &v1::Exhausted,
     now: UnixMillis,
-) -> Vec<(&'static str, String)> {
-    let worker = worker.borrow();
-    let budgets = worker
-        .compiled
-        .as_ref()
-        .map(|compiled| compiled.policy.budgets.as_slice());
-    let budget = budgets
-        .into_iter()
-        .flatten()
-        .find(|b| b.id.as_str() == exhausted.budget);
+) -> (Denial, Vec<(&'static str, String)>) {
+    let slot = worker.accounts.find(&exhausted.budget);
+    let meter = slot.and_then(|slot| worker.accounts.meter(slot));
+    let (true, Some(meter)) = (exhausted.window_end > 0, meter) else {
+        // It was there a moment ago: the news of its end is on the way.
+        let denial = Denial::with(DenialCode::PolicyUnavailable, "a budget has just changed");
+        return (denial.retry_after(1_000), Vec::new());
+    };
+    let budget = BudgetId::from(exhausted.budget.as_str());
+    let (name, limit) = (budget.plain(), meter.shown(exhausted.limit));
+    if meter == Meter::Concurrency {
+        let text = format!("budget `{name}` allows {limit} calls at the same time");
+        let denial = Denial::with(DenialCode::ConcurrencyExhausted, text);
+        return (denial.retry_after(1_000), Vec::new());
+    }
+    let left = meter.shown(exhausted.remaining);
+    let text = format!("budget `{name}` has {left} of {limit} left, less than this call can use");
+    let window_end = UnixMillis(exhausted.window_end);
+    let denial = Denial::with(DenialCode::BudgetExhausted, text).retry_at(window_end, now);
     let standing = Standing {
+        meter,
         limit: exhausted.limit,
         remaining: exhausted.remaining,
-        window_end: UnixMillis(exhausted.window_end),
+        window_end,
     };
-    limits::headers(budget.map(|budget| (budget.meter, standing)), now)
+    (denial, limits::headers(call.provider, [standing], now))
 }
 
 fn lease_answer(worker: &RefCell<Worker>, answer: &v1::LeaseAnswer, now: UnixMillis) {
     let held = {
         let mut worker = worker.borrow_mut();
         for lease in &answer.leases {
-            worker.accounts.add(grant(lease), now);
+            worker.accounts.add(&grant(lease), now);
         }
         worker.waiting.leases.remove(&answer.id)
     };
     let Some(held) = held else { return };
-    if let Some(exhausted) = &answer.exhausted {
-        let headers = exhausted_headers(worker, exhausted, now);
-        refuse_with(
-            worker,
-            &held,
-            &pipeline::exhausted(exhausted, now),
-            &headers,
-            now,
-        );
+    if let Some(news) = &answer.exhausted {
+        let (denial, headers) = exhausted(&worker.borrow(), &held.call.borrow(), news, now);
+        refuse_with(worker, &held, &denial, &headers, now);
         return;
     }
     let root = worker.borrow().root;
     let next = host::in_context(held.context, root, || {
-        pipeline::reserve(&mut worker.borrow_mut(), &held.call, held.context, now)
+        let (call, since) = (&held.call, held.since);
+        pipeline::reserve(&mut worker.borrow_mut(), call, held.context, since, now)
     });
     match next {
         Some(Next::Go) => resume_request(worker, &held),
@@ -250,9 +257,9 @@ fn by_our_clock(answer: &mut v1::LeaseAnswer, theirs: UnixMillis, now: UnixMilli
     }
 }
 
-fn grant(lease: &v1::Lease) -> Grant {
+fn grant(lease: &v1::Lease) -> Grant<'_> {
     Grant {
-        budget: lease.budget.as_str().into(),
+        budget: &lease.budget,
         window_start: UnixMillis(lease.window_start),
         window_end: UnixMillis(lease.window_end),
         amount: lease.amount,

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use sekisho_audit::About;
 use sekisho_domain::policy::{Api, AuditMode, Model};
-use sekisho_domain::{Denial, DenialCode, Policy, UnixMillis};
+use sekisho_domain::{Covered, Denial, DenialCode, Policy, UnixMillis};
 use sekisho_link::v1;
 use sekisho_quota::Reservation;
 
@@ -47,7 +47,7 @@ pub(crate) fn decide(
     };
     let looked = look(worker, &compiled, &mut call.borrow_mut(), body);
     match looked {
-        Ok(()) => reserve(worker, call, context, now),
+        Ok(()) => reserve(worker, call, context, now, now),
         Err(denial) => denial.into(),
     }
 }
@@ -86,7 +86,7 @@ fn scope(policy: &Policy, api: &Api, model: &Model, call: &mut Call) -> Result<(
     Ok(())
 }
 
-/// What can it use at most, and which budgets must hold that?
+/// What can it use at most?
 fn quota(policy: &Policy, model: &Model, call: &mut Call) -> Result<(), Denial> {
     let asked = sekisho_quota::Asked {
         body_bytes: call.passage.request_bytes,
@@ -98,8 +98,6 @@ fn quota(policy: &Policy, model: &Model, call: &mut Call) -> Result<(), Denial> 
         generates: call.operation.is_some_and(|operation| operation.generates),
     };
     let worst = sekisho_quota::worst_case(policy, model, &asked, call.passage.received)?;
-    let department = call.passage.department.as_str().into();
-    call.demands = sekisho_quota::demands(policy, &department, &worst);
     call.passage.worst = worst.usage;
     call.passage.worst_cost = worst.cost;
     call.passage.price_from.clone_from(&worst.price.from);
@@ -157,28 +155,40 @@ pub(crate) fn write_model(span: (u64, u64), name: &str, body: usize) -> Result<u
     Ok(new.len())
 }
 
-/// Sets the worst case aside, or asks the sidecar for what is missing.
+/// What decides by which budgets a call is covered.
+fn covered(call: &Call) -> Covered<'_> {
+    Covered {
+        department: &call.passage.department,
+        user: &call.passage.user,
+        key: &call.passage.key,
+        api: &call.passage.api,
+        model: &call.passage.model,
+        modality: call.operation.map(|operation| operation.modality),
+    }
+}
+
+/// Sets the worst case aside in every budget that covers the call, or asks the sidecar for
+/// what is missing. `since`: when it first did.
 pub(crate) fn reserve(
     worker: &mut Worker,
     call: &SharedCall,
     context: u32,
+    since: UnixMillis,
     now: UnixMillis,
 ) -> Next {
-    let reserved = {
+    let reserved = if worker.stages.quota {
         let call = &mut call.borrow_mut();
-        let demands = std::mem::take(&mut call.demands);
-        let reserved = worker.accounts.reserve(&demands, now);
-        match reserved {
-            Ok(mut reservations) => {
-                call.reservations.append(&mut reservations);
-                Ok(())
-            }
-            Err(shortfall) => {
-                call.demands = demands;
-                call.phase = Phase::Held;
-                Err(shortfall)
-            }
-        }
+        // Looked up each time: budgets may have come or gone while the call waited.
+        let passage = &call.passage;
+        let (worst, worst_cost) = (&passage.worst, passage.worst_cost);
+        let accounts = &mut worker.accounts;
+        let demands = worker
+            .budgets
+            .demands(&covered(call), worst, worst_cost, accounts);
+        let reserved = accounts.reserve(&demands, now);
+        reserved.map(|reservations| call.reservations = reservations)
+    } else {
+        Ok(())
     };
     let Err(shortfall) = reserved else {
         let renewals = worker.accounts.take_renewals();
@@ -191,15 +201,15 @@ pub(crate) fn reserve(
         }
         return admit(worker, call, context, now);
     };
+    call.borrow_mut().phase = Phase::Held;
     let id = worker.ask_for_leases(shortfall.0);
-    worker.waiting.leases.insert(
-        id,
-        Held {
-            context,
-            call: Rc::clone(call),
-            since: now,
-        },
-    );
+    let call = Rc::clone(call);
+    let held = Held {
+        context,
+        call,
+        since,
+    };
+    worker.waiting.leases.insert(id, held);
     worker.flush(context, now);
     Next::Wait
 }
@@ -247,8 +257,9 @@ fn admit(worker: &mut Worker, call: &SharedCall, context: u32, now: UnixMillis) 
 /// is the caller's to send.
 pub(crate) fn refuse(worker: &mut Worker, call: &mut Call, denial: &Denial, now: UnixMillis) {
     for held in &call.reservations {
-        worker.accounts.settle(held, 0);
+        worker.accounts.settle(held, 0, now);
     }
+    worker.return_recalled();
     if worker.stages.is_part() {
         Used(None).write();
     }
@@ -259,38 +270,24 @@ pub(crate) fn refuse(worker: &mut Worker, call: &mut Call, denial: &Denial, now:
     call.phase = Phase::Done;
 }
 
-/// The refusal for a budget that cannot give what a call needs.
-pub(crate) fn exhausted(exhausted: &v1::Exhausted, now: UnixMillis) -> Denial {
-    let text = format!(
-        "budget `{}` has {} of {} left, less than this call can use",
-        exhausted.budget, exhausted.remaining, exhausted.limit
-    );
-    Denial::with(DenialCode::BudgetExhausted, text).retry_at(UnixMillis(exhausted.window_end), now)
-}
-
 /// Where the caller's budgets stand, as headers.
 pub(crate) fn standing(
     worker: &Worker,
     call: &Call,
     now: UnixMillis,
 ) -> Vec<(&'static str, String)> {
-    let Some(compiled) = &worker.compiled else {
-        return Vec::new();
-    };
-    let department = call.passage.department.as_str().into();
-    let budgets = compiled.policy.budgets_of(&department);
-    let standings = budgets.filter_map(|budget| {
-        let standing = worker.accounts.standing(&budget.id, now)?;
-        Some((budget.meter, standing))
+    let mut standings = Vec::new();
+    worker.budgets.covering(&covered(call), |slot| {
+        standings.extend(worker.accounts.standing(slot, now));
     });
-    limits::headers(standings, now)
+    limits::headers(call.provider, standings, now)
 }
 
 /// A reservation as the sidecar reads it.
 pub(crate) fn on_wire(held: &Reservation, used: u64) -> v1::Reservation {
     v1::Reservation {
         holder: prost::bytes::Bytes::copy_from_slice(&held.holder),
-        budget: held.budget.0.clone(),
+        budget: (*held.budget).to_owned(),
         window_start: held.window_start.0,
         reserved: held.amount,
         used,

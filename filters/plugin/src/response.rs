@@ -144,9 +144,11 @@ impl Filter {
         let mut settled = Vec::with_capacity(call.reservations.len());
         for held in &call.reservations {
             let used = held.used(&usage, cost);
-            worker.accounts.settle(held, used);
+            worker.accounts.settle(held, used, now);
             settled.push(pipeline::on_wire(held, used));
         }
+        // Goes with the record, after it.
+        worker.return_recalled();
         if worker.stages.is_part() {
             Used(Some((usage, cost))).write();
         }
@@ -186,6 +188,7 @@ impl Filter {
 
     /// Settles by what the audit module of the chain says; silence means the worst case.
     fn settle_by_word(&self) {
+        let now = host::now();
         let mut worker = self.worker.borrow_mut();
         let mut call = self.call.borrow_mut();
         let word = Used::read();
@@ -193,12 +196,13 @@ impl Filter {
             match word {
                 Some(Used(Some((usage, cost)))) => {
                     let used = held.used(&usage, cost);
-                    worker.accounts.settle(&held, used);
+                    worker.accounts.settle(&held, used, now);
                 }
-                Some(Used(None)) => worker.accounts.settle(&held, 0),
+                Some(Used(None)) => worker.accounts.settle(&held, 0, now),
                 None => {}
             }
         }
+        worker.give_back(self.context, now);
     }
 
     /// Reads from the proxy which upstream of a pool has answered; shows it, or which one was

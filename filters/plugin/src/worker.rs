@@ -8,7 +8,7 @@ use sekisho_domain::policy::{AuditMode, Model};
 use sekisho_domain::{Policy, Price, UnixMillis};
 use sekisho_link::{Outbox, v1};
 use sekisho_providers::Catalogue;
-use sekisho_quota::Accounts;
+use sekisho_quota::{Accounts, Budgets};
 use sekisho_scope::Authenticator;
 use sekisho_upstream::Selection;
 
@@ -84,12 +84,16 @@ pub(crate) struct Worker {
     pub(crate) incoming: Option<Incoming>,
     pub(crate) snapshot_version: u64,
     pub(crate) accounts: Accounts,
+    /// Where this module decides by them.
+    pub(crate) budgets: Budgets,
     pub(crate) outbox: Outbox,
     pub(crate) waiting: Waiting,
     last_lease_request: u64,
     pub(crate) random: RandomBytes,
     /// The next batch tells of refusals.
     has_refusals: bool,
+    /// The next batch gives back what others wait for.
+    has_returns: bool,
     /// The open stream's token.
     pub(crate) stream: Option<u32>,
     /// How long leases live after the last acknowledged batch was sent.
@@ -107,11 +111,13 @@ impl Worker {
             incoming: None,
             snapshot_version: 0,
             accounts: Accounts::default(),
+            budgets: Budgets::default(),
             outbox: Outbox::default(),
             waiting: Waiting::default(),
             last_lease_request: 0,
             random: RandomBytes::default(),
             has_refusals: false,
+            has_returns: false,
             stream: None,
             lease_ttl_millis: 0,
         }
@@ -136,7 +142,7 @@ impl Worker {
         self.last_lease_request += 1;
         let id = self.last_lease_request;
         let demands = demands.into_iter().map(|demand| v1::Demand {
-            budget: demand.budget.0,
+            budget: self.accounts.budget(demand.slot).to_owned(),
             amount: demand.amount,
         });
         self.outbox.request_leases(v1::LeaseRequest {
@@ -144,6 +150,34 @@ impl Worker {
             demands: demands.collect(),
         });
         id
+    }
+
+    /// Sends what was recalled and has become free, if there is any: somebody waits for it.
+    pub(crate) fn give_back(&mut self, context: u32, now: UnixMillis) {
+        if self.return_recalled() {
+            self.send(context, now, false);
+        }
+    }
+
+    /// Adds what was recalled and has become free to what the sidecar is told. Whether there
+    /// was any.
+    pub(crate) fn return_recalled(&mut self) -> bool {
+        let returns = self.accounts.take_returns();
+        let is_any = !returns.is_empty();
+        self.has_returns |= is_any;
+        self.return_leases(returns);
+        is_any
+    }
+
+    /// Adds leases that go back to what the sidecar is told.
+    pub(crate) fn return_leases(&mut self, returns: Vec<sekisho_quota::Return>) {
+        for back in returns {
+            self.outbox.return_lease(v1::LeaseReturn {
+                budget: (*back.budget).to_owned(),
+                window_start: back.window_start.0,
+                amount: back.amount,
+            });
+        }
     }
 
     /// Adds a record to what the sidecar is told.
@@ -172,6 +206,7 @@ impl Worker {
     /// in whose name the proxy is running.
     pub(crate) fn flush(&mut self, context: u32, now: UnixMillis) {
         let is_worth_it = self.has_refusals
+            || self.has_returns
             || self.outbox.has_questions()
             || self.outbox.gathered() >= WORTH_A_MESSAGE;
         if is_worth_it || self.waiting.is_anybody() {
@@ -187,6 +222,7 @@ impl Worker {
             return;
         };
         self.has_refusals = false;
+        self.has_returns = false;
         let send =
             || proxy_wasm::hostcalls::send_grpc_stream_message(stream, Some(&batch), false).is_ok();
         let sent = if context == self.root {

@@ -1,34 +1,44 @@
 //! Leases in a worker's memory.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use sekisho_domain::{BudgetId, Meter, Micros, UnixMillis, Usage};
+use sekisho_domain::{Meter, UnixMillis};
+
+use crate::reservation::{HolderId, Reservation};
 
 /// How long a free lease may lie idle before it goes back, milliseconds.
 const IDLE_MILLIS: u64 = 3_000;
+/// For how long after a recall whatever becomes free goes back at once, milliseconds.
+const RECALL_MILLIS: u64 = 1_000;
 /// A lease is renewed ahead only while at least so many times of it are left for everybody:
 /// near a budget's end nobody holds more than it needs.
 const PLENTY: u64 = 4;
 
-/// The name under which the sidecar knows this worker's present leases.
-pub type HolderId = [u8; 16];
+/// The place of a budget in this VM, for as long as the VM lives. The default is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot(u32);
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self(u32::MAX)
+    }
+}
 
 /// An amount that a budget must hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demand {
     /// Which budget.
-    pub budget: BudgetId,
-    /// What it counts.
-    pub meter: Meter,
+    pub slot: Slot,
     /// How much, in its unit.
     pub amount: u64,
 }
 
 /// A lease as the sidecar granted it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
+pub struct Grant<'a> {
     /// Which budget.
-    pub budget: BudgetId,
+    pub budget: &'a str,
     /// Start of its window.
     pub window_start: UnixMillis,
     /// First moment after it.
@@ -41,27 +51,15 @@ pub struct Grant {
     pub remaining: u64,
 }
 
-/// A part of a lease set aside for one call.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Reservation {
-    /// Whose lease it is.
-    pub holder: HolderId,
-    /// Which budget.
-    pub budget: BudgetId,
-    /// What it counts.
-    pub meter: Meter,
+/// A free part of a lease that goes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Return {
+    /// Of which budget.
+    pub budget: Rc<str>,
     /// Start of its window.
     pub window_start: UnixMillis,
     /// How much.
     pub amount: u64,
-}
-
-impl Reservation {
-    /// How much of the budget a call took that used this.
-    #[must_use]
-    pub fn used(&self, usage: &Usage, cost: Micros) -> u64 {
-        self.meter.amount(usage, cost)
-    }
 }
 
 /// The leases do not cover a call: what the sidecar must be asked for.
@@ -72,6 +70,8 @@ pub struct Shortfall(pub Vec<Demand>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// What it counts.
+    pub meter: Meter,
+    /// The most that a window may take.
     pub limit: u64,
     /// What is left: free here, and for everybody at the last grant.
     pub remaining: u64,
@@ -81,6 +81,13 @@ pub struct Standing {
 
 #[derive(Clone, Debug)]
 struct Account {
+    budget: Rc<str>,
+    meter: Meter,
+    lease: Option<Lease>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lease {
     window_start: UnixMillis,
     window_end: UnixMillis,
     free: u64,
@@ -91,9 +98,11 @@ struct Account {
     granted: u64,
     /// More was asked for, and the answer has not come.
     renewing: bool,
+    /// Until then what becomes free goes back at once.
+    recalled_until: UnixMillis,
 }
 
-impl Account {
+impl Lease {
     /// Whether to ask for more before calls have to wait for it.
     const fn is_low(&self) -> bool {
         !self.renewing && self.free < self.granted / 2 && self.remaining / PLENTY >= self.granted
@@ -104,45 +113,91 @@ impl Account {
 #[derive(Debug, Default)]
 pub struct Accounts {
     holder: HolderId,
-    by_budget: HashMap<BudgetId, Account>,
+    slots: HashMap<Rc<str>, Slot>,
+    accounts: Vec<Account>,
     renewals: Vec<Demand>,
+    returns: Vec<Return>,
 }
 
 impl Accounts {
+    /// The place of a budget, by the name of its counter.
+    pub fn slot(&mut self, budget: &str, meter: Meter) -> Slot {
+        if let Some(slot) = self.slots.get(budget) {
+            return *slot;
+        }
+        let slot = Slot(u32::try_from(self.accounts.len()).unwrap_or(u32::MAX));
+        let budget: Rc<str> = budget.into();
+        self.slots.insert(Rc::clone(&budget), slot);
+        self.accounts.push(Account {
+            budget,
+            meter,
+            lease: None,
+        });
+        slot
+    }
+
+    /// The place of a budget that has one.
+    #[must_use]
+    pub fn find(&self, budget: &str) -> Option<Slot> {
+        self.slots.get(budget).copied()
+    }
+
+    /// The name of a budget's counter.
+    #[must_use]
+    pub fn budget(&self, slot: Slot) -> &str {
+        self.account(slot).map_or("", |account| &*account.budget)
+    }
+
+    /// What a budget counts.
+    #[must_use]
+    pub fn meter(&self, slot: Slot) -> Option<Meter> {
+        self.account(slot).map(|account| account.meter)
+    }
+
+    fn account(&self, slot: Slot) -> Option<&Account> {
+        self.accounts.get(usize::try_from(slot.0).ok()?)
+    }
+
     /// Forgets every lease; those to come belong to `holder`.
     pub fn restart(&mut self, holder: HolderId) {
         self.holder = holder;
-        self.by_budget.clear();
+        for account in &mut self.accounts {
+            account.lease = None;
+        }
         self.renewals.clear();
+        self.returns.clear();
     }
 
     /// Adds a lease. A lease of another window than the one at hand replaces it: windows
     /// only move forward.
-    pub fn add(&mut self, grant: Grant, now: UnixMillis) {
-        let account = self
-            .by_budget
-            .entry(grant.budget)
-            .or_insert_with(|| Account {
+    pub fn add(&mut self, grant: &Grant<'_>, now: UnixMillis) {
+        let Some(account) = self
+            .slots
+            .get(grant.budget)
+            .and_then(|slot| self.accounts.get_mut(usize::try_from(slot.0).ok()?))
+        else {
+            self.returns.push(Return {
+                budget: grant.budget.into(),
                 window_start: grant.window_start,
-                window_end: grant.window_end,
-                free: 0,
-                limit: grant.limit,
-                remaining: grant.remaining,
-                last_used: now,
-                granted: 0,
-                renewing: false,
+                amount: grant.amount,
             });
-        if account.window_start != grant.window_start {
-            account.free = 0;
-        }
-        account.window_start = grant.window_start;
-        account.window_end = grant.window_end;
-        account.free = account.free.saturating_add(grant.amount);
-        account.limit = grant.limit;
-        account.remaining = grant.remaining;
-        account.last_used = now;
-        account.granted = grant.amount;
-        account.renewing = false;
+            return;
+        };
+        let former = account
+            .lease
+            .filter(|lease| lease.window_start == grant.window_start);
+        let free = former.map_or(0, |lease| lease.free);
+        account.lease = Some(Lease {
+            window_start: grant.window_start,
+            window_end: grant.window_end,
+            free: free.saturating_add(grant.amount),
+            limit: grant.limit,
+            remaining: grant.remaining,
+            last_used: now,
+            granted: grant.amount,
+            renewing: false,
+            recalled_until: former.map_or(UnixMillis(0), |lease| lease.recalled_until),
+        });
     }
 
     /// What to ask for so that later calls need not wait: leases of which calls have used
@@ -151,7 +206,12 @@ impl Accounts {
         std::mem::take(&mut self.renewals)
     }
 
-    /// Sets all demands aside, or none.
+    /// What goes back at once.
+    pub fn take_returns(&mut self) -> Vec<Return> {
+        std::mem::take(&mut self.returns)
+    }
+
+    /// Sets all demands aside, or none. A budget is named at most once.
     ///
     /// # Errors
     /// [`Shortfall`] with what is missing: what is free here is not asked for again, so that
@@ -161,80 +221,117 @@ impl Accounts {
         demands: &[Demand],
         now: UnixMillis,
     ) -> Result<Vec<Reservation>, Shortfall> {
-        let short: Vec<Demand> = demands
-            .iter()
-            .filter(|demand| !self.covers(demand, now))
-            .map(|demand| Demand {
-                amount: demand.amount.saturating_sub(self.free(&demand.budget, now)),
-                ..demand.clone()
-            })
-            .collect();
-        if !short.is_empty() {
-            return Err(Shortfall(short));
-        }
-        let holder = self.holder;
-        let renewals = &mut self.renewals;
-        let take = |demand: &Demand| {
-            let account = self.by_budget.get_mut(&demand.budget)?;
-            account.free = account.free.checked_sub(demand.amount)?;
-            account.last_used = now;
-            if account.is_low() {
-                account.renewing = true;
-                renewals.push(demand.clone());
-            }
-            Some(Reservation {
-                holder,
-                budget: demand.budget.clone(),
-                meter: demand.meter,
-                window_start: account.window_start,
-                amount: demand.amount,
-            })
+        let is_covered = |demand: &Demand| {
+            let free = self.free(demand.slot, now);
+            free.is_some_and(|free| free >= demand.amount)
         };
-        Ok(demands.iter().filter_map(take).collect())
+        if !demands.iter().all(is_covered) {
+            let short = demands.iter().filter(|demand| !is_covered(demand));
+            let missing = short.map(|demand| Demand {
+                slot: demand.slot,
+                amount: demand
+                    .amount
+                    .saturating_sub(self.free(demand.slot, now).unwrap_or(0)),
+            });
+            return Err(Shortfall(missing.collect()));
+        }
+        let mut reserved = Vec::with_capacity(demands.len());
+        for demand in demands {
+            let at = usize::try_from(demand.slot.0).unwrap_or(usize::MAX);
+            let Some(account) = self.accounts.get_mut(at) else {
+                continue;
+            };
+            let Some(lease) = &mut account.lease else {
+                continue;
+            };
+            lease.free = lease.free.saturating_sub(demand.amount);
+            lease.last_used = now;
+            if lease.is_low() {
+                lease.renewing = true;
+                self.renewals.push(*demand);
+            }
+            reserved.push(Reservation {
+                holder: self.holder,
+                budget: Rc::clone(&account.budget),
+                meter: account.meter,
+                window_start: lease.window_start,
+                amount: demand.amount,
+                slot: demand.slot,
+            });
+        }
+        Ok(reserved)
     }
 
-    fn free(&self, budget: &BudgetId, now: UnixMillis) -> u64 {
-        self.by_budget
-            .get(budget)
-            .filter(|account| now < account.window_end)
-            .map_or(0, |account| account.free)
-    }
-
-    fn covers(&self, demand: &Demand, now: UnixMillis) -> bool {
-        self.by_budget
-            .get(&demand.budget)
-            .is_some_and(|account| now < account.window_end && account.free >= demand.amount)
+    /// What is free of a lease that is valid.
+    fn free(&self, slot: Slot, now: UnixMillis) -> Option<u64> {
+        let lease = self.account(slot)?.lease.as_ref()?;
+        (now < lease.window_end).then_some(lease.free)
     }
 
     /// Frees the part of a reservation that was not used. Used more than was reserved: the
-    /// lease shrinks by the difference.
-    pub fn settle(&mut self, reservation: &Reservation, used: u64) {
+    /// lease shrinks by the difference. What was recalled meanwhile goes back.
+    pub fn settle(&mut self, reservation: &Reservation, used: u64, now: UnixMillis) {
         if reservation.holder != self.holder {
             return; // of a lease that was given up; the sidecar has it
         }
-        let Some(account) = self.by_budget.get_mut(&reservation.budget) else {
+        let Some(account) = usize::try_from(reservation.slot.0)
+            .ok()
+            .and_then(|at| self.accounts.get_mut(at))
+        else {
             return;
         };
-        if account.window_start == reservation.window_start {
-            account.free = account
-                .free
-                .saturating_add(reservation.amount)
-                .saturating_sub(used);
+        let Some(lease) = &mut account.lease else {
+            return;
+        };
+        if lease.window_start != reservation.window_start {
+            return;
+        }
+        lease.free = lease
+            .free
+            .saturating_add(reservation.amount)
+            .saturating_sub(used);
+        if now < lease.recalled_until && lease.free > 0 {
+            self.returns.push(Return {
+                budget: Rc::clone(&account.budget),
+                window_start: lease.window_start,
+                amount: std::mem::take(&mut lease.free),
+            });
         }
     }
 
+    /// The sidecar needs a lease for others: what is free of it goes back, now and for a
+    /// while. Says so even if that is nothing, because somebody waits for the answer.
+    pub fn recall(&mut self, budget: &str, window_start: UnixMillis, now: UnixMillis) {
+        let lease = self
+            .slots
+            .get(budget)
+            .and_then(|slot| self.accounts.get_mut(usize::try_from(slot.0).ok()?))
+            .and_then(|account| account.lease.as_mut())
+            .filter(|lease| lease.window_start == window_start);
+        let amount = lease.map_or(0, |lease| {
+            lease.recalled_until = now.plus_millis(RECALL_MILLIS);
+            std::mem::take(&mut lease.free)
+        });
+        self.returns.push(Return {
+            budget: budget.into(),
+            window_start,
+            amount,
+        });
+    }
+
     /// Takes out what nobody has used for a while, so that other workers can have it.
-    pub fn take_idle(&mut self, now: UnixMillis) -> Vec<Reservation> {
+    pub fn take_idle(&mut self, now: UnixMillis) -> Vec<Return> {
         let mut idle = Vec::new();
-        self.by_budget.retain(|_, account| now < account.window_end);
-        for (budget, account) in &mut self.by_budget {
-            if account.free > 0 && now.since(account.last_used) >= IDLE_MILLIS {
-                idle.push(Reservation {
-                    holder: self.holder,
-                    budget: budget.clone(),
-                    meter: Meter::Requests,
-                    window_start: account.window_start,
-                    amount: std::mem::take(&mut account.free),
+        for account in &mut self.accounts {
+            account.lease = account.lease.filter(|lease| now < lease.window_end);
+            let Some(lease) = &mut account.lease else {
+                continue;
+            };
+            if lease.free > 0 && now.since(lease.last_used) >= IDLE_MILLIS {
+                idle.push(Return {
+                    budget: Rc::clone(&account.budget),
+                    window_start: lease.window_start,
+                    amount: std::mem::take(&mut lease.free),
                 });
             }
         }
@@ -243,156 +340,20 @@ impl Accounts {
 
     /// Where a budget stands.
     #[must_use]
-    pub fn standing(&self, budget: &BudgetId, now: UnixMillis) -> Option<Standing> {
-        let account = self
-            .by_budget
-            .get(budget)
-            .filter(|account| now < account.window_end)?;
+    pub fn standing(&self, slot: Slot, now: UnixMillis) -> Option<Standing> {
+        let account = self.account(slot)?;
+        let lease = account
+            .lease
+            .as_ref()
+            .filter(|lease| now < lease.window_end)?;
         Some(Standing {
-            limit: account.limit,
-            remaining: account
-                .remaining
-                .saturating_add(account.free)
-                .min(account.limit),
-            window_end: account.window_end,
+            meter: account.meter,
+            limit: lease.limit,
+            remaining: lease.remaining.saturating_add(lease.free).min(lease.limit),
+            window_end: lease.window_end,
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: UnixMillis = UnixMillis(60_000);
-
-    fn grant(budget: &str, amount: u64) -> Grant {
-        Grant {
-            budget: budget.into(),
-            window_start: UnixMillis(60_000),
-            window_end: UnixMillis(120_000),
-            amount,
-            limit: 100,
-            remaining: 50,
-        }
-    }
-
-    fn demand(budget: &str, amount: u64) -> Demand {
-        Demand {
-            budget: budget.into(),
-            meter: Meter::Tokens,
-            amount,
-        }
-    }
-
-    fn accounts(grants: &[Grant]) -> Accounts {
-        let mut accounts = Accounts::default();
-        accounts.restart([7; 16]);
-        for grant in grants {
-            accounts.add(grant.clone(), NOW);
-        }
-        accounts
-    }
-
-    #[test]
-    fn a_call_fits_every_budget_or_takes_from_none() {
-        let mut accounts = accounts(&[grant("a", 10), grant("b", 5)]);
-        let both = [demand("a", 10), demand("b", 6)];
-        assert_eq!(
-            accounts.reserve(&both, NOW),
-            Err(Shortfall(vec![demand("b", 1)]))
-        );
-        assert_eq!(accounts.reserve(&[demand("a", 10)], NOW).unwrap().len(), 1);
-        assert!(accounts.reserve(&[demand("a", 1)], NOW).is_err());
-    }
-
-    #[test]
-    fn what_was_not_used_is_free_again_and_what_was_used_is_gone() {
-        let mut accounts = accounts(&[grant("a", 10)]);
-        let held = accounts.reserve(&[demand("a", 10)], NOW).unwrap();
-        accounts.settle(&held[0], 4);
-        assert!(accounts.reserve(&[demand("a", 7)], NOW).is_err());
-        assert!(accounts.reserve(&[demand("a", 6)], NOW).is_ok());
-    }
-
-    #[test]
-    fn a_lease_ends_with_its_window() {
-        let mut accounts = accounts(&[grant("a", 10)]);
-        let held = accounts.reserve(&[demand("a", 4)], NOW).unwrap();
-        assert!(
-            accounts
-                .reserve(&[demand("a", 1)], UnixMillis(120_000))
-                .is_err()
-        );
-        let next = Grant {
-            window_start: UnixMillis(120_000),
-            window_end: UnixMillis(180_000),
-            ..grant("a", 3)
-        };
-        accounts.add(next, UnixMillis(120_000));
-        accounts.settle(&held[0], 0); // of the former window: frees nothing
-        assert!(
-            accounts
-                .reserve(&[demand("a", 4)], UnixMillis(120_001))
-                .is_err()
-        );
-        assert!(
-            accounts
-                .reserve(&[demand("a", 3)], UnixMillis(120_001))
-                .is_ok()
-        );
-    }
-
-    #[test]
-    fn nothing_is_left_of_a_given_up_holders_leases() {
-        let mut accounts = accounts(&[grant("a", 10)]);
-        let held = accounts.reserve(&[demand("a", 5)], NOW).unwrap();
-        accounts.restart([8; 16]);
-        accounts.settle(&held[0], 0);
-        assert!(accounts.reserve(&[demand("a", 1)], NOW).is_err());
-    }
-
-    #[test]
-    fn idle_leases_go_back_once() {
-        let mut accounts = accounts(&[grant("a", 10)]);
-        assert!(
-            accounts
-                .take_idle(NOW.plus_millis(IDLE_MILLIS - 1))
-                .is_empty()
-        );
-        let idle = accounts.take_idle(NOW.plus_millis(IDLE_MILLIS));
-        assert_eq!((idle.len(), idle[0].amount), (1, 10));
-        assert!(accounts.take_idle(NOW.plus_millis(IDLE_MILLIS)).is_empty());
-        assert!(accounts.reserve(&[demand("a", 1)], NOW).is_err());
-    }
-
-    #[test]
-    fn a_lease_is_renewed_once_when_half_of_it_is_used_while_there_is_plenty() {
-        let plenty = Grant {
-            remaining: 400,
-            ..grant("a", 100)
-        };
-        let mut accounts = accounts(std::slice::from_ref(&plenty));
-        let mut renewals_after = |amount: u64| {
-            assert!(accounts.reserve(&[demand("a", amount)], NOW).is_ok());
-            accounts.take_renewals()
-        };
-        assert_eq!(renewals_after(50), []);
-        assert_eq!(renewals_after(1), [demand("a", 1)]);
-        assert_eq!(renewals_after(1), []);
-        accounts.add(plenty, NOW);
-        assert_eq!(accounts.reserve(&[demand("a", 100)], NOW).unwrap().len(), 1);
-        assert_eq!(accounts.take_renewals(), [demand("a", 100)]);
-    }
-
-    #[test]
-    fn nothing_is_asked_for_ahead_near_a_budgets_end() {
-        let mut accounts = accounts(&[grant("a", 50)]);
-        assert!(accounts.reserve(&[demand("a", 40)], NOW).is_ok());
-        assert_eq!(accounts.take_renewals(), []);
-    }
-
-    #[test]
-    fn a_budget_without_a_lease_covers_not_even_nothing() {
-        assert!(accounts(&[]).reserve(&[demand("a", 0)], NOW).is_err());
-    }
-}
+mod tests;

@@ -2,10 +2,8 @@
 
 use sekisho_domain::policy::Model;
 use sekisho_domain::{
-    ByteCount, Denial, DenialCode, DepartmentId, Micros, Policy, Price, Tokens, UnixMillis, Usage,
+    ByteCount, Denial, DenialCode, Micros, Policy, Price, Tokens, UnixMillis, Usage,
 };
-
-use crate::Demand;
 
 /// What a call can use and cost at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,17 +79,4 @@ fn most_output(model: &Model, asked: &Asked) -> Result<u64, Denial> {
     };
     each.checked_mul(asked.choices)
         .ok_or_else(|| Denial::with(DenialCode::UnboundedCost, "too many answers are asked for"))
-}
-
-/// What each budget of the department must hold for a call of this size.
-#[must_use]
-pub fn demands(policy: &Policy, department: &DepartmentId, worst: &WorstCase) -> Vec<Demand> {
-    policy
-        .budgets_of(department)
-        .map(|budget| Demand {
-            budget: budget.id.clone(),
-            meter: budget.meter,
-            amount: budget.meter.amount(&worst.usage, worst.cost),
-        })
-        .collect()
 }

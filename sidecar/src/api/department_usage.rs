@@ -1,16 +1,17 @@
 use axum::Json;
 use axum::extract::State;
-use sekisho_domain::{DepartmentId, Meter, Micros};
+use sekisho_domain::DepartmentId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
 use super::authentication::Auditor;
+use super::budget::Standing;
 use super::extract::{Path, Query};
-use super::moments::{days, shown};
+use super::moments::days;
 use super::problem::Problem;
 use super::usage_summary::{DepartmentUsage, Period};
-use crate::usage::{self, BudgetUsage};
+use crate::usage;
 
 /// What a department used, and where its budgets stand.
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,32 +23,7 @@ pub(super) struct Detail {
     #[serde(flatten)]
     usage: DepartmentUsage,
     /// Its budgets in their current windows, whatever days were asked for.
-    budgets: Vec<Budget>,
-}
-
-/// Where a budget stands. Amounts are decimals: calls, tokens or money, by the meter.
-#[derive(Debug, Serialize, ToSchema)]
-struct Budget {
-    /// Its name.
-    id: String,
-    /// What it counts: `requests`, `tokens` or `cost`.
-    #[schema(example = "cost")]
-    meter: &'static str,
-    /// Most that a window may take.
-    #[schema(example = "50000")]
-    limit: String,
-    /// Used by calls that have ended.
-    #[schema(example = "12.345")]
-    settled: String,
-    /// Set aside for gateways and calls under way, used or not.
-    #[schema(example = "500")]
-    leased: String,
-    /// First moment of the window.
-    #[schema(example = "2024-09-30T15:00:00Z")]
-    window_start: String,
-    /// First moment of the next window.
-    #[schema(example = "2024-10-31T15:00:00Z")]
-    window_end: String,
+    budgets: Vec<Standing>,
 }
 
 /// Usage, cost and budgets of one department
@@ -92,27 +68,6 @@ pub(super) async fn get(
             &detail.lines,
             &detail.currency,
         ),
-        budgets: detail.budgets.into_iter().map(Budget::from).collect(),
+        budgets: detail.budgets.into_iter().map(Standing::from).collect(),
     }))
-}
-
-impl From<BudgetUsage> for Budget {
-    fn from(budget: BudgetUsage) -> Self {
-        let amount = |amount: u64| {
-            if budget.meter == Meter::Cost.as_str() {
-                Micros(amount).to_string()
-            } else {
-                amount.to_string()
-            }
-        };
-        Self {
-            limit: amount(budget.limit),
-            settled: amount(budget.settled),
-            leased: amount(budget.leased),
-            window_start: shown(budget.window_start),
-            window_end: shown(budget.window_end),
-            meter: budget.meter,
-            id: budget.id,
-        }
-    }
 }

@@ -176,6 +176,8 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     let link_listener = listening
         .unwrap_or_else(|error| Err(io::Error::other(error)))
         .map_err(no_link)?;
+    // The writer has taken over the budgets of the policy: no gateway begins without them.
+    directory::push_budgets(&store, &hub).await?;
     let link = Link::new(writer.clone(), hub).with_key_sets(key_sets);
     let mut link = writer.spawn(link_listener.serve(link, stopped(&stop)));
     role.send_replace(Role::Active);

@@ -11,6 +11,9 @@ pub struct Account {
     pub free: u64,
     /// Reserved for calls that have not ended.
     pub reserved: u64,
+    /// Given back before the records of the calls came that freed it: taken when they come.
+    /// Not durable, because no holder outlives the sidecar.
+    pub owed: u64,
 }
 
 impl Account {
@@ -30,15 +33,22 @@ pub struct WindowState {
     pub settled: u64,
     /// The accounts of all holders together.
     pub leased: u64,
-    /// The part of `settled` that was used over its reservation.
+    /// How far `settled` and `leased` are over the limit: used over reservations, or granted
+    /// before the limit was lowered.
     pub excess: u64,
 }
 
 impl WindowState {
+    /// All that is no longer to be had.
+    #[must_use]
+    pub const fn spent(&self) -> u64 {
+        self.settled.saturating_add(self.leased)
+    }
+
     /// What can still be leased.
     #[must_use]
     pub const fn remaining(&self, limit: u64) -> u64 {
-        limit.saturating_sub(self.settled.saturating_add(self.leased))
+        limit.saturating_sub(self.spent())
     }
 }
 
@@ -61,8 +71,7 @@ impl Ledger {
         if let Some(window) = self.windows.get_mut(&key) {
             window.leased = window.leased.saturating_add(account.total());
             // The limit may have been lowered since.
-            let spent = window.settled.saturating_add(window.leased);
-            window.excess = window.excess.max(spent.saturating_sub(limit));
+            window.excess = window.excess.max(window.spent().saturating_sub(limit));
             self.accounts.insert((holder, key), account);
         }
     }
@@ -100,8 +109,10 @@ impl Ledger {
             self.accounts.remove(&(holder, key));
         }
         self.touched.accounts.insert((holder, key));
+        let limit = self.budget(key.budget).map_or(0, |budget| budget.limit);
         if let Some(window) = self.windows.get_mut(&key) {
             window.leased = window.leased.saturating_sub(before).saturating_add(after);
+            window.excess = window.excess.min(window.spent().saturating_sub(limit));
         }
     }
 

@@ -20,6 +20,12 @@ pub struct Window {
 }
 
 impl Window {
+    /// All of time, as far as a database can tell it.
+    pub const ENDLESS: Self = Self {
+        start: UnixMillis(0),
+        end: UnixMillis(i64::MAX as u64),
+    };
+
     /// Whether `at` is in it.
     #[must_use]
     pub fn contains(&self, at: UnixMillis) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sekisho_domain::{BudgetId, Micros, RecordId, UnixMillis, Usage};
+use sekisho_domain::{BudgetId, Covered, Micros, RecordId, UnixMillis, Usage};
 
 use super::{BudgetIndex, HolderId, Ledger, VmId, WindowKey};
 
@@ -26,8 +26,8 @@ pub struct Admit<'a> {
     pub id: RecordId,
     /// Whose VM answers for its end.
     pub vm: VmId,
-    /// Who pays.
-    pub department: &'a str,
+    /// What decides by which budgets it is covered.
+    pub call: Covered<'a>,
     /// When it was admitted.
     pub at: UnixMillis,
     /// What was set aside for it.
@@ -83,16 +83,16 @@ pub struct NotCovered {
 
 impl Ledger {
     /// The windows that must be loaded before [`Ledger::admit`]: those that the
-    /// reservations name, and those of the department at that time.
+    /// reservations name, and those that cover the call at that time.
     pub fn windows_of<'a>(
         &'a self,
-        department: &'a str,
+        call: &Covered<'_>,
         at: UnixMillis,
         asked: &'a [Asked],
     ) -> impl Iterator<Item = WindowKey> + 'a {
         let named = asked.iter().filter_map(move |a| self.resolve(a, at));
-        let bound = self.budgets_of(department).iter();
-        named.chain(bound.filter_map(move |index| Some(self.window_at(*index, at)?.0)))
+        let covering = self.covering(call).into_iter();
+        named.chain(covering.filter_map(move |index| Some(self.window_at(index, at)?.0)))
     }
 
     /// The window that a reservation names, or the one at `at` if it names none that exists.
@@ -106,7 +106,7 @@ impl Ledger {
     }
 
     /// Reserves for a call. What the holder's account lacks is taken from what remains of
-    /// the budget. Budgets of the department that the worker did not name are reserved
+    /// the budget. Budgets that cover the call and that the worker did not name are reserved
     /// from as far as they go. A call that is open already changes nothing.
     ///
     /// # Errors
@@ -131,18 +131,18 @@ impl Ledger {
         if call.binding {
             self.covers(&wanted)?;
         }
-        for index in self.budgets_of(call.department) {
+        for index in self.covering(&call.call) {
             let (false, Some(budget), Some((key, _))) = (
-                named.contains(index),
-                self.budget(*index),
-                self.window_at(*index, call.at),
+                named.contains(&index),
+                self.budget(index),
+                self.window_at(index, call.at),
             ) else {
                 continue;
             };
             wanted.push(Held {
                 holder: HolderId::SIDECAR,
                 key,
-                amount: budget.meter.amount(&call.worst, call.worst_cost),
+                amount: budget.meter.reserved(&call.worst, call.worst_cost),
             });
         }
         for held in &mut wanted {
@@ -227,7 +227,7 @@ impl Ledger {
             // Charged once, however many leases the reservation was pieced together from.
             let reserved = reserved.remove(&held.key.budget);
             let used = match (self.budget(held.key.budget), reserved) {
-                (Some(budget), Some(_)) => budget.meter.amount(usage, cost),
+                (Some(budget), Some(_)) => budget.meter.used(usage, cost),
                 _ => 0,
             };
             self.free_again(&held, held.amount.saturating_sub(used), now);
@@ -271,27 +271,29 @@ impl Ledger {
         if held.amount > 0 {
             self.adjust(held.holder, held.key, |account| {
                 account.reserved = account.reserved.saturating_sub(held.amount);
-                account.free = account.free.saturating_add(kept);
+                let owed = kept.min(account.owed);
+                account.owed -= owed;
+                account.free = account.free.saturating_add(kept - owed);
             });
         }
     }
 
-    /// Charges a call that ended without ever having been admitted here. The windows of
-    /// the department at `at` must be loaded.
+    /// Charges a call that ended without ever having been admitted here. The windows that
+    /// cover it at `at` must be loaded.
     pub fn complete_unadmitted(
         &mut self,
-        department: &str,
+        call: &Covered<'_>,
         at: UnixMillis,
         usage: &Usage,
         cost: Micros,
     ) -> Vec<Charge> {
         let mut charges = Vec::new();
-        for index in self.budgets_of(department).to_vec() {
+        for index in self.covering(call) {
             let (Some(budget), Some((key, _))) = (self.budget(index), self.window_at(index, at))
             else {
                 continue;
             };
-            let used = budget.meter.amount(usage, cost);
+            let used = budget.meter.used(usage, cost);
             charges.extend(self.settle(key, used, 0));
         }
         charges.into_iter().filter(|c| c.amount > 0).collect()
@@ -303,8 +305,7 @@ impl Ledger {
         let window = self.windows.get_mut(&key)?;
         window.settled = window.settled.saturating_add(used);
         // Over the reservation may still be within the limit.
-        let spent = window.settled.saturating_add(window.leased);
-        window.excess = window.excess.max(spent.saturating_sub(limit));
+        window.excess = window.excess.max(window.spent().saturating_sub(limit));
         self.touched.windows.insert(key);
         Some(Charge {
             budget,

@@ -122,7 +122,8 @@ impl Ledger {
         open
     }
 
-    /// Grants all demands or none. The windows at `now` must be loaded.
+    /// Grants all demands or none. The windows at `now` must be loaded. `ample`: more than
+    /// is needed, where there is enough, so that later calls need not ask.
     ///
     /// # Errors
     /// The first budget that cannot give what is needed; nothing has changed then.
@@ -130,6 +131,7 @@ impl Ledger {
         &mut self,
         holder: HolderId,
         demands: &[(&str, u64)],
+        ample: bool,
         now: UnixMillis,
     ) -> Result<Vec<Grant>, Exhausted> {
         let mut needs: BTreeMap<&str, u64> = BTreeMap::new();
@@ -139,7 +141,7 @@ impl Ledger {
         }
         let mut planned = Vec::with_capacity(needs.len());
         for (name, need) in needs {
-            planned.push(self.plan(name, need, now)?);
+            planned.push(self.plan(name, need, ample, now)?);
         }
         Ok(planned
             .into_iter()
@@ -156,6 +158,7 @@ impl Ledger {
         &self,
         name: &str,
         need: u64,
+        ample: bool,
         now: UnixMillis,
     ) -> Result<(WindowKey, Grant), Exhausted> {
         let unknown = || Exhausted {
@@ -180,6 +183,7 @@ impl Ledger {
         let leasing = self.holders.values().filter(|h| h.live && h.leasing);
         let holders = u64::try_from(leasing.count()).unwrap_or(u64::MAX).max(1);
         let share = remaining / holders.saturating_mul(2);
+        let share = if ample { share } else { 0 };
         let amount = need.max(share.min(need.saturating_mul(MOST_NEEDS)));
         let grant = Grant {
             budget: budget.id.clone(),
@@ -191,7 +195,25 @@ impl Ledger {
         Ok((key, grant))
     }
 
-    /// Takes back a free part of a lease, at most what is free.
+    /// Other holders that are connected and have something free of this window.
+    #[must_use]
+    pub fn recallable(&self, key: WindowKey, asking: HolderId) -> Vec<HolderId> {
+        let has_free = |holder: HolderId| {
+            let account = self.account(holder, key);
+            account.is_some_and(|account| account.free > 0)
+        };
+        let mut others: Vec<HolderId> = self
+            .holders
+            .iter()
+            .filter(|(id, holder)| holder.live && **id != asking && has_free(**id))
+            .map(|(id, _)| *id)
+            .collect();
+        others.sort();
+        others
+    }
+
+    /// Takes back a free part of a lease. More than is free here was freed by calls whose
+    /// records are under way: the rest is taken when they come.
     pub fn give_back(&mut self, holder: HolderId, budget: &str, start: UnixMillis, amount: u64) {
         let Some(budget) = self.index(budget) else {
             return;
@@ -199,7 +221,10 @@ impl Ledger {
         let key = WindowKey { budget, start };
         if self.account(holder, key).is_some() {
             self.adjust(holder, key, |account| {
-                account.free = account.free.saturating_sub(amount);
+                let free = amount.min(account.free);
+                account.free -= free;
+                let owed = account.owed.saturating_add(amount - free);
+                account.owed = owed.min(account.reserved);
             });
         }
     }

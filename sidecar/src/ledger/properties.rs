@@ -141,7 +141,7 @@ impl World {
                     .remaining(self.policy.budgets[0].limit);
                 match self
                     .ledger
-                    .grant(holder(h), &[("tokens", need), ("calls", 1)], now)
+                    .grant(holder(h), &[("tokens", need), ("calls", 1)], true, now)
                 {
                     Ok(grants) => assert!(grants.iter().all(|g| g.amount >= 1.min(need))),
                     Err(exhausted) if exhausted.budget.as_str() == "tokens" => {
@@ -203,7 +203,10 @@ impl World {
         let admitted = self.ledger.admit(&Admit {
             id: id(call),
             vm: vm(h),
-            department: "sales",
+            call: Covered {
+                department: "sales",
+                ..Covered::default()
+            },
             at: self.now,
             asked: if named { &asked } else { &[] },
             worst: usage(amount),
@@ -303,7 +306,7 @@ fn leases_shrink_as_a_budget_nears_its_end() {
     let mut grant = |need: u64| {
         let grants = world
             .ledger
-            .grant(holder(1), &[("tokens", need)], world.now);
+            .grant(holder(1), &[("tokens", need)], true, world.now);
         grants.map(|grants| (grants[0].amount, grants[0].remaining))
     };
     assert_eq!(grant(10), Ok((125, 875)));
@@ -320,10 +323,12 @@ fn all_demands_are_granted_or_none() {
     world.apply(Step::Connect(1));
     world.load();
     let demands = [("tokens", 5), ("calls", 101)];
-    let refused = world.ledger.grant(holder(1), &demands, world.now);
+    let refused = world.ledger.grant(holder(1), &demands, true, world.now);
     assert_eq!(refused.unwrap_err().budget.as_str(), "calls");
     assert!(world.ledger.accounts.is_empty());
-    let unknown = world.ledger.grant(holder(1), &[("nobody", 1)], world.now);
+    let unknown = world
+        .ledger
+        .grant(holder(1), &[("nobody", 1)], true, world.now);
     assert_eq!(unknown.unwrap_err().limit, 0);
 }
 

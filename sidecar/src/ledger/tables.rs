@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use prost::Message as _;
-use sekisho_domain::{Budget, RecordId, UnixMillis};
+use sekisho_domain::{RecordId, UnixMillis};
 use sekisho_link::v1;
 use sqlx::{AnyConnection, Row as _};
 
@@ -275,80 +275,4 @@ fn id(row: &sqlx::any::AnyRow, column: &str) -> Result<[u8; 16], sqlx::Error> {
         .as_slice()
         .try_into()
         .map_err(|_| sqlx::Error::Decode(format!("`{column}` is not 16 bytes").into()))
-}
-
-/// Notes which budgets are in force from the record `size` on.
-pub(crate) async fn save_terms(
-    connection: &mut AnyConnection,
-    budgets: &[Budget],
-    size: u64,
-) -> Result<(), sqlx::Error> {
-    let sql = "SELECT budget, department, meter, window_unit, limit_amount FROM ledger_terms \
-               WHERE until_seq IS NULL";
-    let mut current: BTreeMap<String, [String; 4]> = BTreeMap::new();
-    for row in sqlx::query(sql).fetch_all(&mut *connection).await? {
-        let limit: i64 = row.try_get("limit_amount")?;
-        let terms = [
-            row.try_get("department")?,
-            row.try_get("meter")?,
-            row.try_get("window_unit")?,
-            limit.to_string(),
-        ];
-        current.insert(row.try_get("budget")?, terms);
-    }
-    for budget in budgets {
-        let unit = window_unit(budget);
-        let terms = [
-            budget.department.0.clone(),
-            budget.meter.as_str().to_owned(),
-            unit.to_owned(),
-            to_db(budget.limit).to_string(),
-        ];
-        if current.remove(budget.id.as_str()).as_ref() == Some(&terms) {
-            continue;
-        }
-        end_term(connection, budget.id.as_str(), size).await?;
-        let sql = "INSERT INTO ledger_terms \
-            (budget, from_seq, department, meter, window_unit, limit_amount) \
-            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (budget, from_seq) DO UPDATE SET \
-            until_seq = NULL, department = excluded.department, meter = excluded.meter, \
-            window_unit = excluded.window_unit, limit_amount = excluded.limit_amount";
-        sqlx::query(sql)
-            .bind(budget.id.0.clone())
-            .bind(to_db(size))
-            .bind(budget.department.0.clone())
-            .bind(budget.meter.as_str())
-            .bind(unit)
-            .bind(to_db(budget.limit))
-            .execute(&mut *connection)
-            .await?;
-    }
-    for budget in current.keys() {
-        end_term(connection, budget, size).await?;
-    }
-    Ok(())
-}
-
-async fn end_term(
-    connection: &mut AnyConnection,
-    budget: &str,
-    size: u64,
-) -> Result<(), sqlx::Error> {
-    let sql = "UPDATE ledger_terms SET until_seq = $1 WHERE budget = $2 AND until_seq IS NULL";
-    sqlx::query(sql)
-        .bind(to_db(size))
-        .bind(budget.to_owned())
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-const fn window_unit(budget: &Budget) -> &'static str {
-    use sekisho_domain::WindowUnit;
-    match budget.window {
-        WindowUnit::Minute => "minute",
-        WindowUnit::Hour => "hour",
-        WindowUnit::Day => "day",
-        WindowUnit::Month => "month",
-    }
 }

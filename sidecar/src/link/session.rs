@@ -6,6 +6,7 @@ use std::sync::Arc;
 use prost::Message as _;
 use prost::bytes::Bytes;
 use sekisho_link::v1;
+use tokio::sync::mpsc;
 
 use super::questions::Questions;
 use crate::jwks::KeySets;
@@ -79,6 +80,7 @@ impl Link {
             writer: self.writer.clone(),
             changes,
             questions: Questions::new(self.key_sets.clone()),
+            pushed: mpsc::unbounded_channel(),
             ready: VecDeque::from([first]),
             session: None,
             seq: 0,
@@ -92,6 +94,11 @@ pub struct LinkSession {
     writer: Writer,
     changes: Subscription,
     questions: Questions,
+    /// What the writer has to say of its own accord, and where it says so.
+    pushed: (
+        mpsc::UnboundedSender<v1::Down>,
+        mpsc::UnboundedReceiver<v1::Down>,
+    ),
     ready: VecDeque<v1::Down>,
     session: Option<Session>,
     seq: u64,
@@ -121,6 +128,11 @@ impl LinkSession {
             (Some(session), None) => session,
             _ => return Err(LinkError::Hello),
         };
+        if self.session.is_none() {
+            let pushed = self.pushed.0.clone();
+            let listening = self.writer.listen(session.holder, pushed).await;
+            listening.map_err(ApplyError::from)?;
+        }
         // Before it is applied: an abandoned batch must still find its holder's end.
         self.session = Some(session);
         self.seq = expected;
@@ -141,6 +153,7 @@ impl LinkSession {
             }
             tokio::select! {
                 next = self.changes.next() => return change(next),
+                Some(down) = self.pushed.1.recv() => return down,
                 answer = self.questions.next() => self.queue(answer),
             }
         }
@@ -154,6 +167,9 @@ impl LinkSession {
         }
         if let Some(next) = self.changes.poll_next() {
             return Some(change(next));
+        }
+        if let Ok(down) = self.pushed.1.try_recv() {
+            return Some(down);
         }
         let answer = self.questions.poll_next()?;
         self.queue(answer);

@@ -3,9 +3,11 @@
 use prost::bytes::Bytes;
 use sekisho_domain::record::SCHEMA;
 use sekisho_domain::{
-    AuditRecord, BudgetId, Micros, Policy, RecordId, RecordKind, UnixMillis, Usage, UsageSource,
+    AuditRecord, BudgetId, Covered, Micros, Policy, RecordId, RecordKind, UnixMillis, Usage,
+    UsageSource,
 };
 use sekisho_link::v1;
+use sekisho_providers::operations;
 
 use super::tree::{Hash, leaf_hash};
 use crate::ledger::{Asked, HolderId};
@@ -103,6 +105,10 @@ pub struct Recorded {
     pub cost: Option<Micros>,
     /// HTTP status of the answer, if there was one.
     pub status: Option<u16>,
+    /// By which subscription key.
+    pub key: Option<String>,
+    /// Which operation of the catalogue.
+    pub operation: Option<String>,
     /// What was set aside for the call.
     pub asked: Vec<Asked>,
 }
@@ -145,6 +151,8 @@ impl Recorded {
         let (at, index) = (record.at, Index::of(&record));
         let (usage, cost, status) = (record.usage, record.cost_micros, record.status);
         let source = record.usage_source.unwrap_or_default();
+        let key = record.caller.key.map(std::borrow::Cow::into_owned);
+        let operation = record.call.operation.map(std::borrow::Cow::into_owned);
         Ok(Self {
             kind,
             id,
@@ -156,6 +164,8 @@ impl Recorded {
             source,
             cost,
             status,
+            key,
+            operation,
             asked: Vec::new(),
         })
     }
@@ -175,7 +185,9 @@ impl Recorded {
             at: self.at,
             department: text(&self.index.department),
             user: text(&self.index.user),
+            key: text(&self.key),
             api: text(&self.index.api),
+            operation: text(&self.operation),
             model: text(&self.index.model),
             worst: self.usage.unwrap_or_default(),
             worst_cost: self.cost,
@@ -203,8 +215,12 @@ pub struct Facts {
     pub department: String,
     /// Who called.
     pub user: String,
+    /// By which subscription key.
+    pub key: String,
     /// What was called.
     pub api: String,
+    /// Which operation of its provider's catalogue.
+    pub operation: String,
     /// Which model.
     pub model: String,
     /// The most that it can use.
@@ -214,6 +230,23 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// What decides by which budgets the call is covered.
+    #[must_use]
+    pub fn covered<'f>(&'f self, policy: &Policy) -> Covered<'f> {
+        let api = policy.apis.iter().find(|api| api.id.as_str() == self.api);
+        let of_provider = api.map(|api| operations(api.provider));
+        let mut known = of_provider.into_iter().flatten();
+        let operation = known.find(|operation| operation.name == self.operation);
+        Covered {
+            department: &self.department,
+            user: &self.user,
+            key: &self.key,
+            api: &self.api,
+            model: &self.model,
+            modality: operation.map(|operation| operation.modality),
+        }
+    }
+
     /// What `usage` of this call costs by the price book; `stated` where that has no price.
     #[must_use]
     pub fn cost(

@@ -179,6 +179,13 @@ pub(crate) fn append(script: &mut Script, rows: Vec<Appended>) {
     });
 }
 
+/// Whether the log still is this writer's, within a transaction: 1 if it is.
+pub(crate) async fn touch(connection: &mut AnyConnection, epoch: i64) -> Result<u64, sqlx::Error> {
+    let sql = "UPDATE audit_tree SET epoch = epoch WHERE id = 1 AND epoch = $1";
+    let touched = sqlx::query(sql).bind(epoch).execute(connection).await?;
+    Ok(touched.rows_affected())
+}
+
 /// Records of this call that the log has.
 pub(crate) async fn known(
     connection: &mut AnyConnection,

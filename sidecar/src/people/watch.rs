@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use crate::clock::Clock;
 use crate::ledger::Calendar;
 use crate::snapshot::SnapshotHub;
-use crate::store::{Store, StoreError, keys, people};
+use crate::store::{Store, StoreError, budgets, keys, people};
 
 /// How long a change in the database may stay unseen.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -19,7 +19,7 @@ pub struct Pushed {
     today: Date,
 }
 
-/// Pushes everybody and every key.
+/// Pushes everybody, every key and every budget.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -40,6 +40,7 @@ pub async fn push_all(
             .collect(),
     );
     push_keys(store, hub, -1).await?;
+    push_changed_budgets(store, hub, -1).await?;
     Ok(Pushed { version, today })
 }
 
@@ -70,6 +71,7 @@ pub async fn push_changes(
         hub.upsert_users(changed.iter().map(|person| person.to_link(today)).collect());
     }
     push_keys(store, hub, pushed.version).await?;
+    push_changed_budgets(store, hub, pushed.version).await?;
     pushed.version = version;
     Ok(())
 }
@@ -105,6 +107,27 @@ async fn push_keys(store: &Store, hub: &SnapshotHub, after: i64) -> Result<(), S
     let changed = keys::changed_after(store, after).await?;
     if !changed.is_empty() {
         hub.upsert_keys(changed.iter().map(keys::StoredKey::to_link).collect());
+    }
+    Ok(())
+}
+
+/// Pushes every budget that is in force.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn push_budgets(store: &Store, hub: &SnapshotHub) -> Result<(), StoreError> {
+    let _turn = hub.turn().await;
+    push_changed_budgets(store, hub, -1).await
+}
+
+async fn push_changed_budgets(
+    store: &Store,
+    hub: &SnapshotHub,
+    after: i64,
+) -> Result<(), StoreError> {
+    let changed = budgets::changed_after(store, after).await?;
+    if !changed.is_empty() {
+        hub.upsert_budgets(changed.iter().map(budgets::StoredBudget::to_link).collect());
     }
     Ok(())
 }

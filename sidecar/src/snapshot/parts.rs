@@ -1,4 +1,4 @@
-//! Cutting people and keys into messages of a size that streams carry without a stall.
+//! Cutting people, keys and budgets into messages of a size that streams carry without a stall.
 
 use std::sync::Arc;
 
@@ -12,8 +12,12 @@ const PART_BYTES: usize = 256 * 1024;
 /// A whole snapshot; only the first says `full`, all but the last say `more`.
 pub(super) type Parts = Arc<[Arc<v1::Snapshot>]>;
 
-/// People first, then keys, in as many parts as it takes; none if there are none.
-pub(super) fn in_parts(users: Vec<v1::User>, keys: Vec<v1::ApiKey>) -> Vec<v1::Snapshot> {
+/// People first, then keys, then budgets, in as many parts as it takes; none if there are none.
+pub(super) fn in_parts(
+    users: Vec<v1::User>,
+    keys: Vec<v1::ApiKey>,
+    budgets: Vec<v1::Budget>,
+) -> Vec<v1::Snapshot> {
     let mut parts = Vec::new();
     let mut part = v1::Snapshot::default();
     let mut bytes = 0;
@@ -34,7 +38,12 @@ pub(super) fn in_parts(users: Vec<v1::User>, keys: Vec<v1::ApiKey>) -> Vec<v1::S
         part.keys.push(key);
         filled(&mut part, size);
     }
-    if !(part.users.is_empty() && part.keys.is_empty()) {
+    for budget in budgets {
+        let size = budget.encoded_len();
+        part.budgets.push(budget);
+        filled(&mut part, size);
+    }
+    if !(part.users.is_empty() && part.keys.is_empty() && part.budgets.is_empty()) {
         parts.push(part);
     }
     parts

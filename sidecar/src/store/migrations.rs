@@ -30,8 +30,11 @@ const VERSION_3: &[&str] = &[crate::usage::DDL_3, crate::key_usage::DDL_3];
 /// Several sidecars on one database.
 const VERSION_4: &[&str] = &[super::active::DDL, super::state_marks::DDL];
 
+/// Budgets that are managed.
+const VERSION_5: &[&str] = &[super::budgets::DDL, crate::ledger::terms::DDL_5];
+
 /// Every version, oldest first.
-const VERSIONS: &[&[&str]] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+const VERSIONS: &[&[&str]] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
     let mut connection = store.pool().acquire().await?;

@@ -190,7 +190,9 @@ pub async fn change<T, E>(
 }
 
 /// Takes the next version of the directory within a transaction.
-pub(super) async fn next_version(connection: &mut AnyConnection) -> Result<i64, StoreError> {
+pub(in crate::store) async fn next_version(
+    connection: &mut AnyConnection,
+) -> Result<i64, StoreError> {
     sqlx::query("UPDATE directory_version SET version = version + 1 WHERE id = 1")
         .execute(&mut *connection)
         .await?;

@@ -1,5 +1,7 @@
 //! What the writer owns, and one transaction of it.
 
+mod budgets;
+mod leases;
 mod records;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -9,10 +11,13 @@ use ed25519_dalek::SigningKey;
 use sekisho_domain::{AuditRecord, Outcome, Policy, RecordId, RecordKind, UnixMillis, UsageSource};
 use sekisho_link::v1;
 use sqlx::{AnyConnection, Row as _};
+use tokio::sync::mpsc::UnboundedSender;
+
+use leases::Desk;
 
 use super::batch::Batch;
 use super::recent::{Memory, Recent};
-use super::{ApplyError, LEASE_TTL_MILLIS, Post, Session, StartError, standby};
+use super::{ApplyError, LEASE_TTL_MILLIS, Post, StartError, standby};
 use crate::ledger::{self, HolderId, Ledger};
 use crate::log::checkpoint::{Checkpoint, origin};
 use crate::log::entry::Facts;
@@ -72,6 +77,20 @@ pub(super) struct Core {
     recent: Recent,
     facts: HashMap<RecordId, Facts>,
     warned: HashSet<&'static str>,
+    desk: Desk,
+    /// How often a request for leases is looked at in vain.
+    patience: u32,
+}
+
+/// Between looks after requests that wait for leases of others, milliseconds.
+pub(super) const LOOK_MILLIS: u64 = 20;
+
+/// A request waits for others at most so many looks; less where gateways wait for less.
+const MOST_LOOKS: u64 = 5;
+
+fn patience(policy: &Policy) -> u32 {
+    let looks = policy.ack_timeout_millis / 2 / LOOK_MILLIS;
+    u32::try_from(looks.clamp(1, MOST_LOOKS)).unwrap_or(1)
 }
 
 /// What one transaction adds.
@@ -98,7 +117,7 @@ impl Core {
             log_key: key,
             checkpoint_dir,
         } = post;
-        let mut ledger = Ledger::new(&policy)?;
+        let mut ledger = Ledger::empty(&policy.time_zone)?;
         let export = checkpoint_dir
             .map(|folder| {
                 Export::open(folder.clone())
@@ -128,7 +147,7 @@ impl Core {
             let size = row.size;
             return Err(StartError::Records { records, size });
         }
-        ledger::tables::save_terms(&mut connection, &policy.budgets, row.size).await?;
+        budgets::take_over(&mut connection, &mut ledger, &policy.budgets, row.size, now).await?;
         ledger::tables::load(&mut connection, &mut ledger, now).await?;
         let facts = open_facts(&mut connection).await?;
         let checkpointed = tables::newest_checkpoint(&mut connection).await?;
@@ -144,6 +163,8 @@ impl Core {
             journal: Journal::open(store)?,
             connection,
             _lock: lock,
+            patience: patience(&policy),
+            desk: Desk::default(),
             policy,
             key,
             export,
@@ -162,8 +183,25 @@ impl Core {
         &self.origin
     }
 
+    /// What is pushed to this holder goes here.
+    pub(super) fn listen(&mut self, holder: HolderId, session: UnboundedSender<v1::Down>) {
+        self.desk.listen(holder, session);
+    }
+
     pub(super) fn disconnect(&mut self, holder: HolderId) {
         self.ledger.disconnect(holder);
+        self.desk.leave(holder);
+    }
+
+    /// Whether requests wait for leases of others.
+    pub(super) fn is_anybody_waiting(&self) -> bool {
+        self.desk.is_anybody_waiting()
+    }
+
+    /// Looks after those who wait, as is due every [`LOOK_MILLIS`] while anybody does.
+    pub(super) async fn look_after_waiting(&mut self, now: UnixMillis) -> Result<(), Poison> {
+        self.desk.grow_impatient();
+        self.apply(Vec::new(), now).await.map(|_| ())
     }
 
     /// Applies batches, in order, in one transaction.
@@ -178,7 +216,11 @@ impl Core {
         for batch in batches {
             answers.push(self.batch(batch, &mut work, now));
         }
+        if self.desk.is_anybody_waiting() {
+            self.serve_waiting(now);
+        }
         self.commit(work).await?;
+        self.desk.send();
         Ok(answers)
     }
 
@@ -196,12 +238,17 @@ impl Core {
                 if self.recent.ask(record.id, record.kind, now) == Memory::Doubtful {
                     doubtful.push(record.id);
                 }
-                let facts = self.facts.get(&record.id);
-                let (department, at) = match facts {
-                    Some(facts) => (facts.department.as_str(), facts.at),
-                    None => (record.index.department.as_deref().unwrap_or(""), record.at),
+                let own;
+                let facts = match self.facts.get(&record.id) {
+                    Some(facts) => facts,
+                    None => {
+                        own = record.facts();
+                        &own
+                    }
                 };
-                windows.extend(self.ledger.windows_of(department, at, &record.asked));
+                let call = facts.covered(&self.policy);
+                let of_record = self.ledger.windows_of(&call, facts.at, &record.asked);
+                windows.extend(of_record);
                 if let Some(call) = self.ledger.open_call(&record.id) {
                     windows.extend(call.held.iter().map(|held| held.key));
                 }
@@ -255,56 +302,20 @@ impl Core {
         }
         for lease in batch.returns {
             let (budget, start) = (lease.budget.as_str(), lease.window_start);
-            self.ledger
-                .give_back(session.holder, budget, start, lease.amount);
+            self.give_back(session.holder, budget, start, lease.amount);
+        }
+        if self.desk.is_anybody_waiting() {
+            self.serve_waiting(now);
         }
         for request in batch.requests {
-            down.lease_answers.push(self.lease(&session, &request, now));
+            let answer = self.lease(session.holder, request, now);
+            down.lease_answers.extend(answer);
         }
         if !down.lease_answers.is_empty() {
             down.now = now.0;
         }
         work.refusals_dropped += batch.refusals_dropped;
         Ok(down)
-    }
-
-    fn lease(
-        &mut self,
-        session: &Session,
-        request: &v1::LeaseRequest,
-        now: UnixMillis,
-    ) -> v1::LeaseAnswer {
-        let demands: Vec<(&str, u64)> = request
-            .demands
-            .iter()
-            .map(|demand| (demand.budget.as_str(), demand.amount))
-            .collect();
-        let mut answer = v1::LeaseAnswer {
-            id: request.id,
-            ..v1::LeaseAnswer::default()
-        };
-        match self.ledger.grant(session.holder, &demands, now) {
-            Ok(grants) => {
-                let lease = |grant: ledger::Grant| v1::Lease {
-                    budget: grant.budget.0,
-                    window_start: grant.window.start.0,
-                    window_end: grant.window.end.0,
-                    amount: grant.amount,
-                    limit: grant.limit,
-                    remaining: grant.remaining,
-                };
-                answer.leases = grants.into_iter().map(lease).collect();
-            }
-            Err(exhausted) => {
-                answer.exhausted = Some(v1::Exhausted {
-                    budget: exhausted.budget.0,
-                    window_end: exhausted.window_end.0,
-                    limit: exhausted.limit,
-                    remaining: exhausted.remaining,
-                });
-            }
-        }
-        answer
     }
 
     async fn commit(&mut self, work: Work) -> Result<(), Poison> {

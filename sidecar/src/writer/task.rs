@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
-use super::core::{Core, Poison};
+use super::core::{Core, LOOK_MILLIS, Poison};
 use super::standby::BEAT;
 use super::{ApplyError, Request, WriterGone};
 use crate::clock::Clock;
@@ -33,11 +33,16 @@ pub(super) async fn run(
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut waiting = Vec::with_capacity(MOST);
+    let mut look = tokio::time::interval(Duration::from_millis(LOOK_MILLIS));
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let done = tokio::select! {
             biased;
             _ = beats.tick() => in_time(core.beat()).await,
             _ = period.tick() => in_time(core.tick(clock.now())).await,
+            _ = look.tick(), if core.is_anybody_waiting() => {
+                in_time(core.look_after_waiting(clock.now())).await
+            }
             count = requests.recv_many(&mut waiting, MOST) => {
                 if count == 0 {
                     // Everybody has gone: leave a checkpoint of all there is.
@@ -64,14 +69,16 @@ async fn in_time(work: impl Future<Output = Result<(), Poison>>) -> Result<(), P
 async fn serve(core: &mut Core, clock: &Clock, waiting: &mut Vec<Request>) -> Result<(), Poison> {
     let mut batches = Vec::with_capacity(waiting.len());
     let mut answers: Vec<oneshot::Sender<_>> = Vec::with_capacity(waiting.len());
-    let (mut left, mut ticks) = (Vec::new(), Vec::new());
+    let (mut left, mut ticks, mut orders) = (Vec::new(), Vec::new(), Vec::new());
     for request in waiting.drain(..) {
         match request {
             Request::Apply(batch, answer) => {
                 batches.push(*batch);
                 answers.push(answer);
             }
+            Request::Listen(holder, session) => core.listen(holder, session),
             Request::Disconnect(holder) => left.push(holder),
+            Request::Budget(order, answer) => orders.push((order, answer)),
             Request::Tick(done) => ticks.push(done),
         }
     }
@@ -92,6 +99,11 @@ async fn serve(core: &mut Core, clock: &Clock, waiting: &mut Vec<Request>) -> Re
     // A stream's last batch is always before its end.
     for holder in left {
         core.disconnect(holder);
+    }
+    for (order, answer) in orders {
+        let outcome = core.change_budget(*order, clock.now()).await?;
+        // Whoever asked may not wait any longer.
+        let _ = answer.send(outcome);
     }
     for done in ticks {
         core.tick(clock.now()).await?;

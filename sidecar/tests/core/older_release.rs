@@ -19,6 +19,10 @@ const KINDS: [&str; 9] = [
     "bytes",
 ];
 
+/// What version 5 has added.
+const BUDGETS: &str = "DROP TABLE budgets; DROP TABLE budget_changes; \
+    ALTER TABLE ledger_terms DROP COLUMN definition;";
+
 async fn call(world: &World, worker: u8, n: u64, usage: Usage) {
     let mut worker = world.worker(worker);
     let leases = worker.lease(&[("sales-tokens", 2000)]).await.leases;
@@ -48,6 +52,7 @@ async fn rows_without_kinds_stay_readable_and_fit_the_log() {
         )
     });
     let to_version_2 = drop_kinds.concat()
+        + BUDGETS
         + "DROP TABLE active_sidecar; DROP TABLE state_marks; \
            DELETE FROM schema_version WHERE version > 2;";
     sqlx::raw_sql(AssertSqlSafe(to_version_2))

@@ -479,7 +479,7 @@ fn wait_for_room(policy: &Policy) {
     let per_minute = policy
         .budgets
         .iter()
-        .any(|budget| budget.window == sekisho_domain::WindowUnit::Minute);
+        .any(|budget| budget.window == Some(sekisho_domain::WindowUnit::Minute));
     let length = if per_minute { 60 } else { 3_600 };
     let left = length - now % length;
     if left < ROOM_IN_WINDOW {

@@ -1,17 +1,18 @@
 //! From the file's members to a sound [`Policy`]; every problem is noted on the way.
 
+mod budgets;
 mod callers;
 mod issuers;
 mod upstreams;
 
 use std::collections::{HashMap, HashSet};
 
-use super::raw::{Amount, RawApi, RawBudget, RawModel, RawPolicy, RawPrice};
+use super::raw::{Amount, RawApi, RawModel, RawPolicy, RawPrice};
 use super::repair::Defined;
 use super::{Api, Model, Policy, Problem, Upstream};
 use crate::price::{Price, PriceBook};
 use crate::scope::ScopeId;
-use crate::{ApiId, Budget, BudgetId, DepartmentId, Meter, Micros, ScopeTree};
+use crate::{ApiId, Micros, ScopeTree};
 
 /// Most bytes that a name may have.
 const MAX_NAME: usize = 64;
@@ -123,15 +124,8 @@ impl Check<'_> {
 
     /// Names become cluster names, metric names and URL segments.
     fn name(&mut self, path: &str, name: &str) {
-        let sound = (1..=MAX_NAME).contains(&name.len())
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'));
-        if !sound {
-            self.problem(
-                path,
-                "must be 1 to 64 ASCII letters, digits, `-`, `_`, `.` or `:`",
-            );
+        if !is_name(name) {
+            self.problem(path, NAME);
         }
     }
 
@@ -249,36 +243,6 @@ impl Check<'_> {
         })
     }
 
-    fn budgets(&mut self, raw: &[RawBudget]) -> Vec<Budget> {
-        let mut seen = HashSet::new();
-        let mut budgets = Vec::new();
-        for (at, budget) in raw.iter().enumerate() {
-            let path = format!("budgets[{at}]");
-            self.name(&format!("{path}.id"), &budget.id);
-            self.unique(&mut seen, &format!("{path}.id"), &budget.id);
-            if !self.defined.departments.contains(&budget.department) {
-                let text = format!("`{}` is not under `departments`", budget.department);
-                self.problem(format!("{path}.department"), text);
-            }
-            let limit = match (budget.meter, &budget.limit) {
-                (Meter::Cost, amount) => self.amount(&format!("{path}.limit"), amount).0,
-                (_, Amount::Whole(limit)) => *limit,
-                (_, Amount::Decimal(_)) => {
-                    self.problem(format!("{path}.limit"), "must be a whole number");
-                    0
-                }
-            };
-            budgets.push(Budget {
-                id: BudgetId(budget.id.clone()),
-                department: DepartmentId(budget.department.clone()),
-                meter: budget.meter,
-                window: budget.window,
-                limit,
-            });
-        }
-        budgets
-    }
-
     fn prices(&mut self, raw: &[RawPrice]) -> PriceBook {
         let mut seen = HashSet::new();
         let mut entries = Vec::new();
@@ -335,6 +299,16 @@ impl Check<'_> {
             Micros(0)
         })
     }
+}
+
+/// What a name must be.
+const NAME: &str = "must be 1 to 64 ASCII letters, digits, `-`, `_`, `.` or `:`";
+
+fn is_name(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
 }
 
 fn is_url(text: &str) -> bool {

@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{AuditMode, DirectoryMode};
-use crate::{Meter, Provider, SigningAlgorithm, WindowUnit};
+use crate::{Meter, Modality, Provider, SigningAlgorithm, WindowUnit};
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -487,21 +487,98 @@ pub struct RawClientAddress {
     pub trusted_hops: u8,
 }
 
-/// A limit.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+/// A limit. Exactly one of `organisation`, `department`, `user` and `key` says whom it binds;
+/// at most one of `api`, `model` and `modality` says which calls it counts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RawBudget {
     /// Its name.
     pub id: String,
-    /// Whom it binds: a department's code.
-    pub department: String,
+    /// `true`: it binds everybody together.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "bool"))]
+    pub organisation: Option<bool>,
+    /// It binds a department: its code.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub department: Option<String>,
+    /// It binds one person: the company's id of the person, as in the directory.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub user: Option<String>,
+    /// It binds one subscription key: the key's public id.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub key: Option<String>,
+    /// It counts the calls of one API alone.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub api: Option<String>,
+    /// It counts the calls that ask for one model alone, by the name that clients use.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub model: Option<String>,
+    /// It counts the calls alone that handle text, sound, pictures or moving pictures.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Modality"))]
+    pub modality: Option<Modality>,
     /// What it counts.
     pub meter: Meter,
-    /// When it starts anew.
-    pub window: WindowUnit,
-    /// The most that one window may take: requests, tokens, or a decimal amount of money.
-    pub limit: Amount,
+    /// When it starts anew; not for `concurrency`, which counts calls under way.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "WindowUnit"))]
+    pub window: Option<WindowUnit>,
+    /// The most that one window may take: a whole number, or for `cost` also a decimal in
+    /// quotes. 0: none may pass. There is no unlimited: leave the budget out.
+    #[serde(default)]
+    pub limit: RawLimit,
+}
+
+/// A limit as it was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RawLimit {
+    /// Not at all.
+    #[default]
+    Missing,
+    /// Whole.
+    Whole(u64),
+    /// Decimal text.
+    Decimal(String),
+    /// In a way that is none; how.
+    Wrong(String),
 }
 
 /// A price of a model.

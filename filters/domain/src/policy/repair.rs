@@ -20,6 +20,8 @@ pub(super) struct Defined {
     pub(super) upstreams: HashSet<String>,
     pub(super) regions: HashSet<String>,
     pub(super) departments: HashSet<String>,
+    pub(super) apis: HashSet<String>,
+    pub(super) models: HashSet<String>,
 }
 
 impl Defined {
@@ -33,11 +35,20 @@ impl Defined {
             names.map(str::to_owned).collect()
         };
         let scopes = file.get("scopes").and_then(Value::as_object);
+        let apis = file.get("apis").and_then(Value::as_array);
+        let models = apis
+            .into_iter()
+            .flatten()
+            .filter_map(|api| api.get("models")?.as_array())
+            .flatten()
+            .filter_map(|model| model.get("name")?.as_str());
         Self {
             scopes: scopes.into_iter().flat_map(|s| s.keys().cloned()).collect(),
             upstreams: list("upstreams", "name"),
             regions: list("upstreams", "region"),
             departments: list("departments", "id"),
+            apis: list("apis", "name"),
+            models: models.map(str::to_owned).collect(),
         }
     }
 }

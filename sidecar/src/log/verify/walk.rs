@@ -1,15 +1,18 @@
 //! Record by record through the log.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use prost::bytes::Bytes;
-use sekisho_domain::{Meter, Micros, Policy, RecordId, RecordKind, UnixMillis, Usage, WindowUnit};
-use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
+use sekisho_domain::{
+    Budget, Covering, Micros, Policy, RecordId, RecordKind, UnixMillis, Usage, WindowUnit,
+};
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::books::Books;
 use super::checkpoints::InOrder;
 use super::{Report, VerifyError, What, sorted};
-use crate::ledger::Calendar;
+use crate::ledger::terms::{self, Term};
+use crate::ledger::{Calendar, Window};
 use crate::log::Recorded;
 use crate::log::entry::Facts;
 use crate::log::tables::{COLUMNS, Stored, StoredCharge};
@@ -24,28 +27,15 @@ const ROWS: usize = 2000;
 /// gateways are not exactly the sidecar's.
 const WINDOW_SLACK: u64 = 120_000;
 
-/// For how long a budget was in force.
-#[derive(Debug)]
-struct Term {
-    budget: String,
-    from: u64,
-    until: Option<u64>,
-    department: String,
-    meter: Option<Meter>,
-    unit: Option<WindowUnit>,
-}
-
-impl Term {
-    fn covers(&self, seq: u64) -> bool {
-        self.from <= seq && self.until.is_none_or(|until| seq < until)
-    }
-}
-
 /// What the records say so far.
 pub(super) struct Walk<'p> {
     policy: &'p Policy,
     calendar: Calendar,
     terms: Vec<Term>,
+    /// From calls to places in `terms`.
+    covering: Covering<usize>,
+    /// The terms of each counter, which differ in nothing but their limits.
+    counters: HashMap<String, Vec<usize>>,
     checkpoints: InOrder,
     tree: Tree,
     open: HashMap<RecordId, (Facts, u64)>,
@@ -58,26 +48,20 @@ impl<'p> Walk<'p> {
         connection: &mut AnyConnection,
         checkpoints: InOrder,
     ) -> Result<Self, VerifyError> {
-        let sql = "SELECT budget, from_seq, until_seq, department, meter, window_unit \
-            FROM ledger_terms";
-        let mut terms = Vec::new();
-        for row in sqlx::query(sql).fetch_all(connection).await? {
-            let (meter, unit): (String, String) =
-                (row.try_get("meter")?, row.try_get("window_unit")?);
-            let until: Option<i64> = row.try_get("until_seq")?;
-            terms.push(Term {
-                budget: row.try_get("budget")?,
-                from: from_db(row.try_get("from_seq")?),
-                until: until.map(from_db),
-                department: row.try_get("department")?,
-                meter: serde_json::from_value(meter.into()).ok(),
-                unit: serde_json::from_value(unit.into()).ok(),
-            });
+        let terms = terms::all(connection).await?;
+        let mut covering = Covering::default();
+        let mut counters = HashMap::new();
+        for (at, term) in terms.iter().enumerate() {
+            covering.insert(&term.budget.payer, &term.budget.subject, at);
+            let of_counter: &mut Vec<usize> = counters.entry(term.budget.id.0.clone()).or_default();
+            of_counter.push(at);
         }
         Ok(Self {
             calendar: Calendar::new(&policy.time_zone)?,
             policy,
             terms,
+            covering,
+            counters,
             checkpoints,
             tree: Tree::default(),
             open: HashMap::new(),
@@ -219,27 +203,30 @@ impl<'p> Walk<'p> {
             return report.add(seq, id, What::Charges);
         };
         let ended = from_db(stored.seq);
-        let now: HashMap<&str, &Term> = self
-            .terms
-            .iter()
-            .filter(|term| term.covers(ended))
-            .map(|term| (term.budget.as_str(), term))
-            .collect();
-        let amount = |budget: &str| {
-            let meter = now.get(budget).and_then(|term| term.meter)?;
-            Some(meter.amount(&usage, cost)).filter(|amount| *amount > 0)
+        let amount = |budget: &Budget| {
+            let used = budget.meter.used(&usage, cost);
+            (used > 0).then_some(used)
         };
-        let bound = |term: &&Term| term.covers(from) && term.department == facts.department;
-        let mut due: HashSet<&str> = self
-            .terms
-            .iter()
-            .filter(bound)
-            .map(|term| term.budget.as_str())
-            .filter(|budget| amount(budget).is_some())
-            .collect();
+        // What covered the call when it began must be charged if it was still in force at the
+        // end, and may be if it was not: a restart forgets what is no more.
+        let (mut due, mut may) = (BTreeMap::new(), BTreeMap::new());
+        self.covering.of(&facts.covered(self.policy), |at| {
+            let Some(term) = self.terms.get(at).filter(|term| term.is_at(from)) else {
+                return;
+            };
+            let Some(amount) = amount(&term.budget) else {
+                return;
+            };
+            let is_in_force = self
+                .of_counter(term.budget.id.as_str())
+                .any(|term| term.is_at(ended));
+            let kind = if is_in_force { &mut due } else { &mut may };
+            kind.insert(term.budget.id.0.clone(), amount);
+        });
         for charge in &list {
             let budget = charge.budget.clone();
-            let expected = amount(&budget).filter(|_| due.remove(budget.as_str()));
+            let expected = due.remove(&budget).or_else(|| may.remove(&budget));
+            let term = self.of_counter(&budget).next();
             if expected != Some(charge.amount) {
                 let stored = Some(charge.amount);
                 let what = What::Charge {
@@ -248,27 +235,33 @@ impl<'p> Walk<'p> {
                     expected,
                 };
                 report.add(seq, id, what);
-            } else if !now
-                .get(budget.as_str())
-                .and_then(|term| term.unit)
-                .is_some_and(|unit| self.fits(unit, charge.window_start, facts.at))
+            } else if !term
+                .is_some_and(|term| self.fits(term.budget.window, charge.window_start, facts.at))
             {
                 report.add(seq, id, What::ChargeWindow(budget));
             }
             self.books
                 .charge(&charge.budget, charge.window_start, charge.amount);
         }
-        for budget in due {
+        for (budget, amount) in due {
             let what = What::Charge {
-                budget: budget.to_owned(),
+                budget,
                 stored: None,
-                expected: amount(budget),
+                expected: Some(amount),
             };
             report.add(seq, id, what);
         }
     }
 
-    fn fits(&self, unit: WindowUnit, start: u64, at: UnixMillis) -> bool {
+    fn of_counter(&self, counter: &str) -> impl Iterator<Item = &Term> {
+        let places = self.counters.get(counter).into_iter().flatten();
+        places.filter_map(|at| self.terms.get(*at))
+    }
+
+    fn fits(&self, unit: Option<WindowUnit>, start: u64, at: UnixMillis) -> bool {
+        let Some(unit) = unit else {
+            return start == Window::ENDLESS.start.0;
+        };
         let window = self.calendar.window(unit, UnixMillis(start));
         window.start.0 == start
             && at.0.saturating_add(WINDOW_SLACK) >= window.start.0

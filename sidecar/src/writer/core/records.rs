@@ -57,7 +57,7 @@ impl Core {
         let admitted = self.ledger.admit(&Admit {
             id: record.id,
             vm,
-            department: &facts.department,
+            call: facts.covered(&self.policy),
             at: facts.at,
             asked: &record.asked,
             worst_cost: facts.most(&self.policy),
@@ -93,9 +93,9 @@ impl Core {
             Some(charges) => charges,
             None => {
                 tracing::warn!(record = %record.id, "a call ended that was never admitted");
-                let department = &facts.department;
+                let call = facts.covered(&self.policy);
                 self.ledger
-                    .complete_unadmitted(department, facts.at, &usage, cost)
+                    .complete_unadmitted(&call, facts.at, &usage, cost)
             }
         };
         for charge in charges.iter().filter(|charge| charge.excess > 0) {

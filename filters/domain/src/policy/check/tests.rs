@@ -1,5 +1,5 @@
 use super::*;
-use crate::SigningAlgorithm;
+use crate::{DepartmentId, SigningAlgorithm};
 use serde_json::json;
 
 fn sound() -> serde_json::Value {

@@ -1,0 +1,105 @@
+//! A budget as the API shows it.
+
+use sekisho_domain::{Modality, Payer, Subject};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::moments::shown;
+use crate::usage::BudgetUsage;
+
+/// A budget and where it stands in its current window. Amounts are decimals: calls, tokens or
+/// money, by the meter.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Standing {
+    /// Its name.
+    #[schema(example = "sales-cost")]
+    id: String,
+    /// It binds everybody together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organisation: Option<bool>,
+    /// It binds this department, by code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "sales")]
+    department: Option<String>,
+    /// It binds this person, by the company's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    /// It binds this subscription key, by its public id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    /// It counts the calls of this API alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api: Option<String>,
+    /// It counts the calls of this model alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    /// It counts the calls of this modality alone: `text`, `audio`, `image` or `video`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    modality: Option<&'static str>,
+    /// What it counts: `requests`, `input_tokens`, `output_tokens`, `tokens`, `cost` or
+    /// `concurrency`.
+    #[schema(example = "cost")]
+    meter: &'static str,
+    /// When it starts anew: each `minute`, `hour`, `day` or `month`; absent for `concurrency`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "month")]
+    window: Option<&'static str>,
+    /// Most that a window may take.
+    #[schema(example = "50000")]
+    limit: String,
+    /// Used by calls that have ended.
+    #[schema(example = "12.345")]
+    settled: String,
+    /// Set aside for calls under way, at their worst case.
+    #[schema(example = "300")]
+    reserved: String,
+    /// Set aside for gateways: `reserved`, and what they may still spend without asking.
+    #[schema(example = "500")]
+    leased: String,
+    /// First moment of the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2024-09-30T15:00:00Z")]
+    window_start: Option<String>,
+    /// First moment of the next window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2024-10-31T15:00:00Z")]
+    window_end: Option<String>,
+}
+
+impl From<BudgetUsage> for Standing {
+    fn from(usage: BudgetUsage) -> Self {
+        let budget = usage.budget;
+        let amount = |amount| budget.meter.shown(amount);
+        let mut standing = Self {
+            id: budget.id.plain().to_owned(),
+            organisation: None,
+            department: None,
+            user: None,
+            key: None,
+            api: None,
+            model: None,
+            modality: None,
+            meter: budget.meter.as_str(),
+            window: budget.window.map(sekisho_domain::WindowUnit::as_str),
+            limit: amount(budget.limit),
+            settled: amount(usage.settled),
+            reserved: amount(usage.reserved),
+            leased: amount(usage.reserved.saturating_add(usage.free)),
+            window_start: usage.window.map(|window| shown(window.start)),
+            window_end: usage.window.map(|window| shown(window.end)),
+        };
+        match budget.payer {
+            Payer::Organisation => standing.organisation = Some(true),
+            Payer::Department(id) => standing.department = Some(id.0),
+            Payer::User(id) => standing.user = Some(id.0),
+            Payer::Key(id) => standing.key = Some(id.0),
+        }
+        match budget.subject {
+            Subject::Everything => {}
+            Subject::Api(id) => standing.api = Some(id.0),
+            Subject::Model(name) => standing.model = Some(name),
+            Subject::Modality(modality) => standing.modality = Some(Modality::as_str(modality)),
+        }
+        standing
+    }
+}
