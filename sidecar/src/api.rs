@@ -16,6 +16,11 @@ mod apikey_usage;
 mod audit_search;
 mod authentication;
 mod budget;
+mod budget_get;
+mod budget_history;
+mod budget_list;
+mod budget_put;
+mod budget_remove;
 mod department_usage;
 mod etag;
 mod extract;
@@ -32,7 +37,7 @@ mod user_enable;
 mod user_sessions_revoke;
 mod users;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -49,6 +54,7 @@ use crate::jwks::KeySets;
 use crate::ledger::Calendar;
 use crate::snapshot::SnapshotHub;
 use crate::store::Store;
+use crate::writer::Writer;
 use authentication::Authentication;
 use problem::Problem;
 
@@ -76,6 +82,8 @@ struct Shared {
     authentication: Authentication,
     key_sets: Option<KeySets>,
     pepper: Vec<u8>,
+    /// Once this sidecar writes.
+    writer: OnceLock<Writer>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -108,8 +116,15 @@ impl Api {
             authentication,
             key_sets,
             pepper,
+            writer: OnceLock::new(),
         });
         Self(shared, watch::channel(Role::Active).1)
+    }
+
+    /// From now on this sidecar writes: changes of the ledger go to this writer.
+    pub fn write_with(&self, writer: Writer) {
+        // Nobody becomes active twice.
+        let _ = self.0.writer.set(writer);
     }
 
     /// The API of a sidecar that may have to stand by.
@@ -120,6 +135,12 @@ impl Api {
 
     fn role(&self) -> Role {
         *self.1.borrow()
+    }
+}
+
+impl Shared {
+    fn writer(&self) -> Option<&Writer> {
+        self.writer.get()
     }
 }
 
@@ -156,6 +177,14 @@ pub fn router(api: Api) -> Router {
         .route("/v1/apikeys/{apiKey}/rotate", post(apikey_rotate::post))
         .route("/v1/apikeys/{apiKey}/revoke", put(apikey_revoke::put))
         .route("/v1/apikeys/{apiKey}/usage", get(apikey_usage::get))
+        .route("/v1/budgets", get(budget_list::get))
+        .route(
+            "/v1/budgets/{budgetId}",
+            get(budget_get::get)
+                .put(budget_put::put)
+                .delete(budget_remove::delete),
+        )
+        .route("/v1/budgets/{budgetId}/history", get(budget_history::get))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(
@@ -213,6 +242,11 @@ pub fn openapi_json() -> String {
         apikey_rotate::post,
         apikey_revoke::put,
         apikey_usage::get,
+        budget_list::get,
+        budget_get::get,
+        budget_put::put,
+        budget_remove::delete,
+        budget_history::get,
     )
 )]
 struct Description;

@@ -12,6 +12,8 @@ mod apikeys;
 mod audit;
 #[path = "api/authentication.rs"]
 mod authentication;
+#[path = "api/budgets.rs"]
+mod budgets;
 #[path = "api/departments.rs"]
 mod departments;
 #[path = "api/openapi.rs"]

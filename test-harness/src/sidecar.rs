@@ -20,8 +20,9 @@ use sekisho::policy_file::PolicyFile;
 use sekisho::snapshot::SnapshotHub;
 use sekisho::store::{Store, StoreError, keys};
 use sekisho::usage::{Days, Figures};
-use sekisho::writer::{StartError, Writer};
-use sekisho_domain::{DepartmentId, IssuerKey, Policy, UnixMillis};
+use sekisho::writer::{BudgetOrder, BudgetOutcome, StartError, Writer};
+use sekisho_domain::policy::raw::RawBudget;
+use sekisho_domain::{Budget, DepartmentId, IssuerKey, Policy, UnixMillis};
 use sekisho_link::{directory, v1};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -348,6 +349,49 @@ impl Sidecar {
         rotated
             .map(|_| ())
             .ok_or_else(|| SidecarError::Unknown(key.to_owned()))
+    }
+
+    /// Sets a budget, members as in the policy, as the REST API does. Whether gateways have
+    /// anything to hear of it.
+    ///
+    /// # Errors
+    /// [`SidecarError`].
+    pub fn set_budget(&self, budget: &Value) -> Result<bool, SidecarError> {
+        let raw: RawBudget = serde_json::from_value(budget.clone())?;
+        let wanted = Budget::check(&raw, &self.policy);
+        let wanted = wanted.map_err(|_| SidecarError::Unknown(budget.to_string()))?;
+        self.order(raw.id, Some(wanted))
+    }
+
+    /// Removes a budget, as the REST API does.
+    ///
+    /// # Errors
+    /// [`SidecarError`].
+    pub fn remove_budget(&self, id: &str) -> Result<bool, SidecarError> {
+        self.order(id.to_owned(), None)
+    }
+
+    fn order(&self, id: String, wanted: Option<Budget>) -> Result<bool, SidecarError> {
+        let process = self.process()?;
+        let before = process.hub.counts().version;
+        let order = BudgetOrder {
+            id: id.clone(),
+            wanted,
+            condition: Box::new(|_| true),
+            by: "scenario".to_owned(),
+        };
+        let outcome = process
+            .runtime
+            .block_on(process.writer.change_budget(order));
+        match outcome.map_err(|_| SidecarError::Stopped)? {
+            BudgetOutcome::Created(stored)
+            | BudgetOutcome::Changed(stored)
+            | BudgetOutcome::Removed(stored) => process.hub.upsert_budgets(vec![stored.to_link()]),
+            BudgetOutcome::Unknown | BudgetOutcome::Condition => {
+                return Err(SidecarError::Unknown(id));
+            }
+        }
+        Ok(process.hub.counts().version > before)
     }
 
     /// The issuer publishes these keys from now on, and no others.

@@ -1,11 +1,55 @@
 //! A budget as the API shows it.
 
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use sekisho_domain::{Modality, Payer, Subject};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Api;
+use super::etag::{self, IfMatch};
 use super::moments::shown;
-use crate::usage::BudgetUsage;
+use super::problem::Problem;
+use crate::store::budgets::StoredBudget;
+use crate::usage::{self, BudgetUsage};
+use crate::writer::{BudgetOrder, BudgetOutcome};
+
+/// A budget as it is to be: exactly one of `organisation`, `department`, `user` and `key`, at
+/// most one of `api`, `model` and `modality`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read as in the policy file")]
+pub(super) struct Wanted {
+    /// Its name; may be left out, as it stands in the path.
+    id: Option<String>,
+    /// `true`: it binds everybody together.
+    organisation: Option<bool>,
+    /// It binds this department, by code.
+    #[schema(example = "sales")]
+    department: Option<String>,
+    /// It binds this person, by the company's id.
+    user: Option<String>,
+    /// It binds this subscription key, by its public id.
+    key: Option<String>,
+    /// It counts the calls of this API alone.
+    api: Option<String>,
+    /// It counts the calls of this model alone.
+    model: Option<String>,
+    /// It counts the calls of this modality alone: `text`, `audio`, `image` or `video`.
+    modality: Option<String>,
+    /// What it counts: `requests`, `input_tokens`, `output_tokens`, `tokens`, `cost` or
+    /// `concurrency`.
+    #[schema(example = "cost")]
+    meter: String,
+    /// When it starts anew: each `minute`, `hour`, `day` or `month`; left out for
+    /// `concurrency`.
+    #[schema(example = "month")]
+    window: Option<String>,
+    /// A whole number, or for `cost` also a decimal as text. 0: none may pass. There is no
+    /// unlimited: remove the budget.
+    #[schema(value_type = String, example = "50000")]
+    limit: String,
+}
 
 /// A budget and where it stands in its current window. Amounts are decimals: calls, tokens or
 /// money, by the meter.
@@ -102,4 +146,59 @@ impl From<BudgetUsage> for Standing {
         }
         standing
     }
+}
+
+/// The answer that shows a budget, under its entity tag.
+pub(super) async fn answer(api: &Api, stored: StoredBudget) -> Result<Response, Problem> {
+    let shared = &api.0;
+    let tag = [(header::ETAG, etag::of(stored.version))];
+    let (calendar, now) = (&shared.calendar, shared.clock.now());
+    let standing = usage::standing(&shared.store, calendar, vec![stored.budget], now).await?;
+    let standing = standing.into_iter().next().map(Standing::from);
+    let standing = standing.ok_or_else(unknown)?;
+    Ok((tag, Json(standing)).into_response())
+}
+
+/// Has the writer carry an order out, and tells every gateway.
+pub(super) async fn change(api: &Api, order: BudgetOrder) -> Result<BudgetOutcome, Problem> {
+    let shared = &api.0;
+    let Some(writer) = shared.writer() else {
+        return Err(unavailable());
+    };
+    let _turn = shared.hub.turn().await;
+    let outcome = writer.change_budget(order).await;
+    let outcome = outcome.map_err(|_| unavailable())?;
+    if let BudgetOutcome::Created(stored)
+    | BudgetOutcome::Changed(stored)
+    | BudgetOutcome::Removed(stored) = &outcome
+    {
+        shared.hub.upsert_budgets(vec![stored.to_link()]);
+    }
+    Ok(outcome)
+}
+
+/// The condition of a request: a budget that is not there matches only if nothing is asked.
+pub(super) fn condition(condition: IfMatch) -> Box<dyn Fn(Option<i64>) -> bool + Send> {
+    Box::new(move |version| match version {
+        Some(version) => condition.check(version).is_ok(),
+        None => condition.is_absent(),
+    })
+}
+
+pub(super) fn unknown() -> Problem {
+    Problem::not_found("there is no such budget")
+}
+
+pub(super) fn changed_since() -> Problem {
+    Problem::new(
+        StatusCode::PRECONDITION_FAILED,
+        "it was changed since: get it again, and its new `ETag`",
+    )
+}
+
+fn unavailable() -> Problem {
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "this sidecar does not write the ledger just now: try again",
+    )
 }

@@ -22,6 +22,11 @@ fn text(version: i64) -> String {
 pub(super) struct IfMatch(Option<String>);
 
 impl IfMatch {
+    /// Whether the request makes no condition.
+    pub(super) const fn is_absent(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// # Errors
     /// 412, if it was changed since the caller looked at it.
     pub(super) fn check(&self, version: i64) -> Result<(), Problem> {

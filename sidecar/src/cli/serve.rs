@@ -141,7 +141,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         Some(key_sets.clone()),
         state.pepper,
     );
-    let router = api::router(api.with_role(watched));
+    let router = api::router(api.clone().with_role(watched));
     let served = axum::serve(api_listener, router).with_graceful_shutdown(stopped(&stop));
     let mut rest = tokio::spawn(async move { served.await });
     let (mut terminate, mut interrupt) = (
@@ -180,6 +180,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     directory::push_budgets(&store, &hub).await?;
     let link = Link::new(writer.clone(), hub).with_key_sets(key_sets);
     let mut link = writer.spawn(link_listener.serve(link, stopped(&stop)));
+    api.write_with(writer.clone());
     role.send_replace(Role::Active);
     tracing::info!(api = %arguments.api, link = ?arguments.link, log = writer.origin(), "ready");
 

@@ -87,6 +87,7 @@ impl Service {
             None,
             b"pepper".to_vec(),
         );
+        api.write_with(world.writer.clone());
         Self {
             world,
             router: router(api),

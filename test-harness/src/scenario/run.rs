@@ -187,6 +187,15 @@ impl<'s> Runner<'s> {
                 sidecar.rotate(&rotation.name, &secret, overlap)?;
                 self.gateway.let_arrive()?;
             }
+            Action::SetBudget(budget) => {
+                if self.gateway.sidecar().set_budget(budget)? {
+                    self.gateway.let_arrive()?;
+                }
+            }
+            Action::RemoveBudget(budget) => {
+                self.gateway.sidecar().remove_budget(budget)?;
+                self.gateway.let_arrive()?;
+            }
             Action::PublishKeys(signers) => {
                 let keys = signers.iter().map(|key| published(&self.issuer, *key));
                 let keys = keys.collect::<Result<Vec<_>, _>>()?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::answer::AnswerSpec;
 use super::expect::{Expectation, UsageExpectation};
@@ -36,6 +37,10 @@ pub(super) enum Action {
     RevokeKey(String),
     /// A subscription key gets its next secret.
     RotateKey(Rotation),
+    /// A budget is set, members as in the policy.
+    SetBudget(Value),
+    /// A budget is removed.
+    RemoveBudget(String),
     /// The issuer publishes the keys of these signers, and no others.
     PublishKeys(Vec<Signer>),
     /// The issuer's keys must have been fetched so often.
@@ -75,6 +80,8 @@ struct RawStep {
     revoke_sessions: Option<String>,
     revoke_key: Option<String>,
     rotate_key: Option<Rotation>,
+    set_budget: Option<Value>,
+    remove_budget: Option<String>,
     publish_keys: Option<Vec<Signer>>,
     key_fetches: Option<u64>,
     sidecar: Option<Disturbance>,
@@ -131,6 +138,8 @@ impl TryFrom<RawStep> for Step {
         actions.extend(raw.revoke_sessions.map(Action::RevokeSessions));
         actions.extend(raw.revoke_key.map(Action::RevokeKey));
         actions.extend(raw.rotate_key.map(Action::RotateKey));
+        actions.extend(raw.set_budget.map(Action::SetBudget));
+        actions.extend(raw.remove_budget.map(Action::RemoveBudget));
         actions.extend(raw.publish_keys.map(Action::PublishKeys));
         actions.extend(raw.key_fetches.map(Action::KeyFetches));
         actions.extend(raw.sidecar.map(Action::Sidecar));
@@ -144,7 +153,7 @@ impl TryFrom<RawStep> for Step {
             _ => Err(
                 "a step does exactly one thing: `request`, `advance`, `disable_user`, \
                       `enable_user`, `revoke_sessions`, `revoke_key`, `rotate_key`, \
-                      `publish_keys`, `key_fetches`, `sidecar`, `usage` or `verify`"
+                      `set_budget`, `remove_budget`, `publish_keys`, `key_fetches`, `sidecar`, `usage` or `verify`"
                     .to_owned(),
             ),
         }
@@ -166,6 +175,8 @@ impl Step {
             Action::RevokeSessions(person) => format!("{person}'s sessions are revoked"),
             Action::RevokeKey(key) => format!("key {key} is revoked"),
             Action::RotateKey(rotation) => format!("key {} is rotated", rotation.name),
+            Action::SetBudget(budget) => format!("budget {} is set", budget["id"]),
+            Action::RemoveBudget(budget) => format!("budget {budget} is removed"),
             Action::PublishKeys(signers) => format!("the issuer publishes {signers:?}"),
             Action::KeyFetches(times) => format!("keys were fetched {times} times"),
             Action::Sidecar(Disturbance::Stall) => "the sidecar stalls".to_owned(),
