@@ -7,6 +7,7 @@
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, Bytes, MapType};
 use sekisho_domain::UnixMillis;
+pub(crate) use sekisho_hostcalls::{Headers, request_headers};
 
 /// The proxy's clock.
 pub(crate) fn now() -> UnixMillis {
@@ -25,11 +26,6 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
         log::error!("the proxy gives no random bytes");
     }
     bytes
-}
-
-/// All headers of a request, in order.
-pub(crate) fn request_headers() -> Vec<(String, Bytes)> {
-    hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default()
 }
 
 /// One header of the response.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{Action, Bytes};
+use proxy_wasm::types::Action;
 use sekisho_domain::{Denial, DenialCode, RecordId, UnixMillis};
 use sekisho_link::v1;
 use sekisho_providers::{
@@ -14,6 +14,7 @@ use sekisho_providers::{
 use crate::call::Phase;
 use crate::filter::Filter;
 use crate::handover::Handover;
+use crate::host::Headers;
 use crate::key_waits::Wait;
 use crate::pipeline::{self, Next};
 use crate::waiting::HeldForKey;
@@ -21,7 +22,7 @@ use crate::worker::Compiled;
 use crate::{edges, host, link, reply};
 
 /// The peer's address, or that which so many trusted hops before it tell; Envoy sets it.
-const PEER_HEADER: &str = "x-envoy-external-address";
+const PEER_HEADER: &[u8] = b"x-envoy-external-address";
 
 /// Most of a body that is in the VM at a time.
 const PIECE: usize = 64 * 1024;
@@ -68,7 +69,7 @@ impl Filter {
 
     /// Whether the call is worth holding back, because its issuer may have a new key. Asks
     /// the sidecar for it, unless it has been asked.
-    fn waits_for_key(&self, headers: &[(String, Bytes)], denial: &Denial, now: UnixMillis) -> bool {
+    fn waits_for_key(&self, headers: &Headers, denial: &Denial, now: UnixMillis) -> bool {
         let mut worker = self.worker.borrow_mut();
         if denial.code != DenialCode::UnknownSigningKey || !worker.hears(now) || worker.alone {
             return false;
@@ -174,7 +175,7 @@ impl Filter {
     }
 
     /// What every record says, whatever becomes of the call.
-    fn note(&mut self, headers: &[(String, Bytes)], now: UnixMillis) {
+    fn note(&mut self, headers: &Headers, now: UnixMillis) {
         let (record_id, trusted_hops) = {
             let mut worker = self.worker.borrow_mut();
             let hops = worker
@@ -194,27 +195,27 @@ impl Filter {
         let mut peer = None;
         for (name, raw) in headers {
             let value = || String::from_utf8_lossy(raw);
-            match name.as_str() {
-                ":method" => passage.method = value().into_owned(),
-                ":path" => {
+            match name {
+                b":method" => passage.method = value().into_owned(),
+                b":path" => {
                     let path = value();
                     let path = path.split(['?', '#']).next().unwrap_or_default();
                     path.clone_into(&mut passage.path);
                 }
-                "x-request-id" => passage.request_id = value().into_owned(),
-                PEER_HEADER => peer = Some(raw.as_slice()),
+                b"x-request-id" => passage.request_id = value().into_owned(),
+                PEER_HEADER => peer = Some(raw),
                 _ => {}
             }
         }
-        let forwarded_for = headers.iter().filter(|(name, _)| name == "x-forwarded-for");
-        let values = forwarded_for.map(|(_, value)| value.as_slice());
-        let address = edges::client_address(values, trusted_hops, peer);
+        let forwarded_for = headers.iter().filter(|(name, _)| *name == b"x-forwarded-for");
+        let values: Vec<_> = forwarded_for.map(|(_, value)| value).collect();
+        let address = edges::client_address(values.into_iter(), trusted_hops, peer);
         passage.address = address.map_or_else(String::new, |address| address.to_string());
         call.address = address;
     }
 
     /// Finds out what is called and by whom.
-    fn gather(&mut self, headers: &[(String, Bytes)], now: UnixMillis) -> Result<(), Denial> {
+    fn gather(&mut self, headers: &Headers, now: UnixMillis) -> Result<(), Denial> {
         let (compiled, stages) = {
             let worker = self.worker.borrow();
             (worker.compiled.clone(), worker.stages)
@@ -226,7 +227,9 @@ impl Filter {
             return self.heard(now);
         }
         for (name, _) in headers {
-            if name.starts_with(sekisho_upstream::INTERNAL_PREFIX) {
+            if name.starts_with(sekisho_upstream::INTERNAL_PREFIX.as_bytes()) {
+                // The proxy lets nothing but ASCII through as a name.
+                let name = std::str::from_utf8(name).map_err(|_| DenialCode::UnknownEndpoint)?;
                 host::set_request_header(name, None);
             }
         }
@@ -241,18 +244,14 @@ impl Filter {
     }
 
     /// Refuses what the provider might read as another call.
-    fn check_edges(&self, headers: &[(String, Bytes)]) -> Result<(), Denial> {
+    fn check_edges(&self, headers: &Headers) -> Result<(), Denial> {
         let call = self.call.borrow();
         let Some(operation) = call.operation else {
             return Err(DenialCode::UnknownEndpoint.into());
         };
         check_query(operation, &call.raw_path)?;
-        let value = |wanted: &str| {
-            let named = headers.iter().find(|(name, _)| name == wanted);
-            named.map(|(_, value)| value.as_slice())
-        };
-        let content_type = value("content-type");
-        check_content(operation, content_type, value("content-encoding"))?;
+        let content_type = headers.get("content-type");
+        check_content(operation, content_type, headers.get("content-encoding"))?;
         if content_type.is_none() && operation.request == RequestBody::Json {
             // Nobody is left to guess.
             host::set_request_header("content-type", Some(b"application/json"));
@@ -289,7 +288,7 @@ impl Filter {
     }
 
     /// Goes on from where the module before this one has left the call.
-    fn take_over(&mut self, compiled: &Compiled, headers: &[(String, Bytes)]) -> bool {
+    fn take_over(&mut self, compiled: &Compiled, headers: &Headers) -> bool {
         let Some(handover) = Handover::read() else {
             return false;
         };
@@ -309,9 +308,7 @@ impl Filter {
         call.operation = named()
             .find(|o| (o.model == ModelPlace::Body) == in_body)
             .or_else(|| named().next());
-        if let Some((_, path)) = headers.iter().find(|(name, _)| name == ":path") {
-            call.raw_path.clone_from(path);
-        }
+        call.raw_path = headers.get(":path").unwrap_or_default().to_vec();
         call.provider = Some(api.provider);
         call.api = at;
         call.strict = self.worker.borrow().is_strict(at);
@@ -327,14 +324,9 @@ impl Filter {
     fn find_endpoint(
         &mut self,
         compiled: &Compiled,
-        headers: &[(String, Bytes)],
+        headers: &Headers,
     ) -> Result<(), Denial> {
-        let header = |name: &str| {
-            headers
-                .iter()
-                .find(|(given, _)| given == name)
-                .map_or(&[][..], |(_, value)| value)
-        };
+        let header = |name: &str| headers.get(name).unwrap_or_default();
         let path = header(":path");
         let found = compiled.catalogue.find(header(":method"), path)?;
         let api = compiled
@@ -375,7 +367,7 @@ impl Filter {
         Ok(())
     }
 
-    fn authenticate(&self, headers: &[(String, Bytes)], now: UnixMillis) -> Result<(), Denial> {
+    fn authenticate(&self, headers: &Headers, now: UnixMillis) -> Result<(), Denial> {
         let credential = credential(headers)?;
         let mut worker = self.worker.borrow_mut();
         let authenticator = worker
@@ -490,7 +482,6 @@ impl Filter {
 }
 
 /// The one credential of a request.
-fn credential(headers: &[(String, Bytes)]) -> Result<sekisho_scope::Credential<'_>, DenialCode> {
-    let headers = headers.iter();
-    sekisho_scope::find_credential(headers.map(|(name, value)| (name.as_bytes(), value.as_slice())))
+fn credential(headers: &Headers) -> Result<sekisho_scope::Credential<'_>, DenialCode> {
+    sekisho_scope::find_credential(headers.iter())
 }

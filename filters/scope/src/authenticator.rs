@@ -7,7 +7,7 @@ use sekisho_domain::{ApiKey, Denial, DenialCode, IssuerKey, UnixMillis, User};
 
 use crate::cache::{Cache, Verified};
 use crate::claims::Claims;
-use crate::credential::Credential;
+use crate::credential::{Credential, is_one_word};
 use crate::directory::{Directory, known_department};
 use crate::facts::{Facts, Reading};
 use crate::issuer::TrustedIssuer;
@@ -172,6 +172,9 @@ impl Authenticator {
             let outcome = resolved.outcome.clone();
             self.verified.insert(token.into(), resolved, now);
             return outcome.map_err(Refusal::from);
+        }
+        if !is_one_word(token) {
+            return Err(DenialCode::MalformedCredential.into());
         }
         let facts = self.verify(token, verifier, now)?;
         let resolved = self.resolve(Arc::new(facts));
