@@ -3,6 +3,7 @@
 //! Three moments of a call are recorded: that it was admitted, that it ended, or that it
 //! was refused. No record holds a token, a key, a query string, a prompt or an answer.
 
+mod json;
 mod passage;
 mod written;
 

@@ -1,19 +1,18 @@
 //! Records as JSON, what all records of a call have in common written once.
+//!
+//! The same bytes as serde would write, several times as fast: a test holds the two together.
 
 use sekisho_domain::AuditRecord;
-use serde::Serialize;
+use sekisho_domain::record::{Call, Caller};
 
+use crate::json::{Object, name};
 use crate::{Passage, call, caller};
 
 /// What a usual record takes, so that its buffer seldom grows.
 const RECORD_BYTES: usize = 1024;
 
-/// Where a record that names nobody and nothing has room for them. What stands before it is
-/// of the gateway's own making, so this is the first place that looks so.
-const ROOM: &[u8] = b"\"call\":{}";
-
 /// Who called and what, as it stands in every record of a call: its members `caller` and
-/// `call`.
+/// `call`, each behind a comma.
 #[derive(Clone, Debug, Default)]
 pub struct About(Vec<u8>);
 
@@ -24,55 +23,159 @@ impl About {
         let mut json = Vec::with_capacity(RECORD_BYTES);
         let caller = caller(passage);
         if !caller.is_unknown() {
-            json.extend_from_slice(b"\"caller\":");
-            write(&mut json, &caller);
-            json.push(b',');
+            json.extend_from_slice(name!("caller"));
+            write_caller(&mut json, &caller);
         }
-        json.extend_from_slice(b"\"call\":");
-        write(&mut json, &call(passage));
+        json.extend_from_slice(name!("call"));
+        write_call(&mut json, &call(passage));
         Self(json)
     }
 
     /// The JSON of a record that itself names nobody and nothing.
     pub(crate) fn record(&self, record: &AuditRecord<'_>) -> Vec<u8> {
-        let mut rest = Vec::with_capacity(RECORD_BYTES);
-        write(&mut rest, record);
-        let room = rest.windows(ROOM.len()).position(|bytes| bytes == ROOM);
-        let Some((before, after)) = room.and_then(|at| rest.split_at_checked(at)) else {
-            return rest;
-        };
-        let after = after.get(ROOM.len()..).unwrap_or_default();
-        [before, &self.0, after].concat()
+        let AuditRecord {
+            schema,
+            kind,
+            record_id,
+            at,
+            caller: _,
+            call: _,
+            denial,
+            stage,
+            status,
+            outcome,
+            usage,
+            usage_source,
+            cost_micros,
+            price_from,
+            request_bytes,
+            response_bytes,
+            duration_millis,
+        } = record;
+        let mut json = Vec::with_capacity(RECORD_BYTES);
+        let mut object = Object::begin(&mut json);
+        object.text(name!("schema"), schema);
+        object.given(name!("kind"), Some(kind));
+        object.given(name!("record_id"), Some(record_id));
+        object.given(name!("at"), Some(at));
+        object.members(&self.0);
+        object.given(name!("denial"), denial.as_ref());
+        object.given(name!("stage"), stage.as_ref());
+        object.given(name!("status"), status.as_ref());
+        object.given(name!("outcome"), outcome.as_ref());
+        object.given(name!("usage"), usage.as_ref());
+        object.given(name!("usage_source"), usage_source.as_ref());
+        object.given(name!("cost_micros"), cost_micros.as_ref());
+        object.given_text(name!("price_from"), price_from.as_deref());
+        object.given(name!("request_bytes"), request_bytes.as_ref());
+        object.given(name!("response_bytes"), response_bytes.as_ref());
+        object.given(name!("duration_millis"), duration_millis.as_ref());
+        object.end();
+        json
     }
 }
 
-/// Strings, numbers and units only: encoding cannot fail.
-fn write(json: &mut Vec<u8>, part: &impl Serialize) {
-    if serde_json::to_writer(&mut *json, part).is_err() {
-        json.clear();
-    }
+fn write_caller(json: &mut Vec<u8>, caller: &Caller<'_>) {
+    let Caller {
+        tenant,
+        object_id,
+        user,
+        department,
+        application,
+        key,
+        address,
+    } = caller;
+    let mut object = Object::begin(json);
+    object.given_text(name!("tenant"), tenant.as_deref());
+    object.given_text(name!("object_id"), object_id.as_deref());
+    object.given_text(name!("user"), user.as_deref());
+    object.given_text(name!("department"), department.as_deref());
+    object.given_text(name!("application"), application.as_deref());
+    object.given_text(name!("key"), key.as_deref());
+    object.given_text(name!("address"), address.as_deref());
+    object.end();
+}
+
+fn write_call(json: &mut Vec<u8>, call: &Call<'_>) {
+    let Call {
+        method,
+        path,
+        api,
+        operation,
+        model,
+        upstream,
+        stream,
+        request_id,
+    } = call;
+    let mut object = Object::begin(json);
+    object.given_text(name!("method"), method.as_deref());
+    object.given_text(name!("path"), path.as_deref());
+    object.given_text(name!("api"), api.as_deref());
+    object.given_text(name!("operation"), operation.as_deref());
+    object.given_text(name!("model"), model.as_deref());
+    object.given_text(name!("upstream"), upstream.as_deref());
+    object.given(name!("stream"), stream.as_ref());
+    object.given_text(name!("request_id"), request_id.as_deref());
+    object.end();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sekisho_domain::{RecordId, RecordKind, UnixMillis};
+    use sekisho_domain::{
+        DenialCode, Micros, Outcome, RecordId, RecordKind, Stage, UnixMillis, Usage, UsageSource,
+    };
+
+    fn named() -> Passage {
+        let text = |name: &str| format!("{name}\"\\\u{1}\"call\":{{}}関");
+        Passage {
+            method: text("method"),
+            path: text("/v1"),
+            request_id: text("request"),
+            address: text("address"),
+            tenant: text("tenant"),
+            object_id: text("object"),
+            user: text("user"),
+            department: text("department"),
+            application: text("application"),
+            key: text("key"),
+            api: text("api"),
+            operation: text("operation"),
+            model: text("model"),
+            upstream: text("upstream"),
+            stream: true,
+            ..Passage::default()
+        }
+    }
 
     #[test]
-    fn a_record_is_written_as_if_it_were_in_one_piece() {
-        let named = Passage {
-            department: "\"call\":{}".into(),
-            path: "/v1/\"call\":{}".into(),
-            method: "POST".into(),
-            ..Passage::default()
+    fn a_record_is_written_as_serde_would_write_it() {
+        let short = || AuditRecord::new(RecordKind::Admit, RecordId([9; 16]), UnixMillis(12));
+        let full = || AuditRecord {
+            denial: Some(DenialCode::MissingScope),
+            stage: Some(Stage::Scope),
+            status: Some(403),
+            outcome: Some(Outcome::Aborted),
+            usage: Some(Usage::default()),
+            usage_source: Some(UsageSource::Reported),
+            cost_micros: Some(Micros(u64::MAX)),
+            price_from: Some("2025-\"01".into()),
+            request_bytes: Some(0),
+            response_bytes: Some(1),
+            duration_millis: Some(2),
+            ..short()
         };
-        for passage in [named, Passage::default()] {
-            let begun = || AuditRecord::new(RecordKind::Admit, RecordId([9; 16]), UnixMillis(12));
-            let mut whole = begun();
-            whole.caller = caller(&passage);
-            whole.call = call(&passage);
-            let written = About::new(&passage).record(&begun());
-            assert_eq!(written, serde_json::to_vec(&whole).unwrap());
+        for passage in [named(), Passage::default()] {
+            for record in [short(), full()] {
+                let written = About::new(&passage).record(&record);
+                let whole = AuditRecord {
+                    caller: caller(&passage),
+                    call: call(&passage),
+                    ..record
+                };
+                let wanted = serde_json::to_string(&whole).unwrap();
+                assert_eq!(String::from_utf8(written).unwrap(), wanted);
+            }
         }
     }
 }

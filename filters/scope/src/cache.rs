@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use sekisho_domain::{DenialCode, DepartmentId, UnixMillis, User};
 
 use crate::assurance::Assurance;
@@ -49,7 +51,7 @@ impl Entry {
 
 #[derive(Default)]
 struct Generation {
-    entries: HashMap<Tail, Entry>,
+    entries: HashMap<Tail, Entry, RandomState>,
     bytes: usize,
 }
 
