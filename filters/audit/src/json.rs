@@ -88,7 +88,10 @@ mod tests {
 
     #[test]
     fn every_text_is_written_as_json_wants_it() {
-        let mut texts: Vec<String> = (0..0x180).filter_map(char::from_u32).map(Into::into).collect();
+        let mut texts: Vec<String> = (0..0x180)
+            .filter_map(char::from_u32)
+            .map(Into::into)
+            .collect();
         texts.extend(["", "営業部", "a\"b\\c\n\u{7f}\u{2028}"].map(String::from));
         for text in texts {
             for whole in [text.clone(), format!("{}{text}é", "a".repeat(40))] {

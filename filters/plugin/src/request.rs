@@ -207,7 +207,9 @@ impl Filter {
                 _ => {}
             }
         }
-        let forwarded_for = headers.iter().filter(|(name, _)| *name == b"x-forwarded-for");
+        let forwarded_for = headers
+            .iter()
+            .filter(|(name, _)| *name == b"x-forwarded-for");
         let values: Vec<_> = forwarded_for.map(|(_, value)| value).collect();
         let address = edges::client_address(values.into_iter(), trusted_hops, peer);
         passage.address = address.map_or_else(String::new, |address| address.to_string());
@@ -321,11 +323,7 @@ impl Filter {
         true
     }
 
-    fn find_endpoint(
-        &mut self,
-        compiled: &Compiled,
-        headers: &Headers,
-    ) -> Result<(), Denial> {
+    fn find_endpoint(&mut self, compiled: &Compiled, headers: &Headers) -> Result<(), Denial> {
         let header = |name: &str| headers.get(name).unwrap_or_default();
         let path = header(":path");
         let found = compiled.catalogue.find(header(":method"), path)?;
