@@ -119,7 +119,8 @@ fn filters(arguments: &Arguments, rendered: &Value) -> Result<Vec<Value>, Baseli
     })
 }
 
-/// The rendered chain's scope module, with the policy where the sidecar was named.
+/// The rendered chain's scope module, with the policy where the sidecar was named, and told that
+/// it is the only one.
 fn scope_alone(rendered: &Value, policy: &Value) -> Result<Value, BaselineError> {
     let mut scope = rendered
         .pointer(CONNECTION_MANAGER)
@@ -130,7 +131,9 @@ fn scope_alone(rendered: &Value, policy: &Value) -> Result<Value, BaselineError>
     let configuration = scope
         .pointer_mut(PLUGIN_CONFIGURATION)
         .ok_or_else(|| missing(PLUGIN_CONFIGURATION))?;
-    *configuration = json!({"policy": policy}).to_string().into();
+    *configuration = json!({"policy": policy, "standalone": true})
+        .to_string()
+        .into();
     Ok(scope)
 }
 
@@ -266,7 +269,7 @@ mod tests {
     fn the_scope_module_stands_alone_with_its_policy() {
         let scope = scope_alone(&rendered(), &json!({"version": 1})).unwrap();
         let configuration = scope.pointer(PLUGIN_CONFIGURATION).unwrap();
-        assert_eq!(configuration, r#"{"policy":{"version":1}}"#);
+        assert_eq!(configuration, r#"{"policy":{"version":1},"standalone":true}"#);
         assert_eq!(names(vec![scope]), ["sekisho_scope", "router"]);
         let error = scope_alone(&json!({}), &json!({})).unwrap_err();
         assert!(error.to_string().contains("`sekisho_scope`"), "{error}");

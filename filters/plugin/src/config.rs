@@ -10,6 +10,9 @@ use crate::Stages;
 struct RawConfig {
     link: Option<RawLink>,
     policy: Option<serde_json::Value>,
+    /// No other module of ours follows in the chain.
+    #[serde(default)]
+    standalone: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -24,7 +27,11 @@ pub(crate) enum Config {
     /// From the sidecar behind this cluster.
     Link { cluster: String },
     /// From the configuration itself.
-    Inline(Box<Policy>),
+    Inline {
+        policy: Box<Policy>,
+        /// No other module follows that would read what this one has found out.
+        standalone: bool,
+    },
 }
 
 impl Config {
@@ -32,7 +39,11 @@ impl Config {
     pub(crate) fn parse(bytes: &[u8], stages: Stages) -> Result<Self, String> {
         let raw: RawConfig = serde_json::from_slice(bytes)
             .map_err(|error| format!("plugin configuration: {error}"))?;
+        let standalone = raw.standalone;
         match (raw.link, raw.policy) {
+            (Some(_), None) if standalone => {
+                Err("plugin configuration: standalone: goes with `policy` only".into())
+            }
             (Some(RawLink { cluster }), None) if !cluster.is_empty() => Ok(Self::Link { cluster }),
             (Some(_), None) => Err("plugin configuration: link.cluster: must name a cluster".into()),
             (None, Some(_)) if stages.needs_sidecar() => Err(
@@ -40,12 +51,11 @@ impl Config {
                     .into(),
             ),
             (None, Some(policy)) => {
-                Policy::parse(policy).map(|policy| Self::Inline(Box::new(policy))).map_err(
-                    |problems| {
-                        let lines = problems.iter().map(|p| format!("policy.{p}"));
-                        lines.collect::<Vec<_>>().join("\n")
-                    },
-                )
+                let policy = Policy::parse(policy).map_err(|problems| {
+                    let lines = problems.iter().map(|p| format!("policy.{p}"));
+                    lines.collect::<Vec<_>>().join("\n")
+                })?;
+                Ok(Self::Inline { policy: Box::new(policy), standalone })
             }
             _ => Err("plugin configuration: needs exactly one of `link` and `policy`".into()),
         }
@@ -66,6 +76,8 @@ mod tests {
             "[]",
             r#"{"link": {"cluster": ""}}"#,
             r#"{"link": {"cluster": "a", "x": 1}}"#,
+            r#"{"link": {"cluster": "a"}, "standalone": true}"#,
+            r#"{"standalone": true}"#,
             r#"{"policy": {}}"#,
             r#"{"link": {"cluster": "a"}, "policy": {}}"#,
         ] {

@@ -243,7 +243,7 @@ fn admit(worker: &mut Worker, call: &SharedCall, context: u32, now: UnixMillis) 
         }
     }
     shared.phase = Phase::Admitted;
-    if stages.is_part() {
+    if worker.hands_on {
         let handover = Handover {
             passage: shared.passage.clone(),
             reservations: shared.reservations.clone(),
@@ -260,12 +260,14 @@ pub(crate) fn refuse(worker: &mut Worker, call: &mut Call, denial: &Denial, now:
         worker.accounts.settle(held, 0, now);
     }
     worker.return_recalled();
-    if worker.stages.is_part() {
+    if worker.hands_on {
         Used(None).write();
     }
-    let record_id = call.passage.record_id;
-    let record = sekisho_audit::refuse(&call.passage, denial, now);
-    worker.record(v1::entry::Kind::Refuse, &record_id, record, Vec::new());
+    if !worker.alone {
+        let record_id = call.passage.record_id;
+        let record = sekisho_audit::refuse(&call.passage, denial, now);
+        worker.record(v1::entry::Kind::Refuse, &record_id, record, Vec::new());
+    }
     call.reservations.clear();
     call.phase = Phase::Done;
 }

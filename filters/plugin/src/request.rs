@@ -1,7 +1,6 @@
 //! A request's way in: what is gathered for the decisions.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::Action;
@@ -176,43 +175,39 @@ impl Filter {
 
     /// What every record says, whatever becomes of the call.
     fn note(&mut self, headers: &Headers, now: UnixMillis) {
-        let (record_id, trusted_hops) = {
-            let mut worker = self.worker.borrow_mut();
-            let hops = worker
-                .compiled
-                .as_ref()
-                .map_or(0, |c| c.policy.trusted_hops);
-            (RecordId::v7(now, worker.random.take()), hops)
-        };
+        let mut worker = self.worker.borrow_mut();
+        let record_id = RecordId::v7(now, worker.random.take());
+        let compiled = worker.compiled.as_ref();
+        let trusted_hops = compiled.map_or(0, |compiled| compiled.policy.trusted_hops);
+        let (has_readers, routes) = (worker.has_readers(), worker.stages.upstream);
+        drop(worker);
         let mut call = self.call.borrow_mut();
-        let unwanted = &mut call.unwanted;
-        let withheld = headers.iter().filter_map(|(name, _)| edges::withheld(name));
-        unwanted.extend(withheld);
+        let call = &mut *call;
         let passage = &mut call.passage;
         passage.received = now;
         passage.record_id = record_id;
         passage.choices = 1;
-        let mut peer = None;
+        let (mut peer, mut forwarded_for) = (None, Vec::new());
         for (name, raw) in headers {
             let value = || String::from_utf8_lossy(raw);
             match name {
-                b":method" => passage.method = value().into_owned(),
-                b":path" => {
+                PEER_HEADER => peer = Some(raw),
+                b"x-forwarded-for" => forwarded_for.push(raw),
+                b":method" if has_readers => passage.method = value().into_owned(),
+                b":path" if has_readers => {
                     let path = value();
                     let path = path.split(['?', '#']).next().unwrap_or_default();
                     path.clone_into(&mut passage.path);
                 }
-                b"x-request-id" => passage.request_id = value().into_owned(),
-                PEER_HEADER => peer = Some(raw),
+                b"x-request-id" if has_readers => passage.request_id = value().into_owned(),
+                _ if routes => call.unwanted.extend(edges::withheld(name)),
                 _ => {}
             }
         }
-        let forwarded_for = headers
-            .iter()
-            .filter(|(name, _)| *name == b"x-forwarded-for");
-        let values: Vec<_> = forwarded_for.map(|(_, value)| value).collect();
-        let address = edges::client_address(values.into_iter(), trusted_hops, peer);
-        passage.address = address.map_or_else(String::new, |address| address.to_string());
+        let address = edges::client_address(forwarded_for.into_iter(), trusted_hops, peer);
+        if has_readers {
+            passage.address = address.map_or_else(String::new, |address| address.to_string());
+        }
         call.address = address;
     }
 
@@ -376,15 +371,17 @@ impl Filter {
             authenticator.authenticate(&credential, &crate::rs256::HostVerifier, now)?;
         let mut call = self.call.borrow_mut();
         call.known = worker.snapshot_version;
-        let passage = &mut call.passage;
-        passage.tenant.clone_from(&principal.tenant);
-        passage.object_id.clone_from(&principal.object_id);
-        let text = |name: Option<&str>| name.unwrap_or_default().to_owned();
-        passage.user = text(principal.user.as_ref().map(|id| id.as_str()));
-        passage.department = text(principal.department.as_ref().map(|id| id.as_str()));
-        passage.application = text(principal.application.as_deref());
-        passage.key = text(principal.key.as_ref().map(|id| id.as_str()));
-        call.principal = Some(Arc::clone(&principal));
+        if worker.has_readers() {
+            let passage = &mut call.passage;
+            passage.tenant.clone_from(&principal.tenant);
+            passage.object_id.clone_from(&principal.object_id);
+            let text = |name: Option<&str>| name.unwrap_or_default().to_owned();
+            passage.user = text(principal.user.as_ref().map(|id| id.as_str()));
+            passage.department = text(principal.department.as_ref().map(|id| id.as_str()));
+            passage.application = text(principal.application.as_deref());
+            passage.key = text(principal.key.as_ref().map(|id| id.as_str()));
+        }
+        call.principal = Some(principal);
         Ok(())
     }
 

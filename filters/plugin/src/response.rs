@@ -149,7 +149,7 @@ impl Filter {
         }
         // Goes with the record, after it.
         worker.return_recalled();
-        if worker.stages.is_part() {
+        if worker.hands_on {
             Used(Some((usage, cost))).write();
         }
         let record_id = call.passage.record_id;

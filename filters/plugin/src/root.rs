@@ -56,8 +56,9 @@ impl Root {
                 self.cluster = Some(cluster);
                 hostcalls::set_tick_period(TICK).map_err(|_| "no ticks".to_owned())
             }
-            Config::Inline(policy) => {
+            Config::Inline { policy, standalone } => {
                 worker.alone = true;
+                worker.hands_on = stages.is_part() && !standalone;
                 worker.adopt(Compiled::new(*policy, &[])?);
                 Ok(())
             }

@@ -81,9 +81,11 @@ impl Waiting {
 
     /// Forgets a stream that is gone.
     pub(crate) fn forget(&mut self, record_id: &RecordId, context: u32) {
-        self.admits.remove(record_id);
-        self.completions.remove(record_id);
-        self.leases.retain(|_, held| held.context != context);
+        if self.is_anybody() {
+            self.admits.remove(record_id);
+            self.completions.remove(record_id);
+            self.leases.retain(|_, held| held.context != context);
+        }
         self.keys.take_if(|held| held.filter.context == context);
     }
 }

@@ -78,6 +78,8 @@ pub(crate) struct Worker {
     pub(crate) stages: Stages,
     /// Whether this module works from its configuration alone.
     pub(crate) alone: bool,
+    /// Whether other modules of the chain go on from where this one leaves a call.
+    pub(crate) hands_on: bool,
     pub(crate) compiled: Option<Rc<Compiled>>,
     pub(crate) authenticator: Option<Authenticator>,
     /// A whole snapshot that is to replace both.
@@ -106,6 +108,7 @@ impl Worker {
             root,
             stages,
             alone: false,
+            hands_on: stages.is_part(),
             compiled: None,
             authenticator: None,
             incoming: None,
@@ -135,6 +138,11 @@ impl Worker {
             || (self.outbox.is_connected()
                 && self.lease_ttl_millis > 0
                 && now.since(self.outbox.durable_at()) < self.lease_ttl_millis / 2)
+    }
+
+    /// Whether anybody will read what is noted about a call: later modules or the log.
+    pub(crate) fn has_readers(&self) -> bool {
+        !self.alone || self.hands_on
     }
 
     /// Asks the sidecar for leases; returns the request's id.

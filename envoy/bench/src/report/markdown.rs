@@ -80,8 +80,8 @@ fn tokens(text: &mut String, report: &Report) {
                  audience and passing the token on, as scope.wasm does. They are compared with `token-bare` \
                  and with each other. Each request is a POST of {} bytes without a body to an operation that \
                  names its model in the path, so that no filter has a body to wait for or to read. scope.wasm \
-                 also finds the operation, checks department, scope and entitlement, and hands the call on to \
-                 the next module; jwt_authn does none of that.\n",
+                 also finds the operation and checks department, scope and entitlement; jwt_authn does none of \
+                 that. It is told that no other module follows, so that it hands nothing on.\n",
                 method.token_request_bytes,
             ),
         );
