@@ -269,7 +269,10 @@ mod tests {
     fn the_scope_module_stands_alone_with_its_policy() {
         let scope = scope_alone(&rendered(), &json!({"version": 1})).unwrap();
         let configuration = scope.pointer(PLUGIN_CONFIGURATION).unwrap();
-        assert_eq!(configuration, r#"{"policy":{"version":1},"standalone":true}"#);
+        assert_eq!(
+            configuration,
+            r#"{"policy":{"version":1},"standalone":true}"#
+        );
         assert_eq!(names(vec![scope]), ["sekisho_scope", "router"]);
         let error = scope_alone(&json!({}), &json!({})).unwrap_err();
         assert!(error.to_string().contains("`sekisho_scope`"), "{error}");

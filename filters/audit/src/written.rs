@@ -42,6 +42,7 @@ impl About {
             call: _,
             denial,
             stage,
+            detail,
             status,
             outcome,
             usage,
@@ -61,6 +62,7 @@ impl About {
         object.members(&self.0);
         object.given(name!("denial"), denial.as_ref());
         object.given(name!("stage"), stage.as_ref());
+        object.given_text(name!("detail"), detail.as_deref());
         object.given(name!("status"), status.as_ref());
         object.given(name!("outcome"), outcome.as_ref());
         object.given(name!("usage"), usage.as_ref());
@@ -154,6 +156,7 @@ mod tests {
         let full = || AuditRecord {
             denial: Some(DenialCode::MissingScope),
             stage: Some(Stage::Scope),
+            detail: Some("of \"it\"".into()),
             status: Some(403),
             outcome: Some(Outcome::Aborted),
             usage: Some(Usage::default()),
