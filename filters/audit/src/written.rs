@@ -52,6 +52,8 @@ impl About {
             request_bytes,
             response_bytes,
             duration_millis,
+            answered_by,
+            attempts,
         } = record;
         let mut json = Vec::with_capacity(RECORD_BYTES);
         let mut object = Object::begin(&mut json);
@@ -72,6 +74,8 @@ impl About {
         object.given(name!("request_bytes"), request_bytes.as_ref());
         object.given(name!("response_bytes"), response_bytes.as_ref());
         object.given(name!("duration_millis"), duration_millis.as_ref());
+        object.given_text(name!("answered_by"), answered_by.as_deref());
+        object.given(name!("attempts"), attempts.as_ref());
         object.end();
         json
     }
@@ -166,6 +170,8 @@ mod tests {
             request_bytes: Some(0),
             response_bytes: Some(1),
             duration_millis: Some(2),
+            answered_by: Some("a\u{1}b".into()),
+            attempts: Some(3),
             ..short()
         };
         for passage in [named(), Passage::default()] {
