@@ -69,7 +69,7 @@ fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sekisho_domain::{Meter, RecordId, Tokens, UnixMillis};
+    use sekisho_domain::{RecordId, Tokens, UnixMillis};
 
     #[test]
     fn the_next_module_reads_what_was_written() {
@@ -77,6 +77,14 @@ mod tests {
             output: Tokens(7),
             ..Usage::default()
         };
+        let reservation = serde_json::from_value(serde_json::json!({
+            "holder": vec![255; 16],
+            "budget": "b",
+            "meter": "tokens",
+            "window_start": 2,
+            "amount": u64::MAX,
+        }));
+        let reservation: Reservation = reservation.unwrap();
         let handover = Handover {
             passage: Passage {
                 record_id: RecordId([7; 16]),
@@ -88,13 +96,7 @@ mod tests {
                 worst: usage,
                 ..Passage::default()
             },
-            reservations: vec![Reservation {
-                holder: [255; 16],
-                budget: "b".into(),
-                meter: Meter::Tokens,
-                window_start: UnixMillis(2),
-                amount: u64::MAX,
-            }],
+            reservations: vec![reservation],
         };
         let read: Handover = decode(&encode(&handover)).unwrap();
         assert_eq!(format!("{read:?}"), format!("{handover:?}"));
