@@ -2,7 +2,7 @@
 //! real sidecar behind a relay, and a stub in the providers' place.
 
 mod client;
-mod process;
+pub mod process;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

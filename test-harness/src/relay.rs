@@ -15,6 +15,8 @@ enum Mode {
     Pass,
     /// Keeps them, and keeps the connections.
     Hold,
+    /// Keeps what the sidecar says; what it is told passes.
+    HoldAnswers,
     /// Closes every connection.
     Cut,
 }
@@ -64,6 +66,11 @@ impl Relay {
         self.mode.send_replace(Mode::Hold);
     }
 
+    /// What the target says waits; connections stay, and what it is told passes.
+    pub fn stall_answers(&self) {
+        self.mode.send_replace(Mode::HoldAnswers);
+    }
+
     /// Connections are closed, new ones too.
     pub fn cut(&self) {
         self.mode.send_replace(Mode::Cut);
@@ -111,8 +118,9 @@ async fn relay(near: TcpStream, far: TcpStream, mode: &watch::Receiver<Mode>) {
     let _ = (near.set_nodelay(true), far.set_nodelay(true));
     let (mut near_in, mut near_out) = near.into_split();
     let (mut far_in, mut far_out) = far.into_split();
-    let there = copy(&mut near_in, &mut far_out, mode.clone());
-    let back = copy(&mut far_in, &mut near_out, mode.clone());
+    let there = copy(&mut near_in, &mut far_out, mode.clone(), &[Mode::Hold]);
+    let held = [Mode::Hold, Mode::HoldAnswers];
+    let back = copy(&mut far_in, &mut near_out, mode.clone(), &held);
     tokio::select! {
         _ = there => {}
         _ = back => {}
@@ -123,6 +131,7 @@ async fn copy(
     from: &mut (impl tokio::io::AsyncRead + Unpin),
     to: &mut (impl tokio::io::AsyncWrite + Unpin),
     mut mode: watch::Receiver<Mode>,
+    held: &[Mode],
 ) -> io::Result<()> {
     let mut buffer = vec![0u8; 64 * 1024];
     loop {
@@ -131,7 +140,7 @@ async fn copy(
             return Ok(());
         }
         // What came while the relay holds passes when it lets pass again.
-        if mode.wait_for(|mode| *mode != Mode::Hold).await.is_err() {
+        if mode.wait_for(|mode| !held.contains(mode)).await.is_err() {
             return Ok(());
         }
         to.write_all(buffer.get(..count).unwrap_or_default())
@@ -156,6 +165,24 @@ mod tests {
             }
         });
         address
+    }
+
+    #[tokio::test]
+    async fn a_relay_that_stalls_answers_passes_what_is_said() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let relay = Relay::start(listener.local_addr().unwrap()).await.unwrap();
+        let mut near = TcpStream::connect(relay.address()).await.unwrap();
+        let (mut far, _) = listener.accept().await.unwrap();
+        relay.stall_answers();
+        let mut byte = [0u8; 1];
+        near.write_all(b"a").await.unwrap();
+        far.read_exact(&mut byte).await.unwrap();
+        far.write_all(b"b").await.unwrap();
+        let wait = tokio::time::timeout(Duration::from_millis(100), near.read_exact(&mut byte));
+        assert!(wait.await.is_err());
+        relay.pass();
+        near.read_exact(&mut byte).await.unwrap();
+        assert_eq!(&byte, b"b");
     }
 
     #[tokio::test]

@@ -22,6 +22,11 @@ pub(super) fn sidecar(links: &[LinkTarget]) -> Result<Value, RenderError> {
         LinkTarget::HostPort(host, port) => json!({"address": socket_address(host, *port)}),
         LinkTarget::Unix(path) => json!({"address": {"pipe": {"path": path}}}),
     });
+    // A machine that vanished sends no reset, and keeps the streams that it has.
+    let keepalive = match links.len() {
+        0 | 1 => json!({"interval": "5s", "timeout": "5s"}),
+        _ => json!({"interval": "0.4s", "timeout": "0.8s"}),
+    };
     let mut cluster = json!({
         "name": SIDECAR,
         "type": kind,
@@ -35,8 +40,7 @@ pub(super) fn sidecar(links: &[LinkTarget]) -> Result<Value, RenderError> {
                 "explicit_http_config": {"http2_protocol_options": {
                     "initial_stream_window_size": 4 * 1024 * 1024,
                     "initial_connection_window_size": 16 * 1024 * 1024,
-                    // A machine that vanished sends no reset.
-                    "connection_keepalive": {"interval": "5s", "timeout": "5s"},
+                    "connection_keepalive": keepalive,
                 }},
             },
         },
@@ -47,8 +51,8 @@ pub(super) fn sidecar(links: &[LinkTarget]) -> Result<Value, RenderError> {
     Ok(cluster)
 }
 
-/// Streams go to the one sidecar that answers health checks, and leave it when it does not:
-/// those that stand by refuse connections, one that hangs or vanished answers nothing.
+/// New streams go to the one sidecar that answers health checks: those that stand by refuse
+/// connections, one that hangs or vanished answers nothing.
 fn only_the_active_one() -> serde_json::Map<String, Value> {
     let often = "0.25s";
     let members = [
@@ -66,7 +70,6 @@ fn only_the_active_one() -> serde_json::Map<String, Value> {
                 "healthy_threshold": 1,
             }]),
         ),
-        ("close_connections_on_host_health_failure", json!(true)),
         // Never one that stands by, also while most do.
         (
             "common_lb_config",

@@ -340,7 +340,9 @@ fn of_several_sidecars_streams_go_to_the_one_that_answers() {
             .pointer("/health_checks/0/grpc_health_check")
             .is_some()
     );
-    assert_eq!(rendered["close_connections_on_host_health_failure"], true);
+    let options = &rendered["typed_extension_protocol_options"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
+    let timeout = "/explicit_http_config/http2_protocol_options/connection_keepalive/timeout";
+    assert_eq!(options.pointer(timeout).unwrap(), "0.8s");
     let mixed = Bootstrap {
         links: vec![link("sidecar-1:9902"), link("unix:/run/link.sock")],
         ..bootstrap()

@@ -19,7 +19,7 @@ const LINES: usize = 12;
 
 /// A running Envoy; it ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Envoy {
+pub struct Envoy {
     process: Child,
     log: PathBuf,
     address: SocketAddr,
@@ -28,7 +28,10 @@ pub(super) struct Envoy {
 
 impl Envoy {
     /// Starts Envoy in a folder. Its ports are free ones.
-    pub(super) async fn start(
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub async fn start(
         binary: &Path,
         folder: &Path,
         configuration: &str,
@@ -88,17 +91,19 @@ impl Envoy {
     }
 
     /// Where clients connect.
-    pub(super) const fn address(&self) -> SocketAddr {
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// A page of its admin interface.
-    pub(super) async fn admin(&self, path: &str) -> Option<Vec<u8>> {
+    pub async fn admin(&self, path: &str) -> Option<Vec<u8>> {
         get(self.admin?, path).await
     }
 
     /// What it logged.
-    pub(super) fn log(&self) -> Vec<String> {
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
         let text = std::fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&text)
             .lines()

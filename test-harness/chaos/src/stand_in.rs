@@ -1,0 +1,178 @@
+//! Stands in for a provider, and meters what it serves.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::site::{INPUT_PRICE, OUTPUT_PRICE};
+
+/// The longest that a piece of an answer lets wait.
+const SLOWEST_MILLIS: u64 = 25;
+
+/// What has been served to one department.
+#[derive(Debug, Default)]
+pub(crate) struct Served {
+    pub(crate) requests: AtomicU64,
+    pub(crate) tokens: AtomicU64,
+    pub(crate) micros: AtomicU64,
+}
+
+/// The meter.
+pub(crate) struct StandIn {
+    random: Mutex<fastrand::Rng>,
+    /// Whoever pays with tokens, and whoever pays with money.
+    pub(crate) by_payer: [Served; 3],
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    max_tokens: u64,
+    #[serde(default)]
+    stream: bool,
+    messages: Vec<Message>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    content: String,
+}
+
+type Body = StreamBody<ReceiverStream<Result<Frame<Bytes>, Infallible>>>;
+
+impl StandIn {
+    /// Begins to serve; as long as the process lives.
+    pub(crate) async fn start(seed: u64) -> io::Result<(SocketAddr, Arc<Self>)> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let stand_in = Arc::new(Self {
+            random: Mutex::new(fastrand::Rng::with_seed(seed)),
+            by_payer: Default::default(),
+        });
+        let serving = Arc::clone(&stand_in);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&serving)));
+            }
+        });
+        Ok((address, stand_in))
+    }
+
+    /// The first word of a prompt says which department asks.
+    pub(crate) fn served(&self, payer: usize) -> Option<&Served> {
+        self.by_payer.get(payer)
+    }
+
+    /// Decides and meters what a request gets: also if nobody stays to read it, because a
+    /// provider sends its bill all the same.
+    fn serve(&self, asked: &Asked) -> Option<(u64, u64)> {
+        let prompt = &asked.messages.first()?.content;
+        let payer: usize = prompt.split(' ').next()?.parse().ok()?;
+        let output = {
+            let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+            random.u64(asked.max_tokens.div_ceil(2)..=asked.max_tokens)
+        };
+        // The worst that a prompt can be: a token for each byte.
+        let input = u64::try_from(prompt.len()).ok()?;
+        let served = self.served(payer)?;
+        served.requests.fetch_add(1, Ordering::SeqCst);
+        served.tokens.fetch_add(input + output, Ordering::SeqCst);
+        let micros = input * INPUT_PRICE + output * OUTPUT_PRICE;
+        served.micros.fetch_add(micros, Ordering::SeqCst);
+        Some((input, output))
+    }
+
+    fn wait(&self) -> Duration {
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        Duration::from_millis(random.u64(0..=SLOWEST_MILLIS))
+    }
+}
+
+async fn serve(stream: TcpStream, stand_in: Arc<StandIn>) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(async |request: hyper::Request<Incoming>| {
+        let body = request.into_body().collect().await?.to_bytes();
+        Ok::<_, hyper::Error>(answer(&stand_in, &body))
+    });
+    // Whoever hangs up has been metered already.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+fn answer(stand_in: &Arc<StandIn>, body: &[u8]) -> hyper::Response<Body> {
+    let (pieces, receiver) = mpsc::channel(1);
+    let mut response = hyper::Response::new(StreamBody::new(ReceiverStream::new(receiver)));
+    let asked: Option<Asked> = serde_json::from_slice(body).ok();
+    let Some((asked, (input, output))) = asked.and_then(|asked| {
+        let served = stand_in.serve(&asked)?;
+        Some((asked, served))
+    }) else {
+        *response.status_mut() = hyper::StatusCode::BAD_REQUEST;
+        return response;
+    };
+    let usage = json!({"prompt_tokens": input, "completion_tokens": output,
+                       "total_tokens": input + output});
+    let kind = if asked.stream {
+        "text/event-stream"
+    } else {
+        "application/json"
+    };
+    let kind = hyper::header::HeaderValue::from_static(kind);
+    let headers = response.headers_mut();
+    headers.insert(hyper::header::CONTENT_TYPE, kind);
+    let texts = if asked.stream {
+        stream(&usage)
+    } else {
+        whole(&usage)
+    };
+    let stand_in = Arc::clone(stand_in);
+    tokio::spawn(async move {
+        for text in texts {
+            tokio::time::sleep(stand_in.wait()).await;
+            if pieces.send(Ok(Frame::data(text.into()))).await.is_err() {
+                return;
+            }
+        }
+    });
+    response
+}
+
+/// One JSON text in two pieces.
+fn whole(usage: &serde_json::Value) -> Vec<String> {
+    let message = json!({"role": "assistant", "content": "A checkpoint."});
+    let text = json!({
+        "id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4o",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage,
+    })
+    .to_string();
+    let (start, end) = text.split_at(text.len() / 2);
+    vec![start.to_owned(), end.to_owned()]
+}
+
+fn stream(usage: &serde_json::Value) -> Vec<String> {
+    let event = |choices: serde_json::Value, usage: Option<&serde_json::Value>| {
+        let chunk = json!({"id": "c", "object": "chat.completion.chunk", "created": 1,
+                           "model": "gpt-4o", "choices": choices, "usage": usage});
+        format!("data: {chunk}\n\n")
+    };
+    let delta = |text: &str, end: Option<&str>| json!([{"index": 0, "delta": {"content": text}, "finish_reason": end}]);
+    vec![
+        event(delta("A ", None), None),
+        event(delta("checkpoint.", Some("stop")), None),
+        event(json!([]), Some(usage)),
+        "data: [DONE]\n\n".to_owned(),
+    ]
+}
