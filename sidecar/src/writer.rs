@@ -189,6 +189,7 @@ impl Writer {
             .build()
             .map_err(StartError::Thread)?;
         let thread = runtime.handle().clone();
+        let (watched, heard) = (store.clone(), poison.clone());
         let run = async move {
             let mut loaded = loaded;
             let clock = post.clock.clone();
@@ -214,6 +215,7 @@ impl Writer {
             .spawn(move || runtime.block_on(run))
             .map_err(StartError::Thread)?;
         let origin = ready.await.map_err(|_| WriterGone)??;
+        tokio::spawn(standby::beat(watched, heard));
         Ok(Self {
             requests,
             poison,

@@ -25,7 +25,7 @@ pub(super) fn sidecar(links: &[LinkTarget]) -> Result<Value, RenderError> {
     // A machine that vanished sends no reset, and keeps the streams that it has.
     let keepalive = match links.len() {
         0 | 1 => json!({"interval": "5s", "timeout": "5s"}),
-        _ => json!({"interval": "0.4s", "timeout": "0.8s"}),
+        _ => json!({"interval": "0.5s", "timeout": "1s"}),
     };
     let mut cluster = json!({
         "name": SIDECAR,
@@ -70,10 +70,10 @@ fn only_the_active_one() -> serde_json::Map<String, Value> {
                 "healthy_threshold": 1,
             }]),
         ),
-        // Never one that stands by, also while most do.
+        // Never one that stands by, also while most do; but any rather than none.
         (
             "common_lb_config",
-            json!({"healthy_panic_threshold": {"value": 0.0}}),
+            json!({"healthy_panic_threshold": {"value": 1.0}}),
         ),
     ];
     members

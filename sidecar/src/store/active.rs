@@ -11,7 +11,7 @@
 use sqlx::{AnyConnection, Row as _};
 
 use super::figures::{from_db, to_db};
-use super::{Dialect, Store, StoreError};
+use super::{Store, StoreError};
 
 /// One row, of the sidecar that became active last.
 pub(crate) const DDL: &str = "
@@ -42,14 +42,7 @@ pub(crate) async fn announce(connection: &mut AnyConnection, api: &str) -> Resul
 }
 
 /// The active sidecar is alive.
-pub(crate) async fn beat(
-    connection: &mut AnyConnection,
-    dialect: Dialect,
-) -> Result<(), sqlx::Error> {
-    if dialect == Dialect::Sqlite {
-        // The lock is a file's: it cannot outlive its holder.
-        return Ok(());
-    }
+pub(crate) async fn beat(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
     // Nobody needs to find it after a power cut, so nothing waits for a disk.
     let sql = "BEGIN; SET LOCAL synchronous_commit = off; \
         UPDATE active_sidecar SET beats = beats + 1 WHERE id = 1; COMMIT";

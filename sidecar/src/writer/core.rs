@@ -61,7 +61,6 @@ impl From<JournalError> for Poison {
 
 /// Log, ledger and their connections.
 pub(super) struct Core {
-    dialect: Dialect,
     journal: Journal,
     /// For everything that is read.
     connection: AnyConnection,
@@ -159,7 +158,6 @@ impl Core {
             tracing::error!(%contradiction, "the ledger contradicts itself");
         }
         Ok(Self {
-            dialect: store.dialect(),
             journal: Journal::open(store)?,
             connection,
             _lock: lock,
@@ -329,12 +327,6 @@ impl Core {
         usage::add(&mut script, work.sums);
         tables::save_tree(&mut script, &self.tree, self.epoch, work.refusals_dropped);
         self.journal.commit(&mut self.connection, &script).await?;
-        Ok(())
-    }
-
-    /// Lets the standbys know that this sidecar lives.
-    pub(super) async fn beat(&mut self) -> Result<(), Poison> {
-        active::beat(&mut self.connection, self.dialect).await?;
         Ok(())
     }
 

@@ -1,14 +1,16 @@
 //! Waiting for the turn to write.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::AnyConnection;
+use tokio::sync::watch;
 
 use super::StartError;
 use crate::store::{Lock, Store, active};
 
 /// Between two heartbeats of the active sidecar.
-pub(super) const BEAT: Duration = Duration::from_millis(200);
+const BEAT: Duration = Duration::from_millis(200);
 
 /// Between two looks at the active sidecar.
 const LOOK: Duration = Duration::from_millis(100);
@@ -89,6 +91,35 @@ async fn look(
         return Lock::take(store, connection).await;
     }
     Ok(None)
+}
+
+/// Lets those that stand by know that this sidecar lives, until it has `ended`. Not on the
+/// writer's thread or session: a writer with much to do is not silent.
+pub(super) async fn beat(store: Store, mut ended: watch::Receiver<Option<Arc<str>>>) {
+    if store.file().is_some() {
+        // The lock is a file's: it cannot outlive its holder.
+        return;
+    }
+    let mut connection = None;
+    loop {
+        tokio::select! {
+            _ = ended.wait_for(Option::is_some) => return,
+            () = tokio::time::sleep(BEAT) => {}
+        }
+        let beating = tokio::time::timeout(PATIENCE, once(&store, &mut connection));
+        if !matches!(beating.await, Ok(Ok(()))) {
+            // Tried again at once: what nobody hears for a second counts as silence.
+            connection = None;
+        }
+    }
+}
+
+async fn once(store: &Store, connection: &mut Option<AnyConnection>) -> Result<(), sqlx::Error> {
+    let connection = match connection {
+        Some(connection) => connection,
+        None => connection.insert(store.connect().await?),
+    };
+    active::beat(connection).await
 }
 
 /// How long nothing has been heard, in looks.

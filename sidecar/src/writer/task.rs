@@ -8,7 +8,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::core::{Core, LOOK_MILLIS, Poison};
-use super::standby::BEAT;
 use super::{ApplyError, Request, WriterGone};
 use crate::clock::Clock;
 
@@ -30,15 +29,12 @@ pub(super) async fn run(
 ) {
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut beats = tokio::time::interval(BEAT);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut waiting = Vec::with_capacity(MOST);
     let mut look = tokio::time::interval(Duration::from_millis(LOOK_MILLIS));
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let done = tokio::select! {
             biased;
-            _ = beats.tick() => in_time(core.beat()).await,
             _ = period.tick() => in_time(core.tick(clock.now())).await,
             _ = look.tick(), if core.is_anybody_waiting() => {
                 in_time(core.look_after_waiting(clock.now())).await

@@ -22,8 +22,9 @@ const PROMPT: std::ops::RangeInclusive<usize> = 200..=500;
 const LEAVERS: u8 = 4;
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long a client rests that was refused.
-const REST: Duration = Duration::from_millis(40);
+/// How long a client rests that was refused, milliseconds: less than it is told to
+/// (`retry-after: 1`), as impatient people do.
+const REST_MILLIS: std::ops::Range<u64> = 100..600;
 
 /// What came of all requests.
 #[derive(Debug, Default)]
@@ -100,7 +101,8 @@ impl Clients {
             };
             count.fetch_add(1, Ordering::Relaxed);
             if !matches!(outcome, Outcome::Answered(200) | Outcome::Left) {
-                tokio::time::sleep(REST).await;
+                let rest = Duration::from_millis(random.u64(REST_MILLIS));
+                tokio::time::sleep(rest).await;
             }
         }
     }
