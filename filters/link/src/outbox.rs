@@ -24,7 +24,7 @@ pub struct Acknowledged {
 }
 
 /// Queue of batches towards the sidecar.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Outbox {
     vm: Vec<u8>,
     stages: Vec<String>,
@@ -39,7 +39,7 @@ pub struct Outbox {
     durable_at: UnixMillis,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct InFlight {
     up: v1::Up,
     sent: UnixMillis,

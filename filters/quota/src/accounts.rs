@@ -110,7 +110,7 @@ impl Lease {
 }
 
 /// All leases of this worker.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Accounts {
     holder: HolderId,
     slots: HashMap<Rc<str>, Slot>,

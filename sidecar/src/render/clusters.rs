@@ -25,7 +25,7 @@ pub(super) fn sidecar(links: &[LinkTarget]) -> Result<Value, RenderError> {
     // A machine that vanished sends no reset, and keeps the streams that it has.
     let keepalive = match links.len() {
         0 | 1 => json!({"interval": "5s", "timeout": "5s"}),
-        _ => json!({"interval": "0.5s", "timeout": "1s"}),
+        _ => json!({"interval": "0.3s", "timeout": "0.8s"}),
     };
     let mut cluster = json!({
         "name": SIDECAR,
@@ -54,7 +54,7 @@ pub(super) fn sidecar(links: &[LinkTarget]) -> Result<Value, RenderError> {
 /// New streams go to the one sidecar that answers health checks: those that stand by refuse
 /// connections, one that hangs or vanished answers nothing.
 fn only_the_active_one() -> serde_json::Map<String, Value> {
-    let often = "0.25s";
+    let often = "0.2s";
     let members = [
         (
             "health_checks",

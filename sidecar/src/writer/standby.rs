@@ -16,8 +16,8 @@ const BEAT: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Looks in a row that must find no new heartbeat before the active sidecar counts as gone:
-/// five heartbeats that did not come.
-const SILENT_LOOKS: u32 = 10;
+/// four heartbeats that did not come.
+const SILENT_LOOKS: u32 = 8;
 
 /// How long one look may take: a connection over which nothing comes back is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
