@@ -330,8 +330,23 @@ impl Core {
         Ok(())
     }
 
+    /// Whoever has nothing to write must also notice that somebody else writes: gateways
+    /// would stay with a sidecar that can never acknowledge anything.
+    async fn still_ours(&mut self) -> Result<(), Poison> {
+        if !matches!(self.journal, Journal::Postgres) {
+            // The lock is a file's, which nobody can take away.
+            return Ok(());
+        }
+        let row = tables::tree(&mut self.connection).await?;
+        match row {
+            Some(row) if row.epoch == self.epoch => Ok(()),
+            _ => Err(Poison::TakenOver),
+        }
+    }
+
     /// What is due from time to time.
     pub(super) async fn tick(&mut self, now: UnixMillis) -> Result<(), Poison> {
+        self.still_ours().await?;
         let mut work = Work::default();
         for vm in self.ledger.silent(now, LEASE_TTL_MILLIS) {
             for id in self.ledger.expire(vm) {
