@@ -12,8 +12,6 @@ pub mod calendar;
 mod calls;
 mod grants;
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod properties;
 pub(crate) mod tables;
 pub(crate) mod terms;

@@ -61,6 +61,7 @@ impl From<JournalError> for Poison {
 
 /// Log, ledger and their connections.
 pub(super) struct Core {
+    dialect: Dialect,
     journal: Journal,
     /// For everything that is read.
     connection: AnyConnection,
@@ -158,6 +159,7 @@ impl Core {
             tracing::error!(%contradiction, "the ledger contradicts itself");
         }
         Ok(Self {
+            dialect: store.dialect(),
             journal: Journal::open(store)?,
             connection,
             _lock: lock,
