@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
-use sekisho_domain::policy::raw::{RawModelUpstream, RawPolicy, RawUpstream};
-use sekisho_domain::policy::{Api, Credential, Model, ModelUpstream, Upstream, UpstreamLimits};
+use sekisho_domain::policy::raw::{RawModelUpstream, RawPath, RawPolicy, RawUpstream};
+use sekisho_domain::policy::{
+    Api, Credential, HttpPath, Model, ModelUpstream, PathMeter, Place, Upstream, UpstreamLimits,
+};
 use sekisho_domain::{ApiId, AuditMode, Policy, Problem, Provider, scope::ScopeId};
 use sekisho_providers::Catalogue;
 use serde_json::{Value, json};
@@ -192,7 +194,12 @@ fn unknown_operations(file: &Value) -> Vec<Problem> {
             applications: None,
             mfa: None,
             networks: Vec::new(),
-            upstream: None,
+            upstream: member("upstream").as_str().map(str::to_owned),
+            price: None,
+            rules: None,
+            place: place(api),
+            paths: paths(api),
+            aliases: HashMap::new(),
             show_upstream: false,
             models: pooled_models(api, scope),
         });
@@ -212,7 +219,43 @@ fn unknown_operations(file: &Value) -> Vec<Problem> {
         };
         policy.upstreams.insert(raw.name, upstream);
     }
-    Catalogue::new(&policy).err().unwrap_or_default()
+    let mut problems = Catalogue::new(&policy).err().unwrap_or_default();
+    // The models were not looked at.
+    problems.retain(|problem| {
+        let api = problem.path.strip_suffix("].models");
+        let at = api.and_then(|api| api.strip_prefix("apis[")?.parse::<usize>().ok());
+        let named = at.and_then(|at| file.get("apis")?.get(at)?.get("models")?.as_array());
+        named.is_none_or(Vec::is_empty)
+    });
+    problems
+}
+
+/// Project and location of an API, as far as they are there.
+fn place(api: &Value) -> Option<Place> {
+    let member = |name: &str| api.get(name).and_then(Value::as_str).map(str::to_owned);
+    Some(Place {
+        project: member("project")?,
+        location: member("location")?,
+    })
+}
+
+/// The paths of an API that are paths.
+fn paths(api: &Value) -> Vec<HttpPath> {
+    let paths = api.get("paths").and_then(Value::as_array);
+    let read = |(at, path): (usize, &Value)| {
+        let read = serde_json::from_value::<RawPath>(path.clone());
+        // What is none is reported by the policy itself; the others keep their places.
+        let (method, template, meter) = match read {
+            Ok(path) => (path.method, path.template, path.meter),
+            Err(_) => (at.to_string(), String::new(), PathMeter::Requests),
+        };
+        HttpPath {
+            method,
+            template,
+            meter,
+        }
+    };
+    paths.into_iter().flatten().enumerate().map(read).collect()
 }
 
 /// The models of an API that run in several places, as far as they can be read.

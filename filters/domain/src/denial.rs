@@ -93,16 +93,22 @@ denials! {
         "The query has a parameter that this operation does not take, has one twice, or has an odd value."
         "Send only the parameters of the API's documentation; credentials stand in headers.";
     UnsupportedContent "unsupported_content" 415 Request
-        "The body is compressed, or its content type is not `application/json` in UTF-8."
-        "Send uncompressed JSON with `Content-Type: application/json`.";
+        "The body is compressed, or its content type is not what the operation takes: `application/json` in UTF-8, or `multipart/form-data` with a plain boundary."
+        "Send it uncompressed, with its content type.";
     InvalidBody "invalid_body" 400 Request
-        "The body is not one well-formed JSON object."
-        "Send a JSON object.";
+        "The body is not one well-formed JSON object or form, or is nested deeper than it may be."
+        "Send a JSON object, or a form as browsers and SDKs write it.";
     DuplicateMember "duplicate_member" 400 Request
         "The body names a member twice that the gateway decides by."
         "Name each member once.";
+    ForbiddenParameter "forbidden_parameter" 400 Request
+        "The body has a member that the API's rules forbid."
+        "Leave it out, or have an administrator allow it.";
+    RequestOverLimit "request_over_limit" 400 Request
+        "The request has more messages or pictures than the API's rules let pass, or asks for more output."
+        "Send or ask for less; an administrator sets `apis[].rules`.";
     BodyTooLarge "body_too_large" 413 Request
-        "The body is larger than `limits.request_body_bytes`."
+        "The body is larger than `limits.request_body_bytes`, or than the API's rules let pass."
         "Send less, or raise the limit in the policy.";
     MissingCredential "missing_credential" 401 Scope
         "The request carries neither a bearer token nor a subscription key."

@@ -11,13 +11,15 @@ mod repair;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::price::PriceBook;
+use crate::price::{Price, PriceBook};
 use crate::scope::ScopeId;
 use crate::{
     ApiId, Budget, DepartmentId, Network, Provider, ScopeSet, ScopeTree, SigningAlgorithm, TitleId,
+    UnixMillis,
 };
 
 /// One thing wrong with a policy.
@@ -234,8 +236,104 @@ pub struct Api {
     pub upstream: Option<String>,
     /// Whether answers tell which upstream gave them.
     pub show_upstream: bool,
+    /// The name under which these are priced; `None`: they cost nothing.
+    pub price: Option<String>,
+    /// What requests and answers must keep to; `None`: no rules.
+    pub rules: Option<Arc<Rules>>,
+    /// Project and location that paths must name (Vertex AI).
+    pub place: Option<Place>,
+    /// Paths of an API that is no provider's.
+    pub paths: Vec<HttpPath>,
     /// What it offers, by the name that clients use.
     pub models: HashMap<String, Model>,
+    /// Other names of models, each with the one under which it is offered.
+    pub aliases: HashMap<String, String>,
+}
+
+/// What the requests and answers of an API must keep to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The most output tokens that one answer may have.
+    pub max_output_tokens: Option<u64>,
+    /// What becomes of a request that asks for more.
+    pub over_limit: OverLimit,
+    /// Members of the body's outermost object, or parts of a form, that no request may have.
+    pub forbidden: Vec<String>,
+    /// The most messages of one request.
+    pub max_messages: Option<u32>,
+    /// The most pictures and files of one request.
+    pub max_images: Option<u32>,
+    /// The most levels of arrays and objects of one request.
+    pub max_depth: Option<u32>,
+    /// The most bytes of a request's body.
+    pub request_body_bytes: Option<u64>,
+    /// The most bytes of an answer's body; what is longer is cut.
+    pub response_body_bytes: Option<u64>,
+    /// Whether streams are asked for their usage where the client did not.
+    pub ask_usage: bool,
+}
+
+impl Rules {
+    /// Whether every member of a body is to be looked at.
+    #[must_use]
+    pub fn looks_at_members(&self) -> bool {
+        !self.forbidden.is_empty() || self.max_messages.is_some() || self.max_images.is_some()
+    }
+
+    /// The most output tokens of a model's answer, and whether that is to be written into the
+    /// request; `None`: the model's own limit decides, and a request for more is refused.
+    #[must_use]
+    pub fn output_ceiling(&self, model: &Model) -> Option<u64> {
+        match (self.max_output_tokens, self.over_limit) {
+            (None, OverLimit::Refuse) => None,
+            (None, OverLimit::Clamp) => Some(model.max_output_tokens),
+            (Some(most), _) => Some(most.min(model.max_output_tokens)),
+        }
+    }
+}
+
+/// What becomes of a request that asks for more output than it may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OverLimit {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// Its limit is lowered.
+    Clamp,
+}
+
+/// A place in Google Cloud.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Project id or number.
+    pub project: String,
+    /// Location, such as `asia-northeast1` or `global`.
+    pub location: String,
+}
+
+/// A path of an API that is no provider's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpPath {
+    /// HTTP method.
+    pub method: String,
+    /// The path; what stands in braces is any one segment.
+    pub template: String,
+    /// What its calls are counted by.
+    pub meter: PathMeter,
+}
+
+/// What calls of a path are counted by, besides as requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PathMeter {
+    /// Nothing.
+    #[default]
+    Requests,
+    /// The bytes of their bodies.
+    Bytes,
 }
 
 /// A model that an API offers.
@@ -308,7 +406,33 @@ pub struct ScopeMfa {
     pub mfa: Mfa,
 }
 
+/// What operations that concern no model cost, unless the policy says otherwise.
+static FREE: Price = Price::FREE;
+
+impl Api {
+    /// The name under which a model is offered, by any of its names.
+    #[must_use]
+    pub fn offered<'a>(&'a self, name: &'a str) -> &'a str {
+        self.aliases.get(name).map_or(name, String::as_str)
+    }
+}
+
 impl Policy {
+    /// What applies to a call that was made at `now`: the price of the model, or where it
+    /// concerns none (its name is empty) that of the API.
+    #[must_use]
+    pub fn price(&self, api: &Api, model: &str, now: UnixMillis) -> Option<&Price> {
+        let name = if model.is_empty() {
+            let Some(name) = &api.price else {
+                return Some(&FREE);
+            };
+            name
+        } else {
+            &api.models.get(model)?.price
+        };
+        self.prices.price(name, now)
+    }
+
     /// Reads a policy from the parsed file.
     ///
     /// # Errors

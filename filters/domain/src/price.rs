@@ -31,6 +31,32 @@ pub struct Price {
 }
 
 impl Price {
+    /// Of what costs nothing.
+    pub const FREE: Self = Self {
+        from: String::new(),
+        effective: crate::UnixMillis(0),
+        input_per_million: Micros(0),
+        output_per_million: Micros(0),
+        cached_input_per_million: None,
+        cache_write_per_million: None,
+        audio_input_per_million: None,
+        image_input_per_million: None,
+        audio_output_per_million: None,
+        image_output_per_million: None,
+        per_request: Micros(0),
+    };
+
+    /// Whether tokens of any kind cost anything.
+    #[must_use]
+    pub fn is_per_token(&self) -> bool {
+        let one = Usage {
+            input: Tokens(1),
+            output: Tokens(1),
+            ..Usage::default()
+        };
+        self.most(&one) > self.per_request
+    }
+
     /// What is charged for `usage`, rounded up to the micro once per call: its cost if the
     /// provider reported it, else the most that it can have cost.
     #[must_use]

@@ -19,6 +19,10 @@ pub enum Provider {
     Bedrock,
     /// Google Gemini (Generative Language API).
     Gemini,
+    /// Google Vertex AI: Gemini's wire under a project and a location.
+    Vertex,
+    /// Any other HTTP API: the policy says what its paths are.
+    Http,
 }
 
 impl Provider {
@@ -31,6 +35,8 @@ impl Provider {
             Self::Anthropic => "anthropic",
             Self::Bedrock => "bedrock",
             Self::Gemini => "gemini",
+            Self::Vertex => "vertex",
+            Self::Http => "http",
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sekisho_audit::{About, Passage};
 use sekisho_domain::{Price, Provider};
-use sekisho_providers::Operation;
+use sekisho_providers::{Edit, Edits, Operation};
 use sekisho_quota::Reservation;
 use sekisho_scope::Principal;
 
@@ -55,8 +55,29 @@ pub(crate) struct Call {
     pub(crate) provider: Option<Provider>,
     pub(crate) operation: Option<&'static Operation>,
     pub(crate) strict: bool,
+    /// The model as the client wrote it, if that is not the name under which it is offered.
+    pub(crate) written: String,
+    /// What makes the stream report usage that its client has not asked for.
+    pub(crate) ask: Option<Edit>,
+    /// Changes of the body that are still to be made.
+    pub(crate) edits: Edits,
     pub(crate) reservations: Vec<Reservation>,
     pub(crate) price: Option<Price>,
+}
+
+impl Call {
+    /// Whether its bodies count as usage.
+    pub(crate) fn counts_bytes(&self) -> bool {
+        self.operation
+            .is_none_or(|operation| operation.counts_bytes)
+    }
+
+    /// Whether its use is counted in tokens.
+    pub(crate) fn counts_tokens(&self) -> bool {
+        let per_token = || self.price.as_ref().is_some_and(Price::is_per_token);
+        self.operation
+            .is_none_or(|operation| operation.counts_tokens(per_token))
+    }
 }
 
 /// A call that its filter and the link share: whichever hears first moves it on.

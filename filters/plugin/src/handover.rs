@@ -6,6 +6,7 @@
 
 use sekisho_audit::Passage;
 use sekisho_domain::{Micros, Usage};
+use sekisho_providers::Edit;
 use sekisho_quota::Reservation;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,10 @@ const USED: &str = "sekisho_used";
 pub(crate) struct Handover {
     pub(crate) passage: Passage,
     pub(crate) reservations: Vec<Reservation>,
+    /// The model as the client wrote it, if that is not the name under which it is offered.
+    pub(crate) written: String,
+    /// What makes the stream report usage that its client has not asked for.
+    pub(crate) ask: Option<Edit>,
 }
 
 /// What a call used in the end; `None`: it never went upstream.

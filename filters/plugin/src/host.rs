@@ -83,6 +83,11 @@ pub(crate) fn replace_request_body(size: usize, body: &[u8]) -> bool {
     hostcalls::set_buffer(BufferType::HttpRequestBody, 0, size, body).is_ok()
 }
 
+/// Replaces all that the proxy holds of the response's body, `size` bytes.
+pub(crate) fn replace_response_body(size: usize, body: &[u8]) -> bool {
+    hostcalls::set_buffer(BufferType::HttpResponseBody, 0, size, body).is_ok()
+}
+
 /// A property of the stream.
 pub(crate) fn property(name: &str) -> Option<Bytes> {
     hostcalls::get_property(vec![name]).ok().flatten()

@@ -4,15 +4,16 @@ use std::rc::Rc;
 
 use sekisho_audit::About;
 use sekisho_domain::policy::{Api, AuditMode, Model};
-use sekisho_domain::{Covered, Denial, DenialCode, Policy, UnixMillis};
+use sekisho_domain::{ByteCount, Covered, Denial, DenialCode, Policy, Price, UnixMillis};
 use sekisho_link::v1;
+use sekisho_providers::{Edit, ModelPlace, Operation, RequestBody};
 use sekisho_quota::Reservation;
 
 use crate::call::{Call, Phase, SharedCall};
 use crate::handover::{Handover, Used};
 use crate::waiting::Held;
 use crate::worker::{Compiled, Worker};
-use crate::{host, limits};
+use crate::{host, limits, request};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -58,27 +59,33 @@ fn look(worker: &Worker, compiled: &Compiled, call: &mut Call, body: usize) -> R
     let Some(api) = policy.apis.get(call.api) else {
         return Err(DenialCode::UnknownEndpoint.into());
     };
-    let model = sekisho_upstream::offered(api, &call.passage.model)?;
+    let operation = call.operation.ok_or(DenialCode::UnknownEndpoint)?;
+    let model = match operation.model {
+        ModelPlace::Nowhere => None,
+        ModelPlace::Path | ModelPlace::Body => {
+            Some(sekisho_upstream::offered(api, &call.passage.model)?)
+        }
+    };
     if stages.scope {
         scope(policy, api, model, call)?;
     }
     if stages.quota {
-        quota(policy, model, call)?;
+        quota(policy, api, model, call)?;
     }
     if stages.upstream {
-        upstream(compiled, call, body)?;
+        upstream(compiled, model, call)?;
     }
-    Ok(())
+    edit(call, body)
 }
 
 /// May the caller call this? Who it is was established when the headers came.
-fn scope(policy: &Policy, api: &Api, model: &Model, call: &mut Call) -> Result<(), Denial> {
+fn scope(policy: &Policy, api: &Api, model: Option<&Model>, call: &mut Call) -> Result<(), Denial> {
     let Some(principal) = &call.principal else {
         return Err(DenialCode::MissingCredential.into());
     };
     let asked = sekisho_scope::Asked {
         api,
-        scope: model.scope,
+        scope: model.map_or(api.scope, |model| model.scope),
         address: call.address,
     };
     sekisho_scope::authorise(principal, policy, &asked)?;
@@ -87,17 +94,34 @@ fn scope(policy: &Policy, api: &Api, model: &Model, call: &mut Call) -> Result<(
 }
 
 /// What can it use at most?
-fn quota(policy: &Policy, model: &Model, call: &mut Call) -> Result<(), Denial> {
+fn quota(policy: &Policy, api: &Api, model: Option<&Model>, call: &mut Call) -> Result<(), Denial> {
+    let received = call.passage.received;
+    let per_token = || {
+        let price = model.and_then(|model| policy.prices.price(&model.price, received));
+        price.is_some_and(Price::is_per_token)
+    };
+    let counts_tokens = call
+        .operation
+        .is_some_and(|operation| operation.counts_tokens(per_token));
+    let generates = call.operation.is_some_and(|operation| operation.generates);
     let asked = sekisho_quota::Asked {
         body_bytes: call.passage.request_bytes,
         output: call.passage.asked_output,
         choices: call.passage.choices,
-        counts_tokens: call
-            .operation
-            .is_some_and(|operation| operation.counts_tokens()),
-        generates: call.operation.is_some_and(|operation| operation.generates),
+        counts_tokens,
+        generates: counts_tokens && generates,
     };
-    let worst = sekisho_quota::worst_case(policy, model, &asked, call.passage.received)?;
+    let mut worst = match model {
+        Some(model) => sekisho_quota::worst_case(policy, model, &asked, received)?,
+        None => sekisho_quota::worst_case_without_model(policy, api, &asked, received)?,
+    };
+    let rules = api.rules.as_ref();
+    let answer = rules.and_then(|rules| rules.response_body_bytes);
+    worst.usage.bytes = if call.counts_bytes() {
+        worst.usage.bytes + ByteCount(answer.unwrap_or(0))
+    } else {
+        ByteCount(0)
+    };
     call.passage.worst = worst.usage;
     call.passage.worst_cost = worst.cost;
     call.passage.price_from.clone_from(&worst.price.from);
@@ -106,7 +130,7 @@ fn quota(policy: &Policy, model: &Model, call: &mut Call) -> Result<(), Denial> 
 }
 
 /// Where does it go, and under which names?
-fn upstream(compiled: &Compiled, call: &mut Call, body: usize) -> Result<(), Denial> {
+fn upstream(compiled: &Compiled, model: Option<&Model>, call: &mut Call) -> Result<(), Denial> {
     let passage = &call.passage;
     let to = compiled.selection.select(&sekisho_upstream::Asked {
         api: call.api,
@@ -114,8 +138,13 @@ fn upstream(compiled: &Compiled, call: &mut Call, body: usize) -> Result<(), Den
         model: Some(passage.model.as_str()).filter(|model| !model.is_empty()),
         department: &passage.department,
     })?;
-    if let Some(name) = to.rename {
-        rename(call, name, body)?;
+    let offered = model.filter(|_| !call.written.is_empty());
+    let name = to.rename.or(offered.map(|model| model.name.as_str()));
+    if let Some(name) = name {
+        rename(call, name)?;
+    }
+    if let Some(ask) = &call.ask {
+        call.edits.push(ask.clone());
     }
     for header in &call.unwanted {
         host::set_request_header(header, None);
@@ -130,29 +159,64 @@ fn upstream(compiled: &Compiled, call: &mut Call, body: usize) -> Result<(), Den
 }
 
 /// Writes the upstream's name of the model where the client wrote its own.
-fn rename(call: &Call, name: &str, body: usize) -> Result<(), Denial> {
-    if let Some(span) = call.passage.model_span {
-        return write_model(span, name, body).map(|_| ());
-    }
+fn rename(call: &mut Call, name: &str) -> Result<(), Denial> {
     let operation = call.operation.ok_or(DenialCode::UnknownEndpoint)?;
+    if let Some((start, end)) = call.passage.model_span {
+        call.edits.push(model_edit(operation, start..end, name)?);
+        return Ok(());
+    }
     let path = sekisho_providers::path_with_model(operation, &call.raw_path, name)
         .ok_or(DenialCode::NoUpstream)?;
     host::set_request_header(":path", Some(&path));
     Ok(())
 }
 
-/// Writes a model's name where the body of so many bytes names one. Returns its new size.
-pub(crate) fn write_model(span: (u64, u64), name: &str, body: usize) -> Result<usize, Denial> {
-    let (start, end) = span;
-    let span = usize::try_from(start).unwrap_or(usize::MAX)..usize::try_from(end).unwrap_or(0);
-    let old = host::request_body(0, body);
-    let new = sekisho_upstream::body_with_model(&old, span, name).ok_or(DenialCode::InvalidBody)?;
+/// Puts a model's name where the body names one.
+pub(crate) fn model_edit(
+    operation: &Operation,
+    span: std::ops::Range<u64>,
+    name: &str,
+) -> Result<Edit, Denial> {
+    let text = match operation.request {
+        RequestBody::Form if name.bytes().all(|b| !b.is_ascii_control()) => name.into(),
+        RequestBody::Form => return Err(DenialCode::NoUpstream.into()),
+        RequestBody::Json | RequestBody::Opaque => {
+            serde_json::to_vec(name).map_err(|_| DenialCode::NoUpstream)?
+        }
+    };
+    Ok(Edit::new(span, text))
+}
+
+/// Makes the changes of the body, which has so many bytes. The proxy takes a body back whole
+/// only: this is the one place where all of one is in the VM.
+fn edit(call: &mut Call, body: usize) -> Result<(), Denial> {
+    let edits = std::mem::take(&mut call.edits);
+    if edits.is_empty() {
+        return Ok(());
+    }
+    let mut new = Vec::with_capacity(body + 256);
+    let mut at = 0;
+    while at < body {
+        let piece = host::request_body(at, request::PIECE.min(body - at));
+        if piece.is_empty() {
+            return Err(DenialCode::InvalidBody.into());
+        }
+        edits.copy(at as u64, &piece, &mut new);
+        at += piece.len();
+    }
     // Envoy would pass the old length on with the new body: a second request smuggled in.
     host::set_request_header("content-length", Some(new.len().to_string().as_bytes()));
     if !host::replace_request_body(body, &new) {
         return Err(DenialCode::NoUpstream.into());
     }
-    Ok(new.len())
+    // A module that comes later finds things where they are now.
+    if let Some((start, end)) = &mut call.passage.model_span {
+        (*start, *end) = (edits.moved(*start), edits.moved(*end));
+    }
+    if let Some(ask) = &mut call.ask {
+        (ask.start, ask.end) = (edits.moved(ask.start), edits.moved(ask.end));
+    }
+    Ok(())
 }
 
 /// What decides by which budgets a call is covered.
@@ -247,6 +311,8 @@ fn admit(worker: &mut Worker, call: &SharedCall, context: u32, now: UnixMillis) 
         let handover = Handover {
             passage: shared.passage.clone(),
             reservations: shared.reservations.clone(),
+            written: shared.written.clone(),
+            ask: shared.ask.clone(),
         };
         handover.write();
     }

@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::Action;
+use sekisho_domain::policy::{Model, OverLimit, Rules};
 use sekisho_domain::{Denial, DenialCode, RecordId, UnixMillis};
 use sekisho_link::v1;
 use sekisho_providers::{
-    ModelPlace, RequestBody, RequestScan, check_content, check_query, operations,
+    Edit, ModelPlace, Operation, RequestBody, RequestFacts, RequestScan, check_content, check_query,
 };
 
 use crate::call::Phase;
@@ -24,7 +25,7 @@ use crate::{edges, host, link, reply};
 const PEER_HEADER: &[u8] = b"x-envoy-external-address";
 
 /// Most of a body that is in the VM at a time.
-const PIECE: usize = 64 * 1024;
+pub(crate) const PIECE: usize = 64 * 1024;
 
 /// Most of a body that is held while nobody has vouched for its caller.
 const MOST_UNVOUCHED: usize = 1024 * 1024;
@@ -297,24 +298,27 @@ impl Filter {
         else {
             return false;
         };
+        let value = |wanted: &str| {
+            let named = headers.iter().find(|(name, _)| name == wanted);
+            named.map_or(&[][..], |(_, value)| value)
+        };
+        // By the path as it is now: a module before this one may have put another model in it.
+        let found = compiled.catalogue.find(value(":method"), value(":path"));
+        let Ok(found) = found else { return false };
         let mut call = self.call.borrow_mut();
-        let name = handover.passage.operation.as_str();
-        // Some operations have a path with the model in it, and one with the model in the body.
-        let in_body = handover.passage.model_span.is_some();
-        let named = || operations(api.provider).iter().filter(|o| o.name == name);
-        call.operation = named()
-            .find(|o| (o.model == ModelPlace::Body) == in_body)
-            .or_else(|| named().next());
+        call.operation = Some(found.operation);
         call.raw_path = headers.get(":path").unwrap_or_default().to_vec();
         call.provider = Some(api.provider);
         call.api = at;
         call.strict = self.worker.borrow().is_strict(at);
         call.price = compiled.price_at(at, &handover.passage);
-        self.request.borrow_mut().wants_body = self.worker.borrow().stages.upstream
-            && handover.passage.model_span.is_some()
-            && compiled.renames(at, &handover.passage.model);
+        let renames = !handover.written.is_empty() || compiled.renames(at, &handover.passage.model);
+        let edits = handover.ask.is_some() || (renames && handover.passage.model_span.is_some());
+        self.request.borrow_mut().wants_body = edits && self.worker.borrow().stages.upstream;
         call.passage = handover.passage;
         call.reservations = handover.reservations;
+        call.written = handover.written;
+        call.ask = handover.ask;
         true
     }
 
@@ -336,14 +340,29 @@ impl Filter {
         found.operation.name.clone_into(&mut call.passage.operation);
         call.passage.stream = found.path_streams;
         call.passage.model = found.path_model.unwrap_or_default();
-        let length: Option<u64> = std::str::from_utf8(header("content-length"))
-            .ok()
-            .and_then(|text| text.parse().ok());
+        let length: Option<u64> = if self.request.borrow().ended {
+            Some(0)
+        } else {
+            let length = std::str::from_utf8(header("content-length")).ok();
+            length.and_then(|text| text.parse().ok())
+        };
+        let is_read = match found.operation.request {
+            RequestBody::Json | RequestBody::Form => true,
+            // Some clients send an empty body of unknown length where there should be none.
+            RequestBody::Opaque => {
+                length.is_none() && matches!(header(":method"), b"GET" | b"HEAD" | b"DELETE")
+            }
+        };
         match found.operation.request {
-            RequestBody::Json => {
+            _ if is_read => {
+                let content_type = header("content-type");
                 let mut request = self.request.borrow_mut();
                 request.wants_body = true;
-                request.scan = Some(RequestScan::new(found.operation));
+                request.scan = Some(RequestScan::new(
+                    found.operation,
+                    Some(content_type),
+                    api.rules.as_ref(),
+                ));
             }
             // Passes as it comes, so its size must be known before.
             RequestBody::Opaque if length.is_none() => {
@@ -351,11 +370,11 @@ impl Filter {
                 return Err(Denial::with(DenialCode::UnboundedCost, text));
             }
             RequestBody::Opaque
-                if length.is_some_and(|length| length > compiled.policy.request_body_bytes) =>
+                if length.is_some_and(|length| length > compiled.request_body_bytes(found.api)) =>
             {
                 return Err(DenialCode::BodyTooLarge.into());
             }
-            RequestBody::Opaque => call.passage.request_bytes = length.unwrap_or_default(),
+            _ => call.passage.request_bytes = length.unwrap_or_default(),
         }
         Ok(())
     }
@@ -387,12 +406,11 @@ impl Filter {
 
     /// Scans what has come of the body since the last time.
     fn scan_to(&mut self, size: usize) -> Result<(), DenialCode> {
-        let limit = self
-            .worker
-            .borrow()
-            .compiled
-            .as_ref()
-            .map(|c| c.policy.request_body_bytes);
+        let limit = {
+            let call = self.call.borrow();
+            let compiled = call.compiled.as_ref();
+            compiled.map(|compiled| compiled.request_body_bytes(call.api))
+        };
         if limit.is_some_and(|limit| size as u64 > limit) {
             return Err(DenialCode::BodyTooLarge);
         }
@@ -412,45 +430,20 @@ impl Filter {
     }
 
     /// The request has been read: asks the decisions and does what they say.
-    fn decide(&mut self, mut body: usize) -> Action {
+    fn decide(&mut self, body: usize) -> Action {
         let now = host::now();
-        let mut contradiction = None;
         let scan = self.request.borrow_mut().scan.take();
-        if let Some(scan) = scan {
-            match scan.finish() {
-                Err(code) => return self.refuse(&code.into()),
-                Ok(facts) => {
-                    let passage = &mut self.call.borrow_mut().passage;
-                    let span = facts.model_span.map(|span| (span.start, span.end));
-                    match facts.model {
-                        Some(model) if passage.model.is_empty() => {
-                            passage.model = model;
-                            passage.model_span = span;
-                        }
-                        // The path decides.
-                        Some(model) if model != passage.model => contradiction = span,
-                        _ => {}
-                    }
-                    passage.stream |= facts.stream;
-                    passage.asked_output = facts.max_output_tokens;
-                    passage.choices = facts.choices;
-                    passage.request_bytes = facts.bytes;
-                }
-            }
+        let facts = scan.map(RequestScan::finish).transpose();
+        let read = facts.map_err(Denial::from);
+        if let Err(denial) = read.and_then(|facts| self.take_in(facts)) {
+            return self.refuse(&denial);
         }
         if let Err(denial) = self.still_permitted(now) {
             return self.refuse(&denial);
         }
-        if self.call.borrow().passage.model.is_empty() {
+        if self.lacks_model() {
             let text = "the body names no `model`";
             return self.refuse(&Denial::with(DenialCode::InvalidBody, text));
-        }
-        if let Some(span) = contradiction {
-            let model = self.call.borrow().passage.model.clone();
-            match pipeline::write_model(span, &model, body) {
-                Ok(size) => body = size,
-                Err(denial) => return self.refuse(&denial),
-            }
         }
         let next = {
             let mut worker = self.worker.borrow_mut();
@@ -461,6 +454,66 @@ impl Filter {
             Next::Wait => Action::Pause,
             Next::Refuse(denial) => self.refuse(&denial),
         }
+    }
+
+    /// Takes in what the body says, and what the API's rules make of that.
+    fn take_in(&self, facts: Option<RequestFacts>) -> Result<(), Denial> {
+        let call = &mut *self.call.borrow_mut();
+        let Some((compiled, operation)) = call.compiled.clone().zip(call.operation) else {
+            return Ok(());
+        };
+        let Some(api) = compiled.policy.apis.get(call.api) else {
+            return Ok(());
+        };
+        let passage = &mut call.passage;
+        let (mut facts, said) = match facts {
+            Some(mut facts) => {
+                let said = facts.model.take();
+                (Some(facts), said)
+            }
+            None => (None, None),
+        };
+        let path_decides = !passage.model.is_empty();
+        if let (false, Some(said)) = (path_decides, &said) {
+            passage.model.clone_from(said);
+        }
+        let offered = api.offered(&passage.model);
+        if offered != passage.model {
+            let offered = offered.to_owned();
+            call.written = std::mem::replace(&mut passage.model, offered);
+        }
+        let Some(facts) = &mut facts else {
+            return Ok(());
+        };
+        if let Some(span) = facts.model_span.take() {
+            if !path_decides {
+                passage.model_span = Some((span.start, span.end));
+            } else if said.as_ref() != Some(&passage.model) {
+                let edit = pipeline::model_edit(operation, span, &passage.model)?;
+                call.edits.push(edit);
+            }
+        }
+        let model = api.models.get(&passage.model);
+        if let Some((rules, model)) = api.rules.as_ref().zip(model) {
+            for edit in limit_output(rules, model, operation, facts)? {
+                call.edits.push(edit);
+            }
+        }
+        let asks = api.rules.as_ref().is_none_or(|rules| rules.ask_usage);
+        call.ask = facts.ask_for_usage(operation).filter(|_| asks);
+        passage.stream |= facts.stream;
+        passage.asked_output = facts.max_output_tokens;
+        passage.choices = facts.choices;
+        passage.request_bytes = facts.bytes;
+        Ok(())
+    }
+
+    fn lacks_model(&self) -> bool {
+        let call = self.call.borrow();
+        let names_one = call
+            .operation
+            .is_none_or(|operation| operation.model != ModelPlace::Nowhere);
+        names_one && call.passage.model.is_empty()
     }
 
     /// Answers with a refusal and puts it on record.
@@ -474,6 +527,27 @@ impl Filter {
         reply::send(denial, call.provider, &call.passage.record_id, &more);
         Action::Pause
     }
+}
+
+/// Holds a request's output to the rules of its API.
+fn limit_output(
+    rules: &Rules,
+    model: &Model,
+    operation: &Operation,
+    facts: &mut RequestFacts,
+) -> Result<Vec<Edit>, Denial> {
+    let Some(most) = rules.output_ceiling(model).filter(|_| operation.generates) else {
+        return Ok(Vec::new());
+    };
+    let is_over = facts.max_output_tokens.is_some_and(|asked| asked > most);
+    if is_over && rules.over_limit == OverLimit::Refuse {
+        let text = format!("at most {most} output tokens can be asked for");
+        return Err(Denial::with(DenialCode::RequestOverLimit, text));
+    }
+    facts.limit_output(operation, most).ok_or_else(|| {
+        let text = "this operation needs a limit of its output tokens";
+        Denial::with(DenialCode::RequestOverLimit, text)
+    })
 }
 
 /// The one credential of a request.

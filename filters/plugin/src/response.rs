@@ -1,10 +1,11 @@
 //! An answer's way back: what it used is read as it passes, and its end is put on record.
 
+use proxy_wasm::hostcalls;
 use proxy_wasm::types::Action;
 use sekisho_audit::Pooled;
 use sekisho_domain::{ByteCount, Denial, DenialCode, Micros, Outcome, Usage, UsageSource};
 use sekisho_link::v1;
-use sekisho_providers::UsageMeter;
+use sekisho_providers::{UsageMeter, UsageSieve};
 use sekisho_upstream::{ATTEMPTS_HEADER, UPSTREAM_HEADER};
 
 use crate::call::{Call, Phase};
@@ -17,6 +18,8 @@ use crate::{host, pipeline, reply};
 #[derive(Default)]
 pub(crate) struct ResponseReader {
     meter: Option<UsageMeter>,
+    /// Leaves out of a stream what its client has not asked for.
+    sieve: Option<UsageSieve>,
     status: Option<u16>,
     bytes: u64,
     ended: bool,
@@ -34,7 +37,8 @@ impl Filter {
             self.show_budgets();
         }
         self.note_upstream();
-        if !stages.audit {
+        let sieves = stages.upstream && self.call.borrow().ask.is_some();
+        if !stages.audit && !sieves {
             return Action::Continue;
         }
         let status = host::response_header(":status");
@@ -43,11 +47,19 @@ impl Filter {
                 .ok()
                 .and_then(|text| text.parse().ok())
         });
+        if sieves && self.response.status == Some(200) {
+            self.response.sieve = Some(UsageSieve::new());
+            host::remove_response_header("content-length");
+        }
+        if !stages.audit {
+            return Action::Continue;
+        }
         let record_id = self.call.borrow().passage.record_id;
         host::set_response_header(reply::RECORD_HEADER, record_id.to_string().as_bytes());
         if self.response.status.is_some_and(|status| status < 400) {
-            let operation = self.call.borrow().operation;
-            self.response.meter = operation.map(UsageMeter::new);
+            let call = self.call.borrow();
+            let counted = call.operation.filter(|_| call.counts_tokens());
+            self.response.meter = counted.map(UsageMeter::new);
         }
         if end_of_stream {
             return self.finish(Outcome::Answered);
@@ -61,7 +73,9 @@ impl Filter {
     }
 
     pub(crate) fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if !self.is_upstreams() || !self.worker.borrow().stages.audit {
+        let audits = self.worker.borrow().stages.audit;
+        let is_read = audits || self.response.sieve.is_some();
+        if !self.is_upstreams() || !is_read {
             // While the end is held, later callbacks of the same stream are held with it.
             let ending = self.call.borrow().phase == Phase::Ending;
             return if ending {
@@ -70,17 +84,29 @@ impl Filter {
                 Action::Continue
             };
         }
-        self.response.bytes += size as u64;
-        if let Some(meter) = &mut self.response.meter
-            && size > 0
-        {
-            meter.push(&host::response_body(0, size));
+        self.response.read(size, end_of_stream);
+        if audits && self.is_too_long() {
+            self.finish(Outcome::Aborted);
+            // The answer has begun, so this cuts it.
+            let cut = hostcalls::send_http_response(502, Vec::new(), None);
+            log::warn!(
+                "an answer is longer than the rules let pass; cut: {}",
+                cut.is_ok()
+            );
+            return Action::Pause;
         }
-        if end_of_stream {
+        if audits && end_of_stream {
             self.finish(Outcome::Answered)
         } else {
             Action::Continue
         }
+    }
+
+    fn is_too_long(&self) -> bool {
+        let call = self.call.borrow();
+        let compiled = call.compiled.as_ref();
+        let most = compiled.and_then(|compiled| compiled.response_body_bytes(call.api));
+        most.is_some_and(|most| self.response.bytes > most)
     }
 
     pub(crate) fn response_trailers(&mut self) -> Action {
@@ -131,9 +157,14 @@ impl Filter {
         let now = host::now();
         let mut worker = self.worker.borrow_mut();
         let mut call = self.call.borrow_mut();
-        let (usage, source, cost) = self.response.charge(&call, outcome);
+        let meter = self.response.meter.as_ref();
+        let became = match meter.is_some_and(UsageMeter::broke_off) {
+            true => Outcome::Aborted,
+            false => outcome,
+        };
+        let (usage, source, cost) = self.response.charge(&call, became);
         let ending = sekisho_audit::Ending {
-            outcome,
+            outcome: became,
             status: self.response.status,
             usage,
             source,
@@ -250,19 +281,41 @@ impl Filter {
 }
 
 impl ResponseReader {
+    /// Reads what has come, and leaves out of it what the client has not asked for.
+    fn read(&mut self, size: usize, end_of_stream: bool) {
+        self.bytes += size as u64;
+        if size == 0 && self.sieve.is_none() {
+            return;
+        }
+        if self.meter.is_none() && self.sieve.is_none() {
+            return;
+        }
+        let piece = host::response_body(0, size);
+        if let Some(meter) = &mut self.meter {
+            meter.push(&piece);
+        }
+        if let Some(sieve) = &mut self.sieve
+            && let Some(rest) = sieve.push(&piece, end_of_stream)
+            && !host::replace_response_body(size, &rest)
+        {
+            log::error!("an answer could not be changed");
+        }
+    }
+
     /// What is charged: nothing for a provider's error, what the provider reported for a
     /// whole answer, else the worst case. A stream that was cut may have reported a part.
     fn charge(&self, call: &Call, outcome: Outcome) -> (Usage, UsageSource, Micros) {
         let failed = self.status.is_some_and(|status| status >= 400);
-        let uncounted = call
-            .operation
-            .is_some_and(|operation| !operation.counts_tokens());
         let (mut usage, source) = match self.meter.as_ref().and_then(UsageMeter::usage) {
-            _ if failed || uncounted => (Usage::default(), UsageSource::Reported),
+            _ if failed || !call.counts_tokens() => (Usage::default(), UsageSource::Reported),
             Some(usage) if outcome == Outcome::Answered => (usage, UsageSource::Reported),
             _ => (call.passage.worst, UsageSource::Estimated),
         };
-        usage.bytes = ByteCount(call.passage.request_bytes) + ByteCount(self.bytes);
+        usage.bytes = if call.counts_bytes() {
+            ByteCount(call.passage.request_bytes) + ByteCount(self.bytes)
+        } else {
+            ByteCount(0)
+        };
         let cost = match &call.price {
             _ if failed => Micros(0),
             Some(price) => price.charge(&usage, source),

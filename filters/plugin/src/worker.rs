@@ -55,13 +55,25 @@ impl Compiled {
         self.policy.apis.get(api)?.models.get(name)
     }
 
+    /// The largest request body that an API takes.
+    pub(crate) fn request_body_bytes(&self, api: usize) -> u64 {
+        let rules = self.policy.apis.get(api).and_then(|api| api.rules.as_ref());
+        let own = rules.and_then(|rules| rules.request_body_bytes);
+        let most = self.policy.request_body_bytes;
+        own.map_or(most, |own| own.min(most))
+    }
+
+    /// The largest answer of an API that is passed on whole.
+    pub(crate) fn response_body_bytes(&self, api: usize) -> Option<u64> {
+        let rules = self.policy.apis.get(api)?.rules.as_ref()?;
+        rules.response_body_bytes
+    }
+
     /// The price that applied when the call arrived.
     pub(crate) fn price_at(&self, api: usize, passage: &Passage) -> Option<Price> {
-        let model = self.model(api, &passage.model)?;
-        self.policy
-            .prices
-            .price(&model.price, passage.received)
-            .cloned()
+        let api = self.policy.apis.get(api)?;
+        let price = self.policy.price(api, &passage.model, passage.received);
+        price.cloned()
     }
 
     /// Whether an upstream calls the model by another name.

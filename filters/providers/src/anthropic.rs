@@ -24,7 +24,10 @@ const TEMPLATE: Operation = Operation {
     generates: true,
     path_streams: false,
     free: false,
+    counts_bytes: true,
     slash_in_model: false,
+    limit: None,
+    usage_option: None,
     query: &[BETA],
     members: &[],
     answer: &ANSWER,
@@ -35,6 +38,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         name: "messages",
         template: "/v1/messages",
         members: MESSAGES,
+        limit: Some(&["max_tokens"]),
         ..TEMPLATE
     },
     Operation {
@@ -45,6 +49,69 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         members: MODEL,
         ..TEMPLATE
     },
+    Operation {
+        template: "/v1/models",
+        ..MODELS
+    },
+    Operation {
+        template: "/v1/models/{model}",
+        model: ModelPlace::Path,
+        ..MODELS
+    },
+    Operation {
+        method: "POST",
+        template: "/v1/messages/batches",
+        request: RequestBody::Json,
+        ..BATCHES
+    },
+    Operation {
+        template: "/v1/messages/batches",
+        ..BATCHES
+    },
+    Operation {
+        template: "/v1/messages/batches/{id}",
+        ..BATCHES
+    },
+    Operation {
+        method: "DELETE",
+        template: "/v1/messages/batches/{id}",
+        ..BATCHES
+    },
+    Operation {
+        method: "POST",
+        template: "/v1/messages/batches/{id}/cancel",
+        ..BATCHES
+    },
+    Operation {
+        template: "/v1/messages/batches/{id}/results",
+        ..BATCHES
+    },
+];
+
+const MODELS: Operation = Operation {
+    name: "models",
+    method: "GET",
+    model: ModelPlace::Nowhere,
+    request: RequestBody::Opaque,
+    generates: false,
+    free: true,
+    query: LIST,
+    ..TEMPLATE
+};
+
+/// A batch names a model in each of its requests, and is computed when nobody waits.
+const BATCHES: Operation = Operation {
+    name: "message_batches",
+    free: false,
+    ..MODELS
+};
+
+/// Of lists.
+const LIST: &[Parameter] = &[
+    BETA,
+    Parameter("limit", Values::Word),
+    Parameter("after_id", Values::Word),
+    Parameter("before_id", Values::Word),
 ];
 
 const MESSAGES: &[Member<Field>] = &[

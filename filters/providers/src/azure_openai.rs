@@ -3,96 +3,108 @@
 
 use sekisho_domain::{Modality, Provider};
 
-use crate::openai::{ANSWER, CHAT, MODEL, RESPONSES};
+use crate::openai::{
+    AUDIO_SPEECH, AUDIO_TRANSCRIPTIONS, AUDIO_TRANSLATIONS, BATCHES, CHAT_COMPLETIONS, EMBEDDINGS,
+    FILES, IMAGE_EDITS, IMAGE_GENERATIONS, MODELS, ONE_MODEL, RESPONSES, STORED_RESPONSES, at,
+    operations, saying,
+};
 use crate::operation::{ModelPlace, Operation, RequestBody};
 use crate::query::{Parameter, Values};
 
 /// On every call; the API behaves as of that day.
 const API_VERSION: Parameter = Parameter("api-version", Values::Word);
 
-const TEMPLATE: Operation = Operation {
-    name: "",
-    provider: Provider::AzureOpenAi,
-    modality: Modality::Text,
-    method: "POST",
-    template: "",
-    model: ModelPlace::Path,
-    request: RequestBody::Json,
-    generates: true,
-    path_streams: false,
-    free: false,
-    slash_in_model: false,
-    query: &[API_VERSION],
-    members: &[],
-    answer: &ANSWER,
+/// As OpenAI's, with an `api-version`.
+const fn azure(method: &'static str, template: &'static str, operation: Operation) -> Operation {
+    let operation = at(method, template, operation);
+    Operation {
+        provider: Provider::AzureOpenAi,
+        query: if operation.query.is_empty() {
+            &[API_VERSION]
+        } else {
+            LIST
+        },
+        ..operation
+    }
+}
+
+/// Where the path names the deployment. Whatever a form says of its model there, nobody reads.
+const fn deployed(template: &'static str, operation: Operation) -> Operation {
+    Operation {
+        model: ModelPlace::Path,
+        request: match operation.request {
+            RequestBody::Form => RequestBody::Opaque,
+            body => body,
+        },
+        ..azure("POST", template, operation)
+    }
+}
+
+/// Of lists and of stored responses.
+const LIST: &[Parameter] = &[
+    API_VERSION,
+    Parameter("after", Values::Word),
+    Parameter("limit", Values::Word),
+    Parameter("order", Values::OneOf(&["asc", "desc"])),
+    Parameter("purpose", Values::Word),
+    Parameter("include[]", Values::Word),
+    Parameter("include%5B%5D", Values::Word),
+    Parameter("stream", Values::OneOf(&["true", "false"])),
+    Parameter("starting_after", Values::Word),
+    Parameter("include_obfuscation", Values::OneOf(&["true", "false"])),
+];
+
+const VIDEO: Operation = Operation {
+    name: "video_generation_jobs",
+    modality: Modality::Video,
+    generates: false,
+    ..EMBEDDINGS
 };
 
-pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation {
-        name: "chat_completions",
-        template: "/openai/deployments/{model}/chat/completions",
-        members: CHAT,
-        ..TEMPLATE
-    },
-    Operation {
-        name: "chat_completions",
-        template: "/openai/v1/chat/completions",
-        model: ModelPlace::Body,
-        members: CHAT,
-        ..TEMPLATE
-    },
-    Operation {
-        name: "responses",
-        template: "/openai/responses",
-        model: ModelPlace::Body,
-        members: RESPONSES,
-        ..TEMPLATE
-    },
-    Operation {
-        name: "responses",
-        template: "/openai/v1/responses",
-        model: ModelPlace::Body,
-        members: RESPONSES,
-        ..TEMPLATE
-    },
-    Operation {
-        name: "embeddings",
-        template: "/openai/deployments/{model}/embeddings",
-        generates: false,
-        members: MODEL,
-        ..TEMPLATE
-    },
-    Operation {
-        name: "embeddings",
-        template: "/openai/v1/embeddings",
-        model: ModelPlace::Body,
-        generates: false,
-        members: MODEL,
-        ..TEMPLATE
-    },
-    Operation {
-        name: "audio_speech",
-        modality: Modality::Audio,
-        template: "/openai/deployments/{model}/audio/speech",
-        generates: false,
-        members: MODEL,
-        ..TEMPLATE
-    },
-    Operation {
-        name: "audio_transcriptions",
-        modality: Modality::Audio,
-        template: "/openai/deployments/{model}/audio/transcriptions",
-        request: RequestBody::Opaque,
-        generates: false,
-        ..TEMPLATE
-    },
-    Operation {
-        name: "video_generation_jobs",
-        modality: Modality::Video,
-        template: "/openai/v1/video/generations/jobs",
-        model: ModelPlace::Body,
-        generates: false,
-        members: MODEL,
-        ..TEMPLATE
-    },
-];
+pub(crate) const OPERATIONS: &[Operation] = operations!(
+    "/openai/v1",
+    azure,
+    [
+        deployed(
+            "/openai/deployments/{model}/chat/completions",
+            CHAT_COMPLETIONS
+        ),
+        deployed("/openai/deployments/{model}/embeddings", EMBEDDINGS),
+        deployed(
+            "/openai/deployments/{model}/images/generations",
+            IMAGE_GENERATIONS
+        ),
+        deployed("/openai/deployments/{model}/images/edits", IMAGE_EDITS),
+        deployed("/openai/deployments/{model}/audio/speech", AUDIO_SPEECH),
+        deployed(
+            "/openai/deployments/{model}/audio/transcriptions",
+            AUDIO_TRANSCRIPTIONS
+        ),
+        deployed(
+            "/openai/deployments/{model}/audio/translations",
+            AUDIO_TRANSLATIONS
+        ),
+        // Beside the deployments, as of some `api-version`.
+        azure("POST", "/openai/responses", RESPONSES),
+        azure("GET", "/openai/responses/{id}", STORED_RESPONSES),
+        azure("DELETE", "/openai/responses/{id}", STORED_RESPONSES),
+        azure("POST", "/openai/responses/{id}/cancel", STORED_RESPONSES),
+        azure(
+            "GET",
+            "/openai/responses/{id}/input_items",
+            STORED_RESPONSES
+        ),
+        azure("POST", "/openai/files", FILES),
+        azure("GET", "/openai/files", FILES),
+        azure("GET", "/openai/files/{id}", FILES),
+        azure("DELETE", "/openai/files/{id}", FILES),
+        azure("GET", "/openai/files/{id}/content", FILES),
+        azure("POST", "/openai/batches", saying(BATCHES)),
+        azure("GET", "/openai/batches", BATCHES),
+        azure("GET", "/openai/batches/{id}", BATCHES),
+        azure("POST", "/openai/batches/{id}/cancel", BATCHES),
+        azure("GET", "/openai/models", MODELS),
+        azure("GET", "/openai/models/{model}", ONE_MODEL),
+        azure("POST", "/openai/v1/video/generations/jobs", VIDEO),
+    ]
+);

@@ -22,7 +22,10 @@ const TEMPLATE: Operation = Operation {
     generates: true,
     path_streams: false,
     free: false,
+    counts_bytes: true,
     slash_in_model: true,
+    limit: None,
+    usage_option: None,
     query: &[],
     members: &[],
     answer: &ANSWER,
@@ -33,6 +36,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         name: "converse",
         template: "/model/{model}/converse",
         members: CONVERSE,
+        limit: Some(&["inferenceConfig", "maxTokens"]),
         ..TEMPLATE
     },
     Operation {
@@ -40,6 +44,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         template: "/model/{model}/converse-stream",
         path_streams: true,
         members: CONVERSE,
+        limit: Some(&["inferenceConfig", "maxTokens"]),
         ..TEMPLATE
     },
     Operation {
@@ -53,6 +58,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         template: "/model/{model}/invoke-with-response-stream",
         path_streams: true,
         members: INVOKE,
+        ..TEMPLATE
+    },
+    Operation {
+        name: "count_tokens",
+        template: "/model/{model}/count-tokens",
+        generates: false,
+        free: true,
         ..TEMPLATE
     },
 ];

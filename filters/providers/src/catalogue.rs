@@ -1,9 +1,15 @@
 //! Which request is which operation of which API of the policy.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use sekisho_domain::policy::{Api, HttpPath, Place};
 use sekisho_domain::{DenialCode, Policy, Problem, Provider};
 
-use crate::path::{Segment, decode_model, model_of, plain, segments, split_query};
-use crate::{Operation, operations, rewrite};
+use crate::path::{
+    Segment, decode_model, is_id, model_of, plain, policy_segments, segments, split_query,
+};
+use crate::{ModelPlace, Operation, http, operations, rewrite};
 
 /// The operations that a policy opens.
 #[derive(Debug, Default)]
@@ -14,9 +20,12 @@ pub struct Catalogue {
 
 #[derive(Debug)]
 struct Entry {
+    method: Cow<'static, str>,
     segments: Vec<Segment>,
     api: usize,
     operation: &'static Operation,
+    /// Project and location that its path must name, if it names any.
+    place: Option<Place>,
 }
 
 /// What a request is.
@@ -36,47 +45,41 @@ impl Catalogue {
     /// Compiles the APIs of a policy.
     ///
     /// # Errors
-    /// Every [`Problem`]: at `apis[i].operations[j]` a name that the provider has no operation
-    /// of, or an operation that is open already; at `apis[i].models[NAME].upstreams` names that
-    /// cannot be written for each upstream.
+    /// Every [`Problem`]: at `apis[i].operations[j]` a name that the provider has no
+    /// operation of, or an operation that is open already, as at `apis[i].paths[j]`; at
+    /// `apis[i].models` or `apis[i].upstream` that they are missing; at
+    /// `apis[i].models[NAME].upstreams` names that cannot be written for each upstream.
     pub fn new(policy: &Policy) -> Result<Self, Vec<Problem>> {
-        let apis = policy.apis.iter();
-        let catalogue =
-            Self::of(apis.map(|api| (api.id.as_str(), api.provider, api.operations.as_slice())));
-        let pools = rewrite::problems(policy);
-        match catalogue {
-            Ok(catalogue) if pools.is_empty() => Ok(catalogue),
-            Ok(_) => Err(pools),
-            Err(problems) => Err(problems.into_iter().chain(pools).collect()),
-        }
-    }
-
-    fn of<'p>(
-        apis: impl Iterator<Item = (&'p str, Provider, &'p [String])>,
-    ) -> Result<Self, Vec<Problem>> {
         let mut catalogue = Self::default();
-        let mut names = Vec::new();
         let mut problems = Vec::new();
-        for (at, (name, provider, opened)) in apis.enumerate() {
-            names.push(name);
-            for (nth, opened) in opened.iter().enumerate() {
-                let mut known = operations(provider)
-                    .iter()
-                    .filter(|operation| operation.name == opened)
-                    .peekable();
-                let message = if known.peek().is_none() {
-                    Some(unknown(provider, opened))
-                } else {
-                    known
-                        .filter_map(|operation| catalogue.add(at, operation, &names))
-                        .next()
+        for (at, api) in policy.apis.iter().enumerate() {
+            let mut opened: Vec<&'static Operation> = Vec::new();
+            for (nth, name) in api.operations.iter().enumerate() {
+                let known = operations(api.provider).iter();
+                let known: Vec<_> = known.filter(|known| known.name == name).collect();
+                let entries = known.iter().map(|operation| Entry::new(operation, at, api));
+                let message = match known.as_slice() {
+                    [] => Some(unknown(api.provider, name)),
+                    _ => catalogue.add_all(entries, policy),
                 };
                 problems.extend(message.map(|message| Problem {
                     path: format!("apis[{at}].operations[{nth}]"),
                     message,
                 }));
+                opened.extend(known);
             }
+            for (nth, path) in api.paths.iter().enumerate() {
+                let entry = Entry::of_policy(path, at);
+                opened.push(entry.operation);
+                let message = catalogue.add_all([entry].into_iter(), policy);
+                problems.extend(message.map(|message| Problem {
+                    path: format!("apis[{at}].paths[{nth}]"),
+                    message,
+                }));
+            }
+            problems.extend(missing(at, api, &opened));
         }
+        problems.extend(rewrite::problems(policy));
         if problems.is_empty() {
             Ok(catalogue)
         } else {
@@ -84,13 +87,14 @@ impl Catalogue {
         }
     }
 
-    /// Adds an operation, or says why it cannot be added.
-    fn add(&mut self, api: usize, operation: &'static Operation, names: &[&str]) -> Option<String> {
-        let entry = Entry {
-            segments: segments(operation.template).collect(),
-            api,
-            operation,
-        };
+    /// Adds entries; says why one of them cannot be added.
+    fn add_all(&mut self, entries: impl Iterator<Item = Entry>, policy: &Policy) -> Option<String> {
+        let mut open = entries.filter_map(|entry| self.add(entry, policy));
+        open.next()
+    }
+
+    /// Adds an entry, or says why it cannot be added.
+    fn add(&mut self, entry: Entry, policy: &Policy) -> Option<String> {
         let length = entry.segments.len();
         if self.entries.len() <= length {
             self.entries.resize_with(length + 1, Vec::new);
@@ -98,11 +102,12 @@ impl Catalogue {
         let entries = self.entries.get_mut(length)?;
         let open = entries.iter().find(|other| other.overlaps(&entry));
         let message = open.map(|other| {
+            let api = policy.apis.get(other.api);
             format!(
                 "`{} {}` is already open in API `{}`",
-                operation.method,
-                operation.template,
-                names.get(other.api).copied().unwrap_or_default()
+                entry.method,
+                entry.template(),
+                api.map(|api| api.id.as_str()).unwrap_or_default()
             )
         });
         if message.is_none() {
@@ -122,7 +127,7 @@ impl Catalogue {
         let plain = plain(split_query(raw_path_and_query).0)?;
         let entries = self.entries.get(plain.segments).map(Vec::as_slice);
         for entry in entries.unwrap_or_default() {
-            if entry.operation.method.as_bytes() != method {
+            if entry.method.as_bytes() != method {
                 continue;
             }
             let Some(model) = entry.matches(plain.path) else {
@@ -155,6 +160,39 @@ impl Catalogue {
 }
 
 impl Entry {
+    fn new(operation: &'static Operation, api: usize, policy: &Api) -> Self {
+        Self {
+            method: Cow::Borrowed(operation.method),
+            segments: segments(operation.template).collect(),
+            api,
+            operation,
+            place: policy.place.clone(),
+        }
+    }
+
+    fn of_policy(path: &HttpPath, api: usize) -> Self {
+        Self {
+            method: Cow::Owned(path.method.clone()),
+            segments: policy_segments(&path.template).collect(),
+            api,
+            operation: http::operation(path.meter),
+            place: None,
+        }
+    }
+
+    /// As the catalogue or the policy writes it, but for the names in braces.
+    fn template(&self) -> String {
+        let segments = self.segments.iter().map(|segment| match segment {
+            Segment::Literal(literal) => format!("/{literal}"),
+            Segment::Model(suffix) => format!("/{{model}}{suffix}"),
+            Segment::Id => "/{id}".to_owned(),
+            Segment::Project => "/{project}".to_owned(),
+            Segment::Location => "/{location}".to_owned(),
+            Segment::Any => "/{}".to_owned(),
+        });
+        segments.collect()
+    }
+
     /// Whether the path (after its first slash, of as many segments) is this one; then
     /// the raw name of the model, if it has one.
     fn matches<'p>(&self, path: &'p [u8]) -> Option<Option<&'p [u8]>> {
@@ -164,15 +202,28 @@ impl Entry {
                 Segment::Literal(literal) if literal.as_bytes() == raw => {}
                 Segment::Literal(_) => return None,
                 Segment::Model(suffix) => model = Some(model_of(raw, suffix)?),
+                Segment::Id if is_id(raw) => {}
+                Segment::Id => return None,
+                Segment::Project if self.is_at(raw, |place| &place.project) => {}
+                Segment::Location if self.is_at(raw, |place| &place.location) => {}
+                Segment::Project | Segment::Location => return None,
+                Segment::Any if raw.is_empty() => return None,
+                Segment::Any => {}
             }
         }
         Some(model)
     }
 
+    fn is_at(&self, raw: &[u8], member: impl Fn(&Place) -> &String) -> bool {
+        let place = self.place.as_ref();
+        place.is_some_and(|place| member(place).as_bytes() == raw)
+    }
+
     /// Whether some path of as many segments could be both.
     fn overlaps(&self, other: &Self) -> bool {
-        use Segment::{Literal, Model};
-        self.operation.method == other.operation.method
+        use Segment::{Any, Id, Literal, Location, Model, Project};
+        let is_elsewhere = self.place.is_some() && other.place.is_some();
+        self.method == other.method
             && self
                 .segments
                 .iter()
@@ -181,13 +232,47 @@ impl Entry {
                     (Literal(a), Literal(b)) => a == b,
                     (Literal(a), Model(b)) | (Model(b), Literal(a)) => a.ends_with(b),
                     (Model(a), Model(b)) => a.ends_with(b) || b.ends_with(a),
+                    (Literal(a), Id) | (Id, Literal(a)) => is_id(a.as_bytes()),
+                    (Project, Project) if is_elsewhere => {
+                        self.place.as_ref().map(|place| &place.project)
+                            == other.place.as_ref().map(|place| &place.project)
+                    }
+                    (Location, Location) if is_elsewhere => {
+                        self.place.as_ref().map(|place| &place.location)
+                            == other.place.as_ref().map(|place| &place.location)
+                    }
+                    (Any | Id | Project | Location, _) | (_, Any | Id | Project | Location) => true,
                 })
     }
 }
 
+/// What the opened operations need and the API does not have.
+fn missing(at: usize, api: &Api, opened: &[&Operation]) -> Vec<Problem> {
+    let first = |wanted: fn(&Operation) -> bool| opened.iter().find(|o| wanted(o));
+    let mut problems = Vec::new();
+    let needs_model = first(|operation| operation.model != ModelPlace::Nowhere);
+    if let Some(operation) = needs_model.filter(|_| api.models.is_empty()) {
+        problems.push(Problem {
+            path: format!("apis[{at}].models"),
+            message: format!("must name at least one model for `{}`", operation.name),
+        });
+    }
+    let needs_none = first(|operation| operation.model == ModelPlace::Nowhere);
+    if let Some(operation) = needs_none.filter(|_| api.upstream.is_none()) {
+        problems.push(Problem {
+            path: format!("apis[{at}].upstream"),
+            message: format!(
+                "is needed: `{}` concerns no model, whose upstream it could go to",
+                operation.name
+            ),
+        });
+    }
+    problems
+}
+
 fn unknown(provider: Provider, name: &str) -> String {
-    let mut known: Vec<&str> = operations(provider).iter().map(|o| o.name).collect();
-    known.dedup();
+    let known: BTreeSet<&str> = operations(provider).iter().map(|o| o.name).collect();
+    let known: Vec<&str> = known.into_iter().collect();
     format!(
         "`{name}` is no operation of `{}`; there are: {}",
         provider.as_str(),
@@ -196,4 +281,4 @@ fn unknown(provider: Provider, name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

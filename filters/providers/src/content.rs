@@ -10,17 +10,20 @@ use crate::{Operation, RequestBody};
 ///
 /// # Errors
 /// [`DenialCode::UnsupportedContent`]: not `application/json` (RFC 8259, section 11), if
-/// with a charset in UTF-8; or any coding but `identity` (RFC 9110, section 8.4.1).
+/// with a charset in UTF-8, or for a form not `multipart/form-data` with one plain boundary;
+/// or any coding but `identity` (RFC 9110, section 8.4.1).
 pub fn check_content(
     operation: &Operation,
     content_type: Option<&[u8]>,
     content_encoding: Option<&[u8]>,
 ) -> Result<(), DenialCode> {
-    if operation.request != RequestBody::Json {
-        return Ok(());
-    }
+    let is_right = match operation.request {
+        RequestBody::Opaque => return Ok(()),
+        RequestBody::Json => content_type.is_none_or(is_json),
+        RequestBody::Form => content_type.and_then(crate::form::boundary).is_some(),
+    };
     let plain = content_encoding.is_none_or(|coding| coding.eq_ignore_ascii_case(b"identity"));
-    if plain && content_type.is_none_or(is_json) {
+    if plain && is_right {
         Ok(())
     } else {
         Err(DenialCode::UnsupportedContent)

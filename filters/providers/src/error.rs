@@ -47,7 +47,7 @@ pub fn error_body(provider: Option<Provider>, denial: &Denial, record_id: &Recor
             }),
             with(stay_away(denial), "request-id", record_id),
         ),
-        Some(Provider::Gemini) => (google(denial, record_id), Vec::new()),
+        Some(Provider::Gemini | Provider::Vertex) => (google(denial, record_id), Vec::new()),
         Some(Provider::Bedrock) => (
             json!({"message": with_code(denial)}),
             with(
@@ -56,13 +56,12 @@ pub fn error_body(provider: Option<Provider>, denial: &Denial, record_id: &Recor
                 record_id,
             ),
         ),
-        None => (problem(denial, record_id), Vec::new()),
+        Some(Provider::Http) | None => (problem(denial, record_id), Vec::new()),
     };
     ErrorBody {
-        content_type: if provider.is_some() {
-            "application/json"
-        } else {
-            "application/problem+json"
+        content_type: match provider {
+            Some(Provider::Http) | None => "application/problem+json",
+            Some(_) => "application/json",
         },
         body: body.to_string().into_bytes(),
         headers,

@@ -21,6 +21,12 @@ const QUERY: &[Parameter] = &[
     Parameter("prettyPrint", Values::OneOf(&["true", "false"])),
 ];
 
+/// Of lists.
+const LIST: &[Parameter] = &[
+    Parameter("pageSize", Values::Word),
+    Parameter("pageToken", Values::Word),
+];
+
 const FORMS: Values = Values::OneOf(&["sse", "json", "json%3Benum-encoding%3Dint"]);
 
 const TEMPLATE: Operation = Operation {
@@ -34,34 +40,53 @@ const TEMPLATE: Operation = Operation {
     generates: false,
     path_streams: false,
     free: false,
+    counts_bytes: true,
     slash_in_model: false,
+    limit: None,
+    usage_option: None,
     query: QUERY,
     members: &[],
     answer: &ANSWER,
 };
 
-const GENERATE: Operation = Operation {
+pub(crate) const GENERATE: Operation = Operation {
     name: "generate_content",
     generates: true,
     members: GENERATE_MEMBERS,
+    limit: Some(&["generationConfig", "maxOutputTokens"]),
     ..TEMPLATE
 };
 
-const STREAM: Operation = Operation {
+pub(crate) const STREAM: Operation = Operation {
     name: "stream_generate_content",
     path_streams: true,
     ..GENERATE
 };
 
-const COUNT: Operation = Operation {
+pub(crate) const COUNT: Operation = Operation {
     name: "count_tokens",
     free: true,
     ..TEMPLATE
 };
 
-const EMBED: Operation = Operation {
+pub(crate) const EMBED: Operation = Operation {
     name: "embed_content",
     ..TEMPLATE
+};
+
+const MODELS: Operation = Operation {
+    name: "models",
+    method: "GET",
+    model: ModelPlace::Nowhere,
+    request: RequestBody::Opaque,
+    free: true,
+    query: LIST,
+    ..TEMPLATE
+};
+
+const ONE_MODEL: Operation = Operation {
+    model: ModelPlace::Path,
+    ..MODELS
 };
 
 /// What google-genai calls for every embedding.
@@ -88,6 +113,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     at("/v1/models/{model}:embedContent", EMBED),
     at("/v1beta/models/{model}:batchEmbedContents", EMBED_BATCH),
     at("/v1/models/{model}:batchEmbedContents", EMBED_BATCH),
+    at("/v1beta/models", MODELS),
+    at("/v1/models", MODELS),
+    at("/v1beta/models/{model}", ONE_MODEL),
+    at("/v1/models/{model}", ONE_MODEL),
 ];
 
 /// Protocol buffers in JSON: parsers take the original snake-case names as well.

@@ -11,6 +11,8 @@ mod utf8;
 
 use std::ops::Range;
 
+use sekisho_domain::DenialCode;
+
 use crate::swar;
 
 /// Most levels of arrays and objects in a request.
@@ -52,6 +54,8 @@ pub(crate) enum Fault {
     Invalid,
     /// The visitor has seen this member before.
     Duplicate,
+    /// The visitor does not want it.
+    Unwanted(DenialCode),
 }
 
 /// Receives what is watched.
@@ -71,10 +75,24 @@ pub(crate) trait Visit {
     }
     /// The end of a watched string, and where it stood, quotes included.
     fn text_end(&mut self, _field: Self::Field, _span: Range<u64>) {}
-    /// A watched number.
-    fn count(&mut self, _field: Self::Field, _value: u64) {}
-    /// A watched boolean.
-    fn flag(&mut self, _field: Self::Field, _value: bool) {}
+    /// A watched number, and where it stood.
+    fn count(&mut self, _field: Self::Field, _value: u64, _span: Range<u64>) {}
+    /// A watched boolean, and where it stood.
+    fn flag(&mut self, _field: Self::Field, _value: bool, _span: Range<u64>) {}
+    /// A watched member that is `null`, and where that stood.
+    fn null(&mut self, _field: Self::Field, _span: Range<u64>) {}
+    /// A watched object, or the outermost one, begins: where its first member would stand.
+    fn object(&mut self, _field: Option<Self::Field>, _inside: u64) {}
+    /// The object that began last has nothing in it.
+    fn empty_object(&mut self) {}
+    /// Any key, so many levels deep, in scans that show every one; `None`: a long one.
+    fn key(&mut self, _depth: u32, _key: Option<&[u8]>) -> Result<(), Fault> {
+        Ok(())
+    }
+    /// Any object, so many levels deep, in scans that show every key.
+    fn any_object(&mut self, _depth: u32) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -123,6 +141,10 @@ pub(crate) struct Scanner<F: 'static, const STRICT: bool> {
     truth: bool,
     number: Option<u64>,
     text: text::Text,
+    /// Where the number or literal that is being read began.
+    value_at: u64,
+    most_depth: u32,
+    shows_keys: bool,
     /// Bytes of earlier chunks.
     offset: u64,
 }
@@ -143,8 +165,21 @@ impl<F: Copy + 'static, const STRICT: bool> Scanner<F, STRICT> {
             truth: false,
             number: None,
             text: text::Text::new(),
+            value_at: 0,
+            most_depth: MAX_DEPTH,
+            shows_keys: false,
             offset: 0,
         }
+    }
+
+    /// Lets fewer levels pass.
+    pub(crate) fn limit_depth(&mut self, most: u32) {
+        self.most_depth = most.min(MAX_DEPTH);
+    }
+
+    /// Shows the visitor every key and object, which takes longer.
+    pub(crate) fn show_keys(&mut self) {
+        self.shows_keys = true;
     }
 
     /// Forgets everything but what to watch.
@@ -223,7 +258,12 @@ impl<F: Copy + 'static, const STRICT: bool> Scanner<F, STRICT> {
             (Value | FirstItem | FirstKey | Key | Colon | After | End, _) if blank => {}
             (FirstItem, b']') => self.close(),
             (Value | FirstItem, _) => self.begin(byte, at, visitor)?,
-            (FirstKey, b'}') => self.close(),
+            (FirstKey, b'}') => {
+                if self.is_watching() {
+                    visitor.empty_object();
+                }
+                self.close();
+            }
             (FirstKey | Key, b'"') => self.begin_key(at),
             (Colon, b':') => self.state = Value,
             (After, b',') => self.state = if self.in_object() { Key } else { Value },
@@ -245,7 +285,7 @@ impl<F: Copy + 'static, const STRICT: bool> Scanner<F, STRICT> {
             (Exponent, b'+' | b'-') => self.state = ExponentSign,
             (Exponent | ExponentSign | ExponentDigits, b'0'..=b'9') => self.state = ExponentDigits,
             (Zero | Integer | Fraction | ExponentDigits, _) => {
-                self.end_number(visitor)?;
+                self.end_number(at, visitor)?;
                 return Ok(false);
             }
             _ => return Err(Fault::Invalid),
@@ -285,20 +325,24 @@ impl<F: Copy + 'static, const STRICT: bool> Scanner<F, STRICT> {
                 self.text.begin(false, at);
                 self.state = State::Text;
             }
-            b'{' => self.open_object(visitor)?,
+            b'{' => self.open_object(at, visitor)?,
             b'[' => self.open_array()?,
             b't' | b'f' => {
                 self.expect(|kind| matches!(kind, Kind::Flag))?;
                 self.truth = byte == b't';
+                self.value_at = at;
                 self.begin_literal(if self.truth { b"rue" } else { b"alse" });
             }
             b'n' => {
-                self.pending = None;
+                if let Some(member) = self.pending.take() {
+                    visitor.null(member.field, at..at + 4);
+                }
                 self.begin_literal(b"ull");
             }
             b'-' | b'0'..=b'9' => {
                 self.expect(|kind| matches!(kind, Kind::Count))?;
                 let digit = byte.wrapping_sub(b'0');
+                self.value_at = at;
                 self.number = (digit <= 9).then_some(u64::from(digit));
                 self.state = match byte {
                     b'-' => State::Minus,
@@ -322,21 +366,32 @@ impl<F: Copy + 'static, const STRICT: bool> Scanner<F, STRICT> {
         }
     }
 
-    fn open_object<V: Visit<Field = F>>(&mut self, visitor: &mut V) -> Result<(), Fault> {
+    fn open_object<V: Visit<Field = F>>(&mut self, at: u64, visitor: &mut V) -> Result<(), Fault> {
         self.expect(|kind| matches!(kind, Kind::Object(_)))?;
         let members = match self.pending.take() {
             Some(Member {
                 kind: Kind::Object(members),
+                field,
                 ..
-            }) => Some(*members),
-            _ if self.depth == 0 => Some(self.root),
+            }) => {
+                visitor.object(Some(*field), at + 1);
+                Some(*members)
+            }
+            _ if self.depth == 0 => {
+                visitor.object(None, at + 1);
+                Some(self.root)
+            }
             _ if self.is_watching() && !self.in_object() => {
                 visitor.element();
                 Some(self.watched())
             }
             _ => None,
         };
-        self.open(true, members)
+        self.open(true, members)?;
+        if self.shows_keys {
+            visitor.any_object(self.depth)?;
+        }
+        Ok(())
     }
 
     fn open_array(&mut self) -> Result<(), Fault> {
@@ -366,7 +421,7 @@ impl<F: Copy + 'static, const STRICT: bool> Scanner<F, STRICT> {
                 return Ok(());
             }
         }
-        if self.depth == MAX_DEPTH {
+        if self.depth == self.most_depth {
             return Err(Fault::Invalid);
         }
         self.depth += 1;
@@ -411,18 +466,20 @@ impl<F: Copy + 'static, const STRICT: bool> Scanner<F, STRICT> {
         }
         if self.literal.is_empty() {
             if let Some(member) = self.pending {
-                visitor.flag(member.field, self.truth);
+                let length = if self.truth { 4 } else { 5 };
+                let span = self.value_at..self.value_at + length;
+                visitor.flag(member.field, self.truth, span);
             }
             self.end_value();
         }
         Ok(())
     }
 
-    fn end_number<V: Visit<Field = F>>(&mut self, visitor: &mut V) -> Result<(), Fault> {
+    fn end_number<V: Visit<Field = F>>(&mut self, at: u64, visitor: &mut V) -> Result<(), Fault> {
         if let Some(member) = self.pending {
             let whole = matches!(self.state, State::Zero | State::Integer);
             match self.number {
-                Some(number) if whole => visitor.count(member.field, number),
+                Some(number) if whole => visitor.count(member.field, number, self.value_at..at),
                 _ if STRICT => return Err(Fault::Invalid),
                 _ => {}
             }

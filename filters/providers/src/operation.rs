@@ -6,16 +6,16 @@ use crate::json::Member;
 use crate::query::Parameter;
 use crate::request::Field;
 use crate::usage::Answer;
-use crate::{anthropic, azure_openai, bedrock, gemini, openai};
+use crate::{anthropic, azure_openai, bedrock, gemini, http, openai, vertex};
 
 /// Where a request names its model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModelPlace {
     /// In the path, at `{model}`.
     Path,
-    /// In the body's top-level member `model`.
+    /// In the body: the top-level member `model`, or the part `model` of a form.
     Body,
-    /// Nowhere: the operation concerns no single model.
+    /// Nowhere: the operation concerns no model, or more than one.
     Nowhere,
 }
 
@@ -24,6 +24,8 @@ pub enum ModelPlace {
 pub enum RequestBody {
     /// One JSON object.
     Json,
+    /// A form (RFC 7578), with files in it.
+    Form,
     /// Anything else, or nothing; only its length is known.
     Opaque,
 }
@@ -38,7 +40,8 @@ pub struct Operation {
     pub modality: Modality,
     /// HTTP method, exact.
     pub method: &'static str,
-    /// Path; `{model}` stands for one segment or for its beginning.
+    /// Path; `{model}` stands for one segment or for its beginning, `{id}`, `{project}` and
+    /// `{location}` for one segment each.
     pub template: &'static str,
     /// Where the model is named.
     pub model: ModelPlace,
@@ -50,8 +53,14 @@ pub struct Operation {
     pub path_streams: bool,
     /// Whether the provider charges nothing for it.
     pub free: bool,
+    /// Whether bodies count as usage: for APIs that are no provider's, the policy says.
+    pub counts_bytes: bool,
     /// Whether `%2F` may stand in the model's segment (Bedrock ARNs).
     pub slash_in_model: bool,
+    /// Where a limit of output tokens stands: its name, or an object's and its name in there.
+    pub(crate) limit: Option<&'static [&'static str]>,
+    /// The option, so named, by which a stream reports usage; none: it does so unasked.
+    pub(crate) usage_option: Option<&'static [&'static str]>,
     /// The parameters that its query may have.
     pub(crate) query: &'static [Parameter],
     /// The members of the body that decisions need.
@@ -61,10 +70,13 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Whether its use is counted in tokens. Speech and video are paid per call.
+    /// Whether its use is counted in tokens: `per_token` says whether the model's price has
+    /// any. What makes or hears pictures and sound may be paid per call instead.
     #[must_use]
-    pub fn counts_tokens(&self) -> bool {
-        self.modality == Modality::Text && !self.free
+    pub fn counts_tokens(&self, per_token: impl FnOnce() -> bool) -> bool {
+        self.model != ModelPlace::Nowhere
+            && !self.free
+            && (self.modality == Modality::Text || per_token())
     }
 }
 
@@ -88,5 +100,7 @@ pub fn operations(provider: Provider) -> &'static [Operation] {
         Provider::Anthropic => anthropic::OPERATIONS,
         Provider::Bedrock => bedrock::OPERATIONS,
         Provider::Gemini => gemini::OPERATIONS,
+        Provider::Vertex => vertex::OPERATIONS,
+        Provider::Http => http::OPERATIONS,
     }
 }

@@ -1,26 +1,56 @@
 //! Paths as they stand on the request line: what is refused on sight, how segments are
 //! compared and decoded, how a model's name is written into one.
 
+use std::borrow::Cow;
+
 use sekisho_domain::DenialCode;
 
 use crate::{ModelPlace, Operation};
 
 /// One segment of a template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Segment {
     /// Exactly this.
-    Literal(&'static str),
+    Literal(Cow<'static, str>),
     /// A model's name, then exactly this.
     Model(&'static str),
+    /// What a provider has named something by: letters, digits, `-`, `_` and `.`.
+    Id,
+    /// The Google Cloud project of the API.
+    Project,
+    /// The Google Cloud location of the API.
+    Location,
+    /// Anything.
+    Any,
 }
 
-/// Splits a template.
+/// Splits a template of the catalogue.
 pub(crate) fn segments(template: &'static str) -> impl Iterator<Item = Segment> {
-    template.split('/').skip(1).map(|segment| {
-        segment
+    template.split('/').skip(1).map(|segment| match segment {
+        "{id}" => Segment::Id,
+        "{project}" => Segment::Project,
+        "{location}" => Segment::Location,
+        _ => segment
             .strip_prefix("{model}")
-            .map_or(Segment::Literal(segment), Segment::Model)
+            .map_or(Segment::Literal(Cow::Borrowed(segment)), Segment::Model),
     })
+}
+
+/// Splits a template of the policy, where whatever stands in braces is anything.
+pub(crate) fn policy_segments(template: &str) -> impl Iterator<Item = Segment> {
+    template.split('/').skip(1).map(|segment| {
+        if segment.starts_with('{') {
+            Segment::Any
+        } else {
+            Segment::Literal(Cow::Owned(segment.to_owned()))
+        }
+    })
+}
+
+/// Whether a segment can be a provider's id of something.
+pub(crate) fn is_id(raw: &[u8]) -> bool {
+    raw.iter()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// The raw segment's model, if the segment matches.
@@ -159,6 +189,10 @@ pub fn path_with_model(
                 model_of(raw, suffix)?;
                 written.extend(model.as_bytes());
                 written.extend(suffix.as_bytes());
+            }
+            // Held to the policy when the path was found.
+            Segment::Id | Segment::Project | Segment::Location | Segment::Any => {
+                written.extend(raw);
             }
         }
     }

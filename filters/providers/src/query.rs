@@ -17,6 +17,8 @@ pub(crate) enum Values {
     Word,
     /// Exactly one of these.
     OneOf(&'static [&'static str]),
+    /// Whatever there is, under any name.
+    Anything,
 }
 
 impl Values {
@@ -25,6 +27,7 @@ impl Values {
             Self::Word => value
                 .iter()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~')),
+            Self::Anything => true,
             Self::OneOf(values) => values.iter().any(|allowed| allowed.as_bytes() == value),
         }
     }
@@ -38,7 +41,8 @@ impl Values {
 pub fn check_query(operation: &Operation, path_and_query: &[u8]) -> Result<(), DenialCode> {
     let (_, query) = split_query(path_and_query);
     let query = query.strip_prefix(b"?").unwrap_or_default();
-    if query.is_empty() {
+    let takes_anything = matches!(operation.query, [Parameter(_, Values::Anything)]);
+    if query.is_empty() || takes_anything {
         return Ok(());
     }
     let mut seen = 0u32;

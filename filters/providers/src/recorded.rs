@@ -3,44 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
-use sekisho_domain::{Policy, Provider, Tokens};
-use serde_json::{Value, json};
+use sekisho_domain::Tokens;
+use serde_json::Value;
 
-use crate::{Catalogue, RequestScan, UsageMeter, operations};
-
-const ALL: [Provider; 5] = [
-    Provider::OpenAi,
-    Provider::AzureOpenAi,
-    Provider::Anthropic,
-    Provider::Bedrock,
-    Provider::Gemini,
-];
-
-/// A policy that opens every operation.
-fn policy() -> Policy {
-    let apis: Vec<Value> = ALL
-        .iter()
-        .map(|provider| {
-            let mut names: Vec<&str> = operations(*provider).iter().map(|o| o.name).collect();
-            names.dedup();
-            json!({"name": provider.as_str(), "provider": provider.as_str(), "operations": names,
-                "scope": "all", "models": [{"name": "m", "upstream": "u", "max_output_tokens": 1}]})
-        })
-        .collect();
-    let policy = Policy::parse(json!({
-        "version": 1, "organisation": "x", "time_zone": "Asia/Tokyo", "currency": "JPY",
-        "scopes": {"all": null},
-        "issuers": [{"issuer": "https://i", "tenant": "t", "audiences": ["a"], "jwks_uri": "https://i/k"}],
-        "upstreams": [{"name": "u", "provider": "openai", "url": "http://127.0.0.1:1"}],
-        "apis": apis,
-        "prices": [{"model": "m", "from": "2025-01-01", "input_per_million": 0, "output_per_million": 0}],
-    }));
-    policy.unwrap_or_else(|problems| panic!("{problems:?}"))
-}
+use crate::catalogue::tests::open_policy;
+use crate::{Catalogue, RequestScan, UsageMeter};
 
 #[test]
 fn a_policy_that_opens_everything_has_a_catalogue() {
-    assert!(Catalogue::new(&policy()).is_ok());
+    assert!(Catalogue::new(&open_policy()).is_ok());
 }
 
 #[test]
@@ -49,7 +20,7 @@ fn recorded_exchanges_are_found_scanned_and_metered() {
         eprintln!("skipped: SEKISHO_RECORDED names no folder of recorded exchanges");
         return;
     };
-    let catalogue = Catalogue::new(&policy()).unwrap();
+    let catalogue = Catalogue::new(&open_policy()).unwrap();
     let mut files = Vec::new();
     collect(Path::new(&folder), &mut files);
     let mut checked = 0;
@@ -61,7 +32,7 @@ fn recorded_exchanges_are_found_scanned_and_metered() {
             continue;
         };
         if path.contains("/projects/") {
-            continue; // Vertex AI is another API
+            continue; // of another project than the policy's
         }
         let at = file.display();
         let target = format!("{path}?{}", request["query"].as_str().unwrap_or_default());
@@ -73,7 +44,7 @@ fn recorded_exchanges_are_found_scanned_and_metered() {
             Value::String(text) => text.clone().into_bytes(),
             body => serde_json::to_vec(body).unwrap(),
         };
-        let mut scan = RequestScan::new(operation);
+        let mut scan = RequestScan::new(operation, None, None);
         scan.push(&body).unwrap();
         let facts = scan.finish().unwrap();
         if operation.model == crate::ModelPlace::Body {

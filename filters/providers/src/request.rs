@@ -2,10 +2,18 @@
 
 use std::ops::Range;
 
-use sekisho_domain::DenialCode;
+use std::sync::Arc;
 
+use sekisho_domain::policy::Rules;
+use sekisho_domain::{DenialCode, Provider};
+
+use crate::form::FormScan;
 use crate::json::{Fault, Scanner, Visit};
 use crate::{Operation, RequestBody};
+
+mod places;
+
+use places::Places;
 
 /// Most bytes of a model's name.
 const MAX_MODEL: usize = 256;
@@ -61,16 +69,22 @@ pub struct RequestFacts {
     pub choices: u64,
     /// Length of the body in bytes.
     pub bytes: u64,
+    places: Places,
 }
 
 /// An incremental, linear scan of a request body. Keeps what [`RequestFacts`] holds and
 /// nothing else; the result does not depend on where the chunks were cut.
 pub struct RequestScan {
-    /// None: the body is opaque.
-    scanner: Option<Scanner<Field, true>>,
-    opaque_bytes: u64,
+    body: Body,
     found: Found,
     fault: Option<DenialCode>,
+}
+
+enum Body {
+    Json(Scanner<Field, true>),
+    Form(FormScan),
+    /// So many bytes.
+    Opaque(u64),
 }
 
 #[derive(Default)]
@@ -83,18 +97,61 @@ struct Found {
     choices: Option<u64>,
     stream: bool,
     include_usage: bool,
+    places: Places,
+    bounds: Option<Bounds>,
+}
+
+/// What an API's rules say of bodies, and what was seen of that.
+struct Bounds {
+    rules: Arc<Rules>,
+    /// Members that hold a picture or a file.
+    pictures: &'static [&'static str],
+    /// The member of the outermost object whose value is being read holds messages.
+    in_messages: bool,
+    messages: u32,
+    images: u32,
 }
 
 impl RequestScan {
-    /// A scan of the body of a request for `operation`.
+    /// A scan of the body of a request for `operation`, of which `content_type` is said, under
+    /// an API's rules.
     #[must_use]
-    pub fn new(operation: &'static Operation) -> Self {
+    pub fn new(
+        operation: &'static Operation,
+        content_type: Option<&[u8]>,
+        rules: Option<&Arc<Rules>>,
+    ) -> Self {
+        let mut scan = Self::unbounded(operation, content_type);
+        let Some(rules) = rules else { return scan };
+        if let (Body::Json(scanner), Some(most)) = (&mut scan.body, rules.max_depth) {
+            scanner.limit_depth(most);
+        }
+        if rules.looks_at_members() {
+            if let Body::Json(scanner) = &mut scan.body {
+                scanner.show_keys();
+            }
+            scan.found.bounds = Some(Bounds {
+                rules: Arc::clone(rules),
+                pictures: pictures(operation.provider),
+                in_messages: false,
+                messages: 0,
+                images: 0,
+            });
+        }
+        scan
+    }
+
+    fn unbounded(operation: &'static Operation, content_type: Option<&[u8]>) -> Self {
+        let members = operation.members;
         Self {
-            scanner: match operation.request {
-                RequestBody::Json => Some(Scanner::new(operation.members)),
-                RequestBody::Opaque => None,
+            body: match operation.request {
+                RequestBody::Json => Body::Json(Scanner::new(members)),
+                RequestBody::Form => {
+                    let boundary = content_type.and_then(crate::form::boundary);
+                    Body::Form(FormScan::new(members, boundary))
+                }
+                RequestBody::Opaque => Body::Opaque(0),
             },
-            opaque_bytes: 0,
             found: Found::default(),
             fault: None,
         }
@@ -104,22 +161,28 @@ impl RequestScan {
     ///
     /// # Errors
     /// [`DenialCode::InvalidBody`]: not one well-formed JSON object (RFC 8259, at most
-    /// 128 levels), or a member that decisions need has the wrong type, a name over 256
-    /// bytes, or a key that differs from the right one in case only.
-    /// [`DenialCode::DuplicateMember`]: such a member occurs twice. After an error the
-    /// scan stays at that error.
+    /// 128 levels) or form (RFC 7578), or a member that decisions need has the wrong type, a
+    /// name over 256 bytes, or a key that differs from the right one in case only.
+    /// [`DenialCode::DuplicateMember`]: such a member occurs twice.
+    /// [`DenialCode::ForbiddenParameter`], [`DenialCode::RequestOverLimit`]: the rules. After
+    /// an error the scan stays at that error.
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), DenialCode> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        let Some(scanner) = &mut self.scanner else {
-            self.opaque_bytes += chunk.len() as u64;
-            return Ok(());
+        let read = match &mut self.body {
+            Body::Json(scanner) => scanner.push(chunk, &mut self.found),
+            Body::Form(form) => form.push(chunk, &mut self.found),
+            Body::Opaque(bytes) => {
+                *bytes += chunk.len() as u64;
+                Ok(())
+            }
         };
-        scanner.push(chunk, &mut self.found).map_err(|fault| {
+        read.map_err(|fault| {
             let code = match fault {
                 Fault::Invalid => DenialCode::InvalidBody,
                 Fault::Duplicate => DenialCode::DuplicateMember,
+                Fault::Unwanted(code) => code,
             };
             self.fault = Some(code);
             code
@@ -134,14 +197,12 @@ impl RequestScan {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        let Some(scanner) = self.scanner else {
-            return Ok(RequestFacts {
-                choices: 1,
-                bytes: self.opaque_bytes,
-                ..RequestFacts::default()
-            });
+        let (is_complete, bytes) = match &self.body {
+            Body::Json(scanner) => (scanner.is_complete(), scanner.bytes()),
+            Body::Form(form) => (form.is_complete(), form.bytes()),
+            Body::Opaque(bytes) => (true, *bytes),
         };
-        if !scanner.is_complete() {
+        if !is_complete {
             return Err(DenialCode::InvalidBody);
         }
         let found = self.found;
@@ -158,8 +219,63 @@ impl RequestScan {
             stream: found.stream,
             include_usage: found.include_usage,
             choices: found.choices.unwrap_or(1).max(1),
-            bytes: scanner.bytes(),
+            bytes,
+            places: found.places,
         })
+    }
+}
+
+/// Members that hold a picture or a file, wherever they stand.
+fn pictures(provider: Provider) -> &'static [&'static str] {
+    match provider {
+        Provider::OpenAi | Provider::AzureOpenAi => {
+            &["image_url", "file_id", "file_url", "file_data"]
+        }
+        Provider::Anthropic => &["source"],
+        Provider::Bedrock => &["image", "document", "video", "source"],
+        Provider::Gemini | Provider::Vertex => {
+            &["inlineData", "inline_data", "fileData", "file_data"]
+        }
+        Provider::Http => &[],
+    }
+}
+
+/// Members of the outermost object that hold messages.
+const MESSAGES: [&[u8]; 3] = [b"messages", b"input", b"contents"];
+
+impl Bounds {
+    fn key(&mut self, depth: u32, key: Option<&[u8]>) -> Result<(), Fault> {
+        let is = |name: &str| key == Some(name.as_bytes());
+        if depth == 1 {
+            if self.rules.forbidden.iter().any(|name| is(name)) {
+                return Err(Fault::Unwanted(DenialCode::ForbiddenParameter));
+            }
+            self.in_messages = key.is_some_and(|key| MESSAGES.contains(&key));
+        }
+        if let Some(most) = self.rules.max_images
+            && self.pictures.iter().any(|name| is(name))
+        {
+            self.images += 1;
+            if self.images > most {
+                return Err(Fault::Unwanted(DenialCode::RequestOverLimit));
+            }
+        }
+        Ok(())
+    }
+
+    fn any_object(&mut self, depth: u32) -> Result<(), Fault> {
+        // In the list that is the member's value.
+        if self.in_messages && depth == 3 {
+            self.messages += 1;
+            if self
+                .rules
+                .max_messages
+                .is_some_and(|most| self.messages > most)
+            {
+                return Err(Fault::Unwanted(DenialCode::RequestOverLimit));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -186,20 +302,63 @@ impl Visit for Found {
         self.model_span = Some(span);
     }
 
-    fn count(&mut self, field: Field, value: u64) {
+    fn count(&mut self, field: Field, value: u64, span: Range<u64>) {
         match field {
             Field::MaxOutput(_) => self.max_output = self.max_output.max(Some(value)),
             Field::Override(_) => self.overriding = self.overriding.max(Some(value)),
             Field::Choices => self.choices = Some(value),
             _ => {}
         }
+        if let Field::MaxOutput(_) | Field::Override(_) = field {
+            self.places.limit(value, span);
+        }
     }
 
-    fn flag(&mut self, field: Field, value: bool) {
+    fn flag(&mut self, field: Field, value: bool, span: Range<u64>) {
         match field {
             Field::Stream => self.stream = value,
-            Field::IncludeUsage => self.include_usage = value,
+            Field::IncludeUsage => {
+                self.include_usage = value;
+                self.places.include_usage = Some(span);
+            }
             _ => {}
+        }
+    }
+
+    fn null(&mut self, field: Field, span: Range<u64>) {
+        match field {
+            Field::Within(at) => self.places.null(at, span),
+            Field::IncludeUsage => self.places.include_usage = Some(span),
+            Field::MaxOutput(_) => self.places.no_limit(span),
+            _ => {}
+        }
+    }
+
+    fn object(&mut self, field: Option<Field>, inside: u64) {
+        self.places.begin(
+            match field {
+                Some(Field::Within(at)) => Some(at),
+                _ => None,
+            },
+            inside,
+        );
+    }
+
+    fn empty_object(&mut self) {
+        self.places.is_empty();
+    }
+
+    fn key(&mut self, depth: u32, key: Option<&[u8]>) -> Result<(), Fault> {
+        match &mut self.bounds {
+            Some(bounds) => bounds.key(depth, key),
+            None => Ok(()),
+        }
+    }
+
+    fn any_object(&mut self, depth: u32) -> Result<(), Fault> {
+        match &mut self.bounds {
+            Some(bounds) => bounds.any_object(depth),
+            None => Ok(()),
         }
     }
 }

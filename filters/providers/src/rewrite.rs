@@ -127,7 +127,7 @@ mod tests {
         let rewrite = path_rewrite(Provider::Bedrock, "arn:aws:x/us.claude").unwrap();
         assert_eq!(
             rewrite.pattern,
-            "^(/model/)[^/]+?(/converse|/converse-stream|/invoke|/invoke-with-response-stream)$"
+            "^(/model/)[^/]+?(/converse|/converse-stream|/count-tokens|/invoke|/invoke-with-response-stream)$"
         );
         assert_eq!(rewrite.substitution, "\\1arn%3Aaws%3Ax%2Fus.claude\\2");
     }
@@ -136,7 +136,7 @@ mod tests {
     fn what_cannot_stand_in_a_path_is_not_written_there() {
         assert_eq!(path_rewrite(Provider::Gemini, "a/b"), None);
         assert_eq!(path_rewrite(Provider::Gemini, "a%2Fb"), None);
-        assert_eq!(path_rewrite(Provider::OpenAi, "gpt-4o"), None);
+        assert_eq!(path_rewrite(Provider::Http, "gpt-4o"), None);
         let dotted = path_rewrite(Provider::Gemini, "gemini-2.0").unwrap();
         assert!(dotted.substitution.contains("gemini-2.0"));
     }

@@ -8,7 +8,7 @@ mod wrapped;
 use sekisho_domain::Usage;
 
 use crate::Operation;
-use crate::json::{Fault, Member, Scanner};
+use crate::json::{Member, Scanner};
 use event_stream::{EventStream, Payload};
 use sse::{Part, Sse};
 use tally::Tally;
@@ -108,6 +108,7 @@ struct Framed {
     wrapped: Wrapped,
     payload: Payload,
     tally: Tally,
+    broke_off: bool,
 }
 
 impl Framing {
@@ -125,6 +126,7 @@ impl Framing {
                 wrapped: Wrapped::new(),
                 payload: Payload::Other,
                 tally: Tally::EMPTY,
+                broke_off: false,
             })),
             _ => Self::Sse(Box::new((Sse::new(), scanner()))),
         }
@@ -166,6 +168,13 @@ impl UsageMeter {
         }
     }
 
+    /// Whether the provider has said in the answer itself that it failed: an exception of an AWS
+    /// event stream, whose status was 200 when it began.
+    #[must_use]
+    pub fn broke_off(&self) -> bool {
+        matches!(&self.framing, Framing::EventStream(framed) if framed.broke_off)
+    }
+
     /// What the provider reported; the latest figures count. None if it reported
     /// nothing or only a part, as when a stream broke off.
     #[must_use]
@@ -191,7 +200,7 @@ impl UsageMeter {
 
 /// Scans on; an answer that is not what it should be is read no further.
 fn read(scanner: &mut Figures, chunk: &[u8], tally: &mut Tally) {
-    let (Ok(()) | Err(Fault::Invalid | Fault::Duplicate)) = scanner.push(chunk, tally);
+    let (Ok(()) | Err(_)) = scanner.push(chunk, tally);
 }
 
 impl Framed {
@@ -202,6 +211,7 @@ impl Framed {
             wrapped,
             payload,
             tally: unproven,
+            broke_off,
         } = self;
         frames.push(chunk, |event| match event {
             event_stream::Event::Begin(kind) => {
@@ -215,8 +225,9 @@ impl Framed {
                 Payload::Wrapped => {
                     wrapped.push(data, |inner| read(scanner, inner, unproven));
                 }
-                Payload::Other => {}
+                Payload::Exception | Payload::Other => {}
             },
+            event_stream::Event::Proven if *payload == Payload::Exception => *broke_off = true,
             event_stream::Event::Proven => *tally = *unproven,
         });
     }

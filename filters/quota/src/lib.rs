@@ -12,4 +12,4 @@ mod worst_case;
 pub use accounts::{Accounts, Demand, Grant, Return, Shortfall, Slot, Standing};
 pub use budgets::Budgets;
 pub use reservation::{HolderId, Reservation};
-pub use worst_case::{Asked, WorstCase, worst_case};
+pub use worst_case::{Asked, WorstCase, worst_case, worst_case_without_model};

@@ -1,6 +1,6 @@
 //! The most that a call can use, known before it goes upstream.
 
-use sekisho_domain::policy::Model;
+use sekisho_domain::policy::{Api, Model};
 use sekisho_domain::{
     ByteCount, Denial, DenialCode, Micros, Policy, Price, Tokens, UnixMillis, Usage,
 };
@@ -56,6 +56,31 @@ pub fn worst_case(
             0
         }),
         output: Tokens(most_output(model, asked)?),
+        bytes: ByteCount(asked.body_bytes),
+        ..Usage::default()
+    };
+    Ok(WorstCase {
+        usage,
+        cost: price.most(&usage),
+        price: price.clone(),
+    })
+}
+
+/// Bounds a call that concerns no model: it uses no tokens that anybody could tell.
+///
+/// # Errors
+/// [`DenialCode::UnboundedCost`] if what it costs has no price yet.
+pub fn worst_case_without_model(
+    policy: &Policy,
+    api: &Api,
+    asked: &Asked,
+    now: UnixMillis,
+) -> Result<WorstCase, Denial> {
+    let Some(price) = policy.price(api, "", now) else {
+        let text = "this operation has no price yet";
+        return Err(Denial::with(DenialCode::UnboundedCost, text));
+    };
+    let usage = Usage {
         bytes: ByteCount(asked.body_bytes),
         ..Usage::default()
     };

@@ -37,27 +37,3 @@ pub fn offered<'p>(api: &'p Api, model: &str) -> Result<&'p Model, Denial> {
         .get(model)
         .ok_or_else(|| DenialCode::UnknownModel.into())
 }
-
-/// The body with its model replaced. `span` is the model's JSON string with its quotes.
-#[must_use]
-pub fn body_with_model(body: &[u8], span: std::ops::Range<usize>, model: &str) -> Option<Vec<u8>> {
-    let quoted = serde_json::to_vec(model).ok()?;
-    let mut out = Vec::with_capacity(body.len() + quoted.len());
-    out.extend_from_slice(body.get(..span.start)?);
-    out.extend_from_slice(&quoted);
-    out.extend_from_slice(body.get(span.end..)?);
-    Some(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_models_value_changes() {
-        let body = br#"{"model": "gpt-4o", "x": "gpt-4o"}"#;
-        let out = body_with_model(body, 10..18, "a\"b").unwrap();
-        assert_eq!(out, br#"{"model": "a\"b", "x": "gpt-4o"}"#);
-        assert!(body_with_model(body, 10..99, "a").is_none());
-    }
-}

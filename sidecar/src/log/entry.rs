@@ -257,8 +257,7 @@ impl Facts {
         stated: Option<Micros>,
     ) -> Micros {
         let api = policy.apis.iter().find(|api| api.id.as_str() == self.api);
-        let model = api.and_then(|api| api.models.get(&self.model));
-        let price = model.and_then(|model| policy.prices.price(&model.price, self.at));
+        let price = api.and_then(|api| policy.price(api, &self.model, self.at));
         match price {
             Some(price) => price.charge(usage, source),
             None => stated.or(self.worst_cost).unwrap_or_default(),

@@ -1,11 +1,13 @@
 //! From the file's members to a sound [`Policy`]; every problem is noted on the way.
 
+mod apis;
 mod budgets;
 mod callers;
 mod issuers;
 mod upstreams;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::raw::{Amount, RawApi, RawModel, RawPolicy, RawPrice};
 use super::repair::Defined;
@@ -157,15 +159,23 @@ impl Check<'_> {
             let path = format!("apis[{at}]");
             self.name(&format!("{path}.name"), &api.name);
             self.unique(&mut seen, &format!("{path}.name"), &api.name);
-            if api.operations.is_empty() {
-                self.problem(
-                    format!("{path}.operations"),
-                    "must name at least one operation",
-                );
+            let place = self.place(&path, &api);
+            let paths = self.paths(&path, &api);
+            let upstream = api.upstream.clone();
+            if let Some(upstream) = &upstream
+                && !self.defined.upstreams.contains(upstream)
+            {
+                let text = format!("`{upstream}` is not under `upstreams`");
+                self.problem(format!("{path}.upstream"), text);
             }
-            if api.models.is_empty() {
-                self.problem(format!("{path}.models"), "must name at least one model");
+            if let Some(price) = api.price.as_ref().filter(|price| !priced.contains(*price)) {
+                let text = format!("`{price}` is not under `prices`");
+                self.problem(format!("{path}.price"), text);
             }
+            let aliases = self.aliases(&path, &api.models);
+            let rules = api
+                .rules
+                .map(|rules| self.rules(&format!("{path}.rules"), rules));
             let scope = self.scope(&format!("{path}.scope"), &api.scope);
             let applications = self.applications(&format!("{path}.applications"), api.applications);
             let mfa = api.mfa.map(|mfa| {
@@ -201,7 +211,12 @@ impl Check<'_> {
                     networks,
                     upstream: api.upstream,
                     show_upstream: api.show_upstream,
+                    price: api.price,
+                    rules: rules.map(Arc::new),
+                    place,
+                    paths,
                     models,
+                    aliases,
                 });
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{AuditMode, DirectoryMode};
+use super::{AuditMode, DirectoryMode, OverLimit, PathMeter};
 use crate::{Meter, Modality, Provider, SigningAlgorithm, WindowUnit};
 
 /// The whole file.
@@ -283,7 +283,11 @@ pub struct RawApi {
     /// The wire that clients speak to it.
     pub provider: Provider,
     /// Operations of the provider that are open, such as `chat_completions`.
+    #[serde(default)]
     pub operations: Vec<String>,
+    /// Paths that are open, of an API that is no provider's (`http`).
+    #[serde(default)]
+    pub paths: Vec<RawPath>,
     /// Scope that a caller needs, unless a model names its own.
     pub scope: String,
     /// Whether calls wait for their records; default: `audit.mode`.
@@ -326,8 +330,103 @@ pub struct RawApi {
     /// Whether answers say in `x-sekisho-upstream` which upstream gave them; default: no.
     #[serde(default)]
     pub show_upstream: bool,
+    /// Name in the price list of operations that concern no model; default: they cost nothing.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub price: Option<String>,
+    /// Google Cloud project that paths must name (`vertex`).
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub project: Option<String>,
+    /// Google Cloud location that paths must name (`vertex`), such as `asia-northeast1`.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub location: Option<String>,
+    /// What requests and answers must keep to.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "RawRules"))]
+    pub rules: Option<RawRules>,
     /// Models on offer.
+    #[serde(default)]
     pub models: Vec<RawModel>,
+}
+
+/// What the requests and answers of an API must keep to. What is not given is not limited.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRules {
+    /// The most output tokens of one answer, of whatever model. Where a request sets no limit,
+    /// this is written into it.
+    pub max_output_tokens: Option<u64>,
+    /// What becomes of a request that asks for more than this or than the model's
+    /// `max_output_tokens`: `refuse` (default), or `clamp`: its limit is lowered.
+    pub over_limit: OverLimit,
+    /// Members of the body's outermost object, or parts of a form, that no request may have,
+    /// such as `logit_bias`.
+    pub forbidden: Vec<String>,
+    /// The most messages (`messages`, `input`, `contents`) of one request.
+    pub max_messages: Option<u32>,
+    /// The most pictures and files of one request, in its body or by reference.
+    pub max_images: Option<u32>,
+    /// The most levels of arrays and objects in a request's body; never more than 128.
+    pub max_depth: Option<u32>,
+    /// The most bytes of a request's body; never more than `limits.request_body_bytes`.
+    pub request_body_bytes: Option<u64>,
+    /// The most bytes of an answer's body: what is longer is cut, and charged as far as it
+    /// came. Budgets of `bytes` reserve this much.
+    pub response_body_bytes: Option<u64>,
+    /// Whether streams of OpenAI's chat completions are asked for their usage where the client
+    /// did not ask; its report is left out of the answer then. Default: true. Without it such
+    /// streams are charged by estimate; for servers that do not know `stream_options`.
+    pub ask_usage: bool,
+}
+
+impl Default for RawRules {
+    fn default() -> Self {
+        Self {
+            max_output_tokens: None,
+            over_limit: OverLimit::default(),
+            forbidden: Vec::new(),
+            max_messages: None,
+            max_images: None,
+            max_depth: None,
+            request_body_bytes: None,
+            response_body_bytes: None,
+            ask_usage: true,
+        }
+    }
+}
+
+/// A path that is open.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RawPath {
+    /// `GET`, `HEAD`, `POST`, `PUT`, `PATCH` or `DELETE`.
+    pub method: String,
+    /// The path, such as `/weather/{city}`: what stands in braces is any one segment.
+    pub template: String,
+    /// What its calls are counted by besides as requests: `bytes` of their bodies, or nothing
+    /// (`requests`, the default).
+    #[serde(default)]
+    pub meter: PathMeter,
 }
 
 /// Multi-factor authentication. A v2.0 token shows it by the authentication context in
@@ -370,6 +469,9 @@ pub struct RawScopeMfa {
 pub struct RawModel {
     /// The name that clients use: model, deployment or model id.
     pub name: String,
+    /// Other names by which clients may ask for it.
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// Scope that a caller needs; default: the API's.
     #[serde(default)]
     pub scope: Option<String>,

@@ -1,28 +1,64 @@
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::path_with_model;
 
-const ALL: [Provider; 5] = [
+const ALL: [Provider; 6] = [
     Provider::OpenAi,
     Provider::AzureOpenAi,
     Provider::Anthropic,
     Provider::Bedrock,
     Provider::Gemini,
+    Provider::Vertex,
 ];
 
+/// The operations of a provider that can be open beside those of all others: several have
+/// their lists of models in one place.
 fn names(provider: Provider) -> Vec<String> {
     let mut names: Vec<String> = operations(provider).iter().map(|o| o.name.into()).collect();
+    names.sort();
     names.dedup();
+    names.retain(|name| name != "models" || provider == Provider::OpenAi);
     names
 }
 
-/// One API per provider, each with every operation.
+/// An API of a policy that opens some operations.
+fn api(name: &str, provider: Provider, operations: &[String]) -> Value {
+    let mut api = json!({"name": name, "provider": provider.as_str(), "operations": operations,
+        "scope": "all", "upstream": "u", "models": [{"name": "m", "upstream": "u"}]});
+    if provider == Provider::Vertex {
+        api["project"] = "p-1".into();
+        api["location"] = "asia-northeast1".into();
+    }
+    api
+}
+
+fn policy(apis: &[Value]) -> Policy {
+    let policy = Policy::parse(json!({
+        "version": 1, "organisation": "x", "time_zone": "Asia/Tokyo", "currency": "JPY",
+        "scopes": {"all": null},
+        "issuers": [{"issuer": "https://i", "tenant": "t", "audiences": ["a"], "jwks_uri": "https://i/k"}],
+        "upstreams": [{"name": "u", "provider": "openai", "url": "http://127.0.0.1:1"}],
+        "apis": apis,
+        "prices": [{"model": "m", "from": "2025-01-01", "input_per_million": 0, "output_per_million": 0}],
+    }));
+    policy.unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// A policy with one API per provider, each with every operation.
+pub(crate) fn open_policy() -> Policy {
+    let apis = ALL.map(|provider| api(provider.as_str(), provider, &names(provider)));
+    policy(&apis)
+}
+
 fn everything() -> Catalogue {
-    let open = ALL.map(names);
-    let apis = ALL.iter().zip(&open);
-    Catalogue::of(apis.map(|(provider, open)| (provider.as_str(), *provider, open.as_slice())))
-        .unwrap()
+    Catalogue::new(&open_policy()).unwrap()
+}
+
+fn problems(apis: &[Value]) -> Vec<String> {
+    let problems = Catalogue::new(&policy(apis)).unwrap_err();
+    problems.iter().map(ToString::to_string).collect()
 }
 
 fn find(method: &str, path: &str) -> Result<(usize, &'static str, Option<String>), DenialCode> {
@@ -224,8 +260,7 @@ fn whatever_could_be_read_two_ways_is_refused() {
 #[test]
 fn only_what_the_policy_opens_is_found() {
     let open = ["chat_completions".to_owned()];
-    let apis = [("a", Provider::OpenAi, open.as_slice())];
-    let catalogue = Catalogue::of(apis.into_iter()).unwrap();
+    let catalogue = Catalogue::new(&policy(&[api("a", Provider::OpenAi, &open)])).unwrap();
     assert!(catalogue.find(b"POST", b"/v1/chat/completions").is_ok());
     let closed = catalogue.find(b"POST", b"/v1/embeddings");
     assert_eq!(closed.map(|f| f.api), Err(DenialCode::UnknownEndpoint));
@@ -235,29 +270,165 @@ fn only_what_the_policy_opens_is_found() {
 
 #[test]
 fn every_problem_is_named_with_its_path() {
-    let apis = [
-        ("a", vec!["chat_completions".to_owned(), "chat".to_owned()]),
-        (
-            "b",
-            vec![
-                "embeddings".to_owned(),
-                "chat_completions".to_owned(),
-                "embeddings".to_owned(),
-            ],
-        ),
-    ];
-    let problems = Catalogue::of(
-        apis.iter()
-            .map(|(name, open)| (*name, Provider::OpenAi, open.as_slice())),
-    )
-    .unwrap_err();
-    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let open = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let one = open(&["chat_completions", "chat"]);
+    let other = open(&["embeddings", "chat_completions", "embeddings"]);
+    let provider = Provider::OpenAi;
     assert_eq!(
-        lines,
+        problems(&[api("a", provider, &one), api("b", provider, &other)]),
         [
-            "apis[0].operations[1]: `chat` is no operation of `openai`; there are: chat_completions, responses, embeddings, models",
+            "apis[0].operations[1]: `chat` is no operation of `openai`; there are: audio_speech, audio_transcriptions, audio_translations, batches, chat_completions, embeddings, files, image_edits, image_generations, models, responses, stored_responses",
             "apis[1].operations[1]: `POST /v1/chat/completions` is already open in API `a`",
             "apis[1].operations[2]: `POST /v1/embeddings` is already open in API `b`",
+        ]
+    );
+}
+
+#[test]
+fn what_concerns_no_model_needs_an_upstream_and_what_concerns_one_a_model() {
+    let open = ["files".to_owned(), "embeddings".to_owned()];
+    let mut bare = api("a", Provider::OpenAi, &open);
+    bare["models"] = json!([]);
+    bare.as_object_mut().unwrap().remove("upstream");
+    assert_eq!(
+        problems(&[bare]),
+        [
+            "apis[0].models: must name at least one model for `embeddings`",
+            "apis[0].upstream: is needed: `files` concerns no model, whose upstream it could go to",
+        ]
+    );
+}
+
+#[test]
+fn ids_are_ids() {
+    for (method, path, name) in [
+        (
+            "GET",
+            "/v1/responses/resp_1?stream=true",
+            "stored_responses",
+        ),
+        ("DELETE", "/v1/responses/resp_1", "stored_responses"),
+        ("POST", "/v1/responses/resp_1/cancel", "stored_responses"),
+        (
+            "GET",
+            "/v1/responses/resp_1/input_items",
+            "stored_responses",
+        ),
+        ("POST", "/v1/files", "files"),
+        ("GET", "/openai/v1/files/file-1/content", "files"),
+        (
+            "DELETE",
+            "/openai/files/assistant-1.a?api-version=2024-10-21",
+            "files",
+        ),
+        ("POST", "/v1/batches/batch_1/cancel", "batches"),
+        (
+            "GET",
+            "/v1/messages/batches/msgbatch_1/results",
+            "message_batches",
+        ),
+        ("GET", "/v1/models/gpt-4o", "models"),
+    ] {
+        assert_eq!(find(method, path).map(|found| found.1), Ok(name), "{path}");
+    }
+    for path in [
+        "/v1/files/a@b",
+        "/v1/files/a:b",
+        "/v1/files/%61",
+        "/v1/responses/x/y",
+    ] {
+        assert_eq!(
+            find("GET", path),
+            Err(DenialCode::UnknownEndpoint),
+            "{path}"
+        );
+    }
+    assert_eq!(
+        find("GET", "/v1/files/a%2Fb"),
+        Err(DenialCode::AmbiguousPath)
+    );
+}
+
+#[test]
+fn vertex_paths_name_the_project_and_location_of_the_policy() {
+    let path = |project: &str, location: &str| {
+        format!(
+            "/v1beta1/projects/{project}/locations/{location}/publishers/google/models/gemini-2.0-flash:generateContent"
+        )
+    };
+    let model = Some("gemini-2.0-flash".to_owned());
+    assert_eq!(
+        find("POST", &path("p-1", "asia-northeast1")),
+        Ok((5, "generate_content", model))
+    );
+    for (project, location) in [
+        ("p-2", "asia-northeast1"),
+        ("p-1", "us-central1"),
+        ("p-1", "asia-northeast1%20"),
+    ] {
+        let code = find("POST", &path(project, location)).unwrap_err();
+        assert!(matches!(
+            code,
+            DenialCode::UnknownEndpoint | DenialCode::AmbiguousPath
+        ));
+    }
+}
+
+fn weather(paths: &Value) -> Value {
+    json!({"name": "weather", "provider": "http", "scope": "all", "upstream": "u", "paths": paths})
+}
+
+#[test]
+fn an_api_of_the_companys_own_has_the_paths_of_the_policy() {
+    let paths = json!([
+        {"method": "GET", "template": "/weather/{city}/now"},
+        {"method": "PUT", "template": "/maps/{id}", "meter": "bytes"},
+    ]);
+    let catalogue = Catalogue::new(&policy(&[weather(&paths)])).unwrap();
+    let find = |method: &str, path: &str| {
+        let found = catalogue.find(method.as_bytes(), path.as_bytes());
+        found.map(|found| (found.operation.name, found.operation.counts_bytes))
+    };
+    assert_eq!(
+        find("GET", "/weather/%E6%9D%B1/now?days=3&q=%2F"),
+        Err(DenialCode::AmbiguousPath)
+    );
+    assert_eq!(
+        find("GET", "/weather/tokyo@x/now?days=3&q=%2F"),
+        Ok(("requests", false))
+    );
+    assert_eq!(find("PUT", "/maps/1"), Ok(("bytes", true)));
+    for (method, path) in [
+        ("POST", "/weather/tokyo/now"),
+        ("GET", "/weather/tokyo"),
+        ("PUT", "/maps/"),
+    ] {
+        assert_eq!(
+            find(method, path),
+            Err(DenialCode::UnknownEndpoint),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_path_that_is_open_already_is_a_problem() {
+    let open = ["chat_completions".to_owned()];
+    let twice = json!([
+        {"method": "POST", "template": "/v1/{any}/completions"},
+        {"method": "GET", "template": "/a/{b}"},
+        {"method": "GET", "template": "/{a}/b"},
+    ]);
+    assert_eq!(
+        problems(&[api("a", Provider::OpenAi, &open), weather(&twice)]),
+        [
+            "apis[1].paths[0]: `POST /v1/{}/completions` is already open in API `a`",
+            "apis[1].paths[2]: `GET /{}/b` is already open in API `weather`",
         ]
     );
 }
@@ -266,14 +437,14 @@ fn every_problem_is_named_with_its_path() {
 fn operations_are_sound() {
     for operation in ALL.iter().flat_map(|provider| operations(*provider)) {
         let named = operation.template.contains("{model}");
-        assert_eq!(
-            named,
-            operation.model == crate::ModelPlace::Path,
+        assert_eq!(named, operation.model == ModelPlace::Path, "{operation:?}");
+        assert!(
+            !operation.free || !operation.counts_tokens(|| true),
             "{operation:?}"
         );
         let in_body = operation.members.iter().any(|m| m.key == "model");
         assert!(
-            in_body || operation.model != crate::ModelPlace::Body,
+            in_body || operation.model != ModelPlace::Body,
             "{operation:?}"
         );
     }
@@ -337,7 +508,12 @@ proptest! {
     fn a_rewritten_path_names_the_new_model(model in "[A-Za-z0-9._:@/-]{1,20}") {
         let catalogue = everything();
         for operation in ALL.iter().flat_map(|provider| operations(*provider)) {
-            let path = format!("{}?q=%2F", operation.template.replace("{model}", "x"));
+            if operation.name == "models" {
+                continue;
+            }
+            let path = operation.template.replace("{model}", "x");
+            let path = path.replace("{project}", "p-1").replace("{location}", "asia-northeast1");
+            let path = format!("{path}?q=%2F");
             if let Some(path) = path_with_model(operation, path.as_bytes(), &model) {
                 let found = catalogue.find(operation.method.as_bytes(), &path).unwrap();
                 prop_assert_eq!(found.operation.template, operation.template);

@@ -127,7 +127,7 @@ impl<F: Copy + 'static, const STRICT: bool> Scanner<F, STRICT> {
 
     fn capture<V: Visit<Field = F>>(&mut self, part: &[u8], visitor: &mut V) -> Result<(), Fault> {
         if self.text.is_key {
-            if self.is_watching() {
+            if self.shows_keys || self.is_watching() {
                 self.text.add_to_key(part);
             }
             return Ok(());
@@ -215,6 +215,9 @@ impl<F: Copy + 'static, const STRICT: bool> Scanner<F, STRICT> {
     fn end_text<V: Visit<Field = F>>(&mut self, end: u64, visitor: &mut V) -> Result<(), Fault> {
         if self.text.is_key {
             self.state = State::Colon;
+            if self.shows_keys {
+                visitor.key(self.depth, self.text.key())?;
+            }
             return if self.is_watching() {
                 self.look_up(visitor)
             } else {

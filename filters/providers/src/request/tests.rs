@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::operations;
+use crate::{Edit, Edits};
 
 fn operation(provider: Provider, name: &str) -> &'static Operation {
     let mut all = operations(provider).iter();
@@ -15,11 +16,19 @@ fn scan_in(
     body: &[u8],
     size: usize,
 ) -> Result<RequestFacts, DenialCode> {
-    let mut scan = RequestScan::new(operation);
+    let mut scan = RequestScan::new(operation, None, None);
     for chunk in body.chunks(size) {
         scan.push(chunk)?;
     }
     scan.finish()
+}
+
+/// The same but for where everything stands.
+fn said(facts: &RequestFacts) -> RequestFacts {
+    RequestFacts {
+        places: Places::default(),
+        ..facts.clone()
+    }
 }
 
 /// Scans the body in chunks of several sizes, which must not matter.
@@ -47,7 +56,7 @@ fn a_chat_request_yields_what_decisions_need() {
         b"\"gpt-4o\""
     );
     assert_eq!(
-        facts,
+        said(&facts),
         RequestFacts {
             model: Some("gpt-4o".into()),
             model_span: facts.model_span.clone(),
@@ -56,6 +65,7 @@ fn a_chat_request_yields_what_decisions_need() {
             include_usage: true,
             choices: 2,
             bytes: body.len() as u64,
+            ..RequestFacts::default()
         }
     );
 }
@@ -64,7 +74,7 @@ fn a_chat_request_yields_what_decisions_need() {
 fn what_a_request_leaves_out_is_absent() {
     let facts = chat("{}").unwrap();
     assert_eq!(
-        facts,
+        said(&facts),
         RequestFacts {
             choices: 1,
             bytes: 2,
@@ -73,10 +83,10 @@ fn what_a_request_leaves_out_is_absent() {
     );
     let nulls = r#"{"model":null,"max_tokens":null,"n":null,"stream":null,"stream_options":null}"#;
     assert_eq!(
-        chat(nulls).unwrap(),
+        said(&chat(nulls).unwrap()),
         RequestFacts {
             bytes: nulls.len() as u64,
-            ..facts
+            ..said(&facts)
         }
     );
 }
@@ -169,7 +179,7 @@ fn a_body_that_is_not_one_object_is_refused() {
 
 #[test]
 fn an_error_stays() {
-    let mut scan = RequestScan::new(operation(Provider::OpenAi, "chat_completions"));
+    let mut scan = RequestScan::new(operation(Provider::OpenAi, "chat_completions"), None, None);
     assert_eq!(scan.push(b"["), Err(DenialCode::InvalidBody));
     assert_eq!(scan.push(b"{}"), Err(DenialCode::InvalidBody));
     assert_eq!(scan.finish(), Err(DenialCode::InvalidBody));
@@ -316,7 +326,7 @@ fn expected(body: &Value) -> Result<RequestFacts, DenialCode> {
         stream: flag(&body["stream"])?,
         include_usage: flag(&options["include_usage"])?,
         choices: count("n")?.unwrap_or(1).max(1),
-        bytes: 0,
+        ..RequestFacts::default()
     })
 }
 
@@ -344,15 +354,232 @@ fn any_request() -> impl Strategy<Value = Value> {
     })
 }
 
+/// The body once these changes are made.
+fn edited(body: &[u8], edits: impl IntoIterator<Item = Edit>) -> Value {
+    let mut all = Edits::default();
+    edits.into_iter().for_each(|edit| all.push(edit));
+    let mut out = Vec::new();
+    all.copy(0, body, &mut out);
+    serde_json::from_slice(&out)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&out)))
+}
+
+#[test]
+fn a_stream_is_asked_for_its_usage_where_the_client_did_not_ask() {
+    let chat_operation = operation(Provider::OpenAi, "chat_completions");
+    for (body, asked) in [
+        (r#" { "stream":true}"#, Some(json!({"include_usage": true}))),
+        (
+            r#"{"stream":true,"stream_options":{}}"#,
+            Some(json!({"include_usage": true})),
+        ),
+        (
+            r#"{"stream":true,"stream_options": {"x":{}} }"#,
+            Some(json!({"include_usage": true, "x": {}})),
+        ),
+        (
+            r#"{"stream_options":null,"stream":true}"#,
+            Some(json!({"include_usage": true})),
+        ),
+        (
+            r#"{"stream_options":{"include_usage": false },"stream":true}"#,
+            Some(json!({"include_usage": true})),
+        ),
+        (
+            r#"{"stream_options":{"include_usage":null},"stream":true}"#,
+            Some(json!({"include_usage": true})),
+        ),
+        (
+            r#"{"stream_options":{"include_usage":true},"stream":true}"#,
+            None,
+        ),
+        (r#"{"stream":false}"#, None),
+        ("{}", None),
+    ] {
+        let edit = chat(body).unwrap().ask_for_usage(chat_operation);
+        assert_eq!(edit.is_some(), asked.is_some(), "{body}");
+        if let Some(asked) = asked {
+            let new = edited(body.as_bytes(), edit);
+            assert_eq!(new["stream_options"], asked, "{body}");
+            assert_eq!(new["stream"], true);
+        }
+    }
+    let responses = operation(Provider::OpenAi, "responses");
+    let facts = scan(Provider::OpenAi, "responses", r#"{"stream":true}"#).unwrap();
+    assert_eq!(facts.ask_for_usage(responses), None);
+}
+
+#[test]
+fn output_is_limited_where_each_provider_reads_its_limit() {
+    for (provider, name, body, limited) in [
+        (
+            Provider::OpenAi,
+            "chat_completions",
+            json!({"max_tokens": 5, "max_completion_tokens": 900}),
+            Some(json!({"max_tokens": 5, "max_completion_tokens": 100})),
+        ),
+        (
+            Provider::OpenAi,
+            "chat_completions",
+            json!({"model": "m"}),
+            Some(json!({"model": "m", "max_completion_tokens": 100})),
+        ),
+        (
+            Provider::OpenAi,
+            "chat_completions",
+            json!({"max_completion_tokens": null}),
+            Some(json!({"max_completion_tokens": 100})),
+        ),
+        (
+            Provider::OpenAi,
+            "responses",
+            json!({"model": "m"}),
+            Some(json!({"model": "m", "max_output_tokens": 100})),
+        ),
+        (
+            Provider::Anthropic,
+            "messages",
+            json!({"max_tokens": 101}),
+            Some(json!({"max_tokens": 100})),
+        ),
+        (
+            Provider::Gemini,
+            "generate_content",
+            json!({}),
+            Some(json!({"generationConfig": {"maxOutputTokens": 100}})),
+        ),
+        (
+            Provider::Gemini,
+            "generate_content",
+            json!({"generation_config": {"candidateCount": 1}}),
+            Some(json!({"generation_config": {"candidateCount": 1, "maxOutputTokens": 100}})),
+        ),
+        (
+            Provider::Bedrock,
+            "converse",
+            json!({"inferenceConfig": {"maxTokens": 7}, "additionalModelRequestFields": {"max_tokens": 700}}),
+            Some(
+                json!({"inferenceConfig": {"maxTokens": 7}, "additionalModelRequestFields": {"max_tokens": 100}}),
+            ),
+        ),
+        (
+            Provider::Bedrock,
+            "invoke",
+            json!({"textGenerationConfig": {"maxTokenCount": 700}}),
+            Some(json!({"textGenerationConfig": {"maxTokenCount": 100}})),
+        ),
+        (Provider::Bedrock, "invoke", json!({"prompt": "x"}), None),
+    ] {
+        let text = body.to_string();
+        let mut facts = scan(provider, name, &text).unwrap();
+        let edits = facts.limit_output(operation(provider, name), 100);
+        let new = edits.map(|edits| edited(text.as_bytes(), edits));
+        assert_eq!(new, limited, "{body}");
+        assert!(limited.is_none() || facts.max_output_tokens <= Some(100));
+    }
+}
+
+fn ruled(body: &str, rules: Value) -> Result<RequestFacts, DenialCode> {
+    let number = |name: &str| {
+        rules[name]
+            .as_u64()
+            .map(|most| u32::try_from(most).unwrap())
+    };
+    let forbidden = rules["forbidden"].as_array().into_iter().flatten();
+    let rules = Arc::new(Rules {
+        max_output_tokens: None,
+        over_limit: sekisho_domain::policy::OverLimit::Refuse,
+        forbidden: forbidden
+            .map(|name| name.as_str().unwrap().into())
+            .collect(),
+        max_messages: number("max_messages"),
+        max_images: number("max_images"),
+        max_depth: number("max_depth"),
+        request_body_bytes: None,
+        response_body_bytes: None,
+        ask_usage: true,
+    });
+    let chat = operation(Provider::OpenAi, "chat_completions");
+    let read = |size: usize| {
+        let mut scan = RequestScan::new(chat, None, Some(&rules));
+        for chunk in body.as_bytes().chunks(size) {
+            scan.push(chunk)?;
+        }
+        scan.finish()
+    };
+    let whole = read(usize::MAX);
+    for size in 1..9 {
+        assert_eq!(read(size), whole, "{body}");
+    }
+    whole
+}
+
+#[test]
+fn the_rules_bound_what_a_request_may_hold() {
+    let two = r#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"a"}},{"input":[{}]}]},{"x":{"messages":[]}}],"logit_bias":{}}"#;
+    for (rules, refused) in [
+        (json!({}), None),
+        (json!({"max_messages": 2}), None),
+        (
+            json!({"max_messages": 1}),
+            Some(DenialCode::RequestOverLimit),
+        ),
+        (json!({"max_images": 1}), None),
+        (json!({"max_images": 0}), Some(DenialCode::RequestOverLimit)),
+        (json!({"forbidden": ["tools", "content"]}), None),
+        (
+            json!({"forbidden": ["logit_bias"]}),
+            Some(DenialCode::ForbiddenParameter),
+        ),
+        (json!({"max_depth": 7}), None),
+        (json!({"max_depth": 6}), Some(DenialCode::InvalidBody)),
+    ] {
+        assert_eq!(ruled(two, rules.clone()).err(), refused, "{rules}");
+    }
+    let escaped = r#"{"logit\u005fbias":{}}"#;
+    assert_eq!(
+        ruled(escaped, json!({"forbidden": ["logit_bias"]})).err(),
+        Some(DenialCode::ForbiddenParameter)
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_change_changes_nothing_else(request in any_request(), most in 0u64..50, pretty in any::<bool>()) {
+        let body = if pretty { serde_json::to_vec_pretty(&request) } else { serde_json::to_vec(&request) }.unwrap();
+        let operation = operation(Provider::OpenAi, "chat_completions");
+        let Ok(mut facts) = scan_in(operation, &body, usize::MAX) else { return Ok(()) };
+        let mut edits = facts.limit_output(operation, most).unwrap();
+        let ask = facts.ask_for_usage(operation);
+        let asked = ask.is_some();
+        edits.extend(ask);
+        let mut new = edited(&body, edits);
+        let mut old: Value = serde_json::from_slice(&body).unwrap();
+        for body in [&mut new, &mut old] {
+            let members = body.as_object_mut().unwrap();
+            for key in ["max_tokens", "max_completion_tokens"] {
+                members.remove(key);
+            }
+            if asked {
+                if let Some(Value::Object(options)) = members.get_mut("stream_options") {
+                    options.remove("include_usage");
+                }
+                if members.get("stream_options").is_none_or(|options| options.is_null() || options == &json!({})) {
+                    members.remove("stream_options");
+                }
+            }
+        }
+        prop_assert_eq!(new, old);
+    }
 
     #[test]
     fn every_cut_finds_what_a_whole_parse_finds(request in any_request(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {
         let body = serde_json::to_vec(&request).unwrap();
         let operation = operation(Provider::OpenAi, "chat_completions");
         let whole = scan_in(operation, &body, usize::MAX);
-        let plain = whole.clone().map(|facts| RequestFacts { model_span: None, bytes: 0, ..facts });
+        let plain = whole.clone().map(|facts| RequestFacts { model_span: None, bytes: 0, ..said(&facts) });
         prop_assert_eq!(plain, expected(&request));
         if let Ok(RequestFacts { model: Some(model), model_span: Some(span), .. }) = &whole {
             let literal = &body[span.start as usize..span.end as usize];
@@ -360,7 +587,7 @@ proptest! {
         }
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
         cuts.sort_unstable();
-        let mut scan = RequestScan::new(operation);
+        let mut scan = RequestScan::new(operation, None, None);
         let mut from = 0;
         let mut pushed = Ok(());
         for cut in cuts.into_iter().chain([body.len()]) {

@@ -18,6 +18,8 @@ pub(super) enum Payload {
     Usage,
     /// JSON whose member `bytes` is an event of the model's family in base64 (`chunk`).
     Wrapped,
+    /// What went wrong, in the middle of an answer that began well.
+    Exception,
     /// Neither.
     Other,
 }
@@ -158,15 +160,20 @@ impl EventStream {
 
 /// What the headers say the payload is.
 fn payload(headers: &[u8]) -> Payload {
-    match event_type(headers) {
-        Some(b"metadata") => Payload::Usage,
-        Some(b"chunk") => Payload::Wrapped,
+    // Exceptions have a type of their own, errors a code and nothing else.
+    match (
+        header(headers, b":message-type"),
+        header(headers, b":event-type"),
+    ) {
+        (Some(b"exception" | b"error"), _) => Payload::Exception,
+        (_, Some(b"metadata")) => Payload::Usage,
+        (_, Some(b"chunk")) => Payload::Wrapped,
         _ => Payload::Other,
     }
 }
 
-/// The value of `:event-type`.
-fn event_type(mut rest: &[u8]) -> Option<&[u8]> {
+/// The value of a text header.
+fn header<'h>(mut rest: &'h [u8], wanted: &[u8]) -> Option<&'h [u8]> {
     loop {
         let (length, after) = rest.split_first()?;
         let (name, after) = after.split_at_checked(usize::from(*length))?;
@@ -185,7 +192,7 @@ fn event_type(mut rest: &[u8]) -> Option<&[u8]> {
             _ => return None,
         };
         let (value, after) = after.split_at_checked(size)?;
-        if name == b":event-type" && *kind == 7 {
+        if name == wanted && *kind == 7 {
             return Some(value);
         }
         rest = after;

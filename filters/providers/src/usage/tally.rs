@@ -193,7 +193,7 @@ impl Visit for Tally {
         self.seen |= 1 << figure as u32;
     }
 
-    fn count(&mut self, figure: Figure, value: u64) {
+    fn count(&mut self, figure: Figure, value: u64, _span: Range<u64>) {
         if figure == Figure::OfModality {
             self.entry.tokens = Some(value);
             self.list_entry();

@@ -348,6 +348,33 @@ fn what_a_frame_says_counts_only_if_its_checksums_are_right() {
 }
 
 #[test]
+fn an_exception_in_a_stream_that_began_well_is_recognised() {
+    let broke_off = |answer: &[u8], size: usize| {
+        let mut meter = UsageMeter::new(converse());
+        answer.chunks(size).for_each(|chunk| meter.push(chunk));
+        (meter.broke_off(), meter.usage())
+    };
+    let start = event("messageStart", "{}");
+    let exception = [
+        (":exception-type", "throttlingException"),
+        (":content-type", "application/json"),
+        (":message-type", "exception"),
+    ];
+    let error = [(":error-code", "500"), (":message-type", "error")];
+    for headers in [&exception[..], &error] {
+        let answer = [&*start, &frame(headers, br#"{"message":"slow down"}"#)].concat();
+        for size in 1..40 {
+            assert_eq!(broke_off(&answer, size), (true, None), "{size}");
+        }
+        let mut damaged = answer;
+        *damaged.last_mut().unwrap() ^= 1;
+        assert_eq!(broke_off(&damaged, 7), (false, None));
+    }
+    let answer = [start, event("metadata", METADATA)].concat();
+    assert_eq!(broke_off(&answer, 7), (false, cached(17, 3, 2, 4)));
+}
+
+#[test]
 fn impossible_lengths_end_the_reading() {
     for (total, headers) in [
         (0, 0),

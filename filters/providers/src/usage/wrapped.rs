@@ -40,8 +40,7 @@ impl Wrapped {
             sink,
         };
         // What breaks its format is read no further.
-        let (Ok(()) | Err(Fault::Invalid | Fault::Duplicate)) =
-            self.scanner.push(chunk, &mut unwrap);
+        let (Ok(()) | Err(_)) = self.scanner.push(chunk, &mut unwrap);
     }
 }
 
