@@ -206,6 +206,8 @@ pub struct Exchange {
     pub waited: Option<Vec<u8>>,
     /// From the request's first byte to the answer's last.
     pub took: Duration,
+    /// By how many bytes the memory of all VMs together has grown, where the host can tell.
+    pub grown: Option<usize>,
 }
 
 /// Why a gateway cannot do what a scenario wants.

@@ -299,7 +299,7 @@ fn say_where_from(headers: &mut Headers, request: &Request, trusted_hops: u8) {
 impl Gateway for OnHost {
     fn call(&mut self, request: &Request, answer: &Answer) -> Result<Exchange, GatewayError> {
         self.deliver();
-        let began = self.host.now();
+        let (began, memory) = (self.host.now(), self.host.all_memory_bytes());
         let head = self.head(request);
         let turn = usize::try_from(self.requests).unwrap_or_default() % self.workers.max(1);
         let stream = self.host.request(WorkerId(turn), head);
@@ -337,6 +337,7 @@ impl Gateway for OnHost {
             self.until(|host| host.outcome(stream).is_none_or(|outcome| outcome.ended()));
         }
         exchange.took = self.host.now().since(began);
+        exchange.grown = Some(self.host.all_memory_bytes().saturating_sub(memory));
         exchange.response = self.host.outcome(stream).and_then(|outcome| {
             let headers = outcome
                 .headers

@@ -270,6 +270,12 @@ impl Host {
         self.vms.get(handle.vm).map(Vm::memory_bytes)
     }
 
+    /// The bytes of memory that all VMs together have taken. A VM never gives any back.
+    #[must_use]
+    pub fn all_memory_bytes(&self) -> usize {
+        self.vms.iter().map(Vm::memory_bytes).sum()
+    }
+
     /// True if a plugin's VM on a thread has trapped and was not replaced.
     #[must_use]
     pub fn is_dead(&self, thread: Thread, plugin: &str) -> bool {

@@ -10,11 +10,21 @@ const FRAMING: usize = 16;
 /// One message of type `event` with a JSON payload.
 #[must_use]
 pub fn event(name: &str, payload: &[u8]) -> Vec<u8> {
+    message(":event-type", name, "event", payload)
+}
+
+/// One message that tells what went wrong.
+#[must_use]
+pub fn exception(name: &str, payload: &[u8]) -> Vec<u8> {
+    message(":exception-type", name, "exception", payload)
+}
+
+fn message(kind: &str, name: &str, message_type: &str, payload: &[u8]) -> Vec<u8> {
     let mut headers = Vec::new();
     for (header, value) in [
-        (":event-type", name),
+        (kind, name),
         (":content-type", "application/json"),
-        (":message-type", "event"),
+        (":message-type", message_type),
     ] {
         headers.push(u8::try_from(header.len()).unwrap_or(u8::MAX));
         headers.extend_from_slice(header.as_bytes());

@@ -46,8 +46,10 @@ struct SseEvent {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StreamEvent {
-    /// The value of `:event-type`.
+    /// The value of `:event-type`, or of `:exception-type`.
     event: String,
+    #[serde(default)]
+    exception: bool,
     data: Value,
 }
 
@@ -78,9 +80,13 @@ impl AnswerSpec {
             bodies.push(("text/event-stream", events.collect()));
         }
         if let Some(events) = &self.events {
-            let events = events
-                .iter()
-                .map(|event| event_stream::event(&event.event, event.data.to_string().as_bytes()));
+            let events = events.iter().map(|event| {
+                let data = event.data.to_string();
+                match event.exception {
+                    true => event_stream::exception(&event.event, data.as_bytes()),
+                    false => event_stream::event(&event.event, data.as_bytes()),
+                }
+            });
             bodies.push(("application/vnd.amazon.eventstream", events.collect()));
         }
         let (content_type, natural) = match (bodies.pop(), bodies.is_empty()) {

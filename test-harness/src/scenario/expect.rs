@@ -33,6 +33,8 @@ pub(super) struct Expectation {
     pub(super) complete: Option<bool>,
     /// The longest time that it may take.
     pub(super) within: Option<Span>,
+    /// By how many bytes the memory of the modules may grow at most, where the host can tell.
+    pub(super) grows_at_most: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

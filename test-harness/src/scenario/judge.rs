@@ -57,6 +57,13 @@ pub(super) fn exchange(expect: &Expectation, exchange: &Exchange, left: bool) ->
             &mut wrong,
         );
     }
+    if let (Some(most), Some(grown)) = (expect.grows_at_most, exchange.grown)
+        && grown > most
+    {
+        wrong.push(format!(
+            "the modules' memory has grown by {grown} bytes, expected at most {most}"
+        ));
+    }
     if let Some(within) = expect.within
         && exchange.took > within.0
     {
