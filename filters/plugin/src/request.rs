@@ -5,7 +5,7 @@ use std::rc::Rc;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::Action;
 use sekisho_domain::policy::{Model, OverLimit, Rules};
-use sekisho_domain::{Denial, DenialCode, RecordId, UnixMillis};
+use sekisho_domain::{Denial, DenialCode, Modality, RecordId, UnixMillis};
 use sekisho_link::v1;
 use sekisho_providers::{
     Edit, ModelPlace, Operation, RequestBody, RequestFacts, RequestScan, check_content, check_query,
@@ -536,7 +536,8 @@ fn limit_output(
     operation: &Operation,
     facts: &mut RequestFacts,
 ) -> Result<Vec<Edit>, Denial> {
-    let Some(most) = rules.output_ceiling(model).filter(|_| operation.generates) else {
+    let writes = operation.generates && operation.modality == Modality::Text;
+    let Some(most) = rules.output_ceiling(model).filter(|_| writes) else {
         return Ok(Vec::new());
     };
     let is_over = facts.max_output_tokens.is_some_and(|asked| asked > most);

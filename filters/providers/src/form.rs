@@ -346,19 +346,35 @@ fn disposition(value: &[u8]) -> Result<Named<'_>, Fault> {
             .trim_ascii_start();
         let equals = rest.iter().position(|b| *b == b'=').ok_or(Fault::Invalid)?;
         let (parameter, after) = rest.split_at_checked(equals).ok_or(Fault::Invalid)?;
-        let quoted = after.strip_prefix(b"=\"").ok_or(Fault::Invalid)?;
-        let end = quoted
-            .iter()
-            .position(|b| *b == b'"')
-            .ok_or(Fault::Invalid)?;
-        let (text, after) = quoted.split_at_checked(end).ok_or(Fault::Invalid)?;
-        rest = after.get(1..).unwrap_or_default();
+        let value = after.get(1..).unwrap_or_default();
+        let (text, after) = match value.strip_prefix(b"\"") {
+            Some(quoted) => {
+                let end = quoted.iter().position(|b| *b == b'"');
+                let (text, after) = quoted
+                    .split_at_checked(end.ok_or(Fault::Invalid)?)
+                    .ok_or(Fault::Invalid)?;
+                (text, after.get(1..).unwrap_or_default())
+            }
+            // A token, as .NET writes it.
+            None => {
+                let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
+                let (text, after) = value.split_at_checked(end).ok_or(Fault::Invalid)?;
+                let is_token = text
+                    .iter()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.'%".contains(b));
+                if text.is_empty() || !is_token {
+                    return Err(Fault::Invalid);
+                }
+                (text, after)
+            }
+        };
+        rest = after;
         match parameter {
             // What another reader might unescape has no place in a name.
             b"name" if name.is_none() && !text.iter().any(|b| matches!(b, b'\\' | b'%')) => {
                 name = Some(text);
             }
-            b"filename" if !is_file && !text.contains(&b'\\') => is_file = true,
+            b"filename" | b"filename*" if !text.contains(&b'\\') => is_file = true,
             _ => return Err(Fault::Invalid),
         }
     }

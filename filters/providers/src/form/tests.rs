@@ -54,6 +54,14 @@ fn the_model_is_a_part_of_the_form() {
 }
 
 #[test]
+fn names_may_be_tokens() {
+    let file = "--x-1\r\nContent-Disposition: form-data; name=file; filename=a.mp3; filename*=utf-8''%E9.mp3\r\n\r\nID3\r\n";
+    let model = "--x-1\r\nContent-Disposition: form-data; name=model\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nwhisper-1\r\n";
+    let facts = scan(&form(&[file, model])).unwrap();
+    assert_eq!(facts.model.as_deref(), Some("whisper-1"));
+}
+
+#[test]
 fn other_parts_are_anybodys() {
     let facts = scan(&form(&[FILE, &part("prompt", "model=x")])).unwrap();
     assert_eq!(facts.model, None);
@@ -72,7 +80,8 @@ fn what_two_readers_could_read_differently_is_no_form() {
     for body in [
         // The disposition.
         model("Content-Disposition: form-data; name=\"Model\""),
-        model("Content-Disposition: form-data; name=model"),
+        model("Content-Disposition: form-data; name=mod el"),
+        model("Content-Disposition: form-data; name="),
         model("Content-Disposition: form-data; name=\"x\"; name=\"model\""),
         model("Content-Disposition: form-data; name*=utf-8''model"),
         model("Content-Disposition: form-data; name=\"m%6fdel\""),
