@@ -266,6 +266,11 @@ fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
         head.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
         head.extend(value.as_bytes());
     }
+    framed(&head, payload)
+}
+
+/// A frame around headers that are written out.
+fn framed(head: &[u8], payload: &[u8]) -> Vec<u8> {
     let total = u32::try_from(16 + head.len() + payload.len()).unwrap();
     let mut frame = [
         total.to_be_bytes(),
@@ -345,6 +350,64 @@ fn what_a_frame_says_counts_only_if_its_checksums_are_right() {
         }
     }
     assert_eq!(meter(converse(), &good[..good.len() - 1]), None);
+}
+
+/// One header of each type, named by its number, in the order of the AWS SDKs' own vector.
+fn headers_of_every_type() -> Vec<u8> {
+    let values: [&[u8]; 10] = [
+        &[],
+        &[],
+        &[2],
+        &[0, 3],
+        &[0, 0, 0, 4],
+        &[0, 0, 0, 0, 0, 0, 0, 5],
+        b"\0\x05bytes",
+        b"\0\x04utf8",
+        &[0, 0, 0, 0, 0, 0, 0, 8],
+        b"0123456789abcdef",
+    ];
+    let header = |(kind, value): (u8, &&[u8])| [&[1, b'0' + kind, kind], *value].concat();
+    (0..).zip(&values).flat_map(header).collect()
+}
+
+#[test]
+fn frames_are_what_the_aws_sdks_hold_them_to_be() {
+    // Checksums of prelude and message in the vectors of the SDKs' test suites.
+    let text = |name: &str, value: &str| {
+        let length = u16::try_from(value.len()).unwrap().to_be_bytes();
+        let name = [&[u8::try_from(name.len()).unwrap()], name.as_bytes()].concat();
+        [&*name, &[7], &length, value.as_bytes()].concat()
+    };
+    let error = [
+        text(":message-type", "error"),
+        text(":error-code", "code"),
+        text(":error-message", "message"),
+    ];
+    let json = text("content-type", "application/json");
+    let vectors: [(Vec<u8>, &[u8], u32, u32); 6] = [
+        (Vec::new(), b"", 0x05c2_48eb, 0x7d98_c8ff),
+        (b"\x04byte\x02\xff".to_vec(), b"", 0x2986_0158, 0xc2f8_69dc),
+        (Vec::new(), b"{'foo':'bar'}", 0xfd52_8c5a, 0xc365_3936),
+        (json, b"{'foo':'bar'}", 0x07fd_8396, 0x8d9c_08b1),
+        (headers_of_every_type(), b"", 0x03b5_cb9c, 0x6335_3671),
+        (error.concat(), b"", 0xbf23_637e, 0x6b6c_ea3d),
+    ];
+    let mut all = Vec::new();
+    for (head, payload, prelude, message) in &vectors {
+        let frame = framed(head, payload);
+        assert_eq!(frame[8..12], prelude.to_be_bytes());
+        assert_eq!(frame[frame.len() - 4..], message.to_be_bytes());
+        all.extend(frame);
+    }
+    // None of them is in the way of what comes after.
+    all.extend(event("metadata", METADATA));
+    assert_eq!(meter(converse(), &all), cached(17, 3, 2, 4));
+    for (at, with) in [(0, 1), (4, 0xff), (7, 0x10)] {
+        let mut damaged = framed(&headers_of_every_type(), b"");
+        damaged[at] = with;
+        damaged.extend(event("metadata", METADATA));
+        assert_eq!(meter(converse(), damaged), None, "{at}");
+    }
 }
 
 #[test]
