@@ -159,15 +159,8 @@ impl Check<'_> {
             let path = format!("apis[{at}]");
             self.name(&format!("{path}.name"), &api.name);
             self.unique(&mut seen, &format!("{path}.name"), &api.name);
-            let place = self.place(&path, &api);
+            let place = self.cloud_place(&path, &api);
             let paths = self.paths(&path, &api);
-            let upstream = api.upstream.clone();
-            if let Some(upstream) = &upstream
-                && !self.defined.upstreams.contains(upstream)
-            {
-                let text = format!("`{upstream}` is not under `upstreams`");
-                self.problem(format!("{path}.upstream"), text);
-            }
             if let Some(price) = api.price.as_ref().filter(|price| !priced.contains(*price)) {
                 let text = format!("`{price}` is not under `prices`");
                 self.problem(format!("{path}.price"), text);

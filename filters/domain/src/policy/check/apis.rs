@@ -12,7 +12,7 @@ const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 impl Check<'_> {
     /// Project and location of a Vertex API; others have none.
-    pub(super) fn place(&mut self, path: &str, api: &RawApi) -> Option<Place> {
+    pub(super) fn cloud_place(&mut self, path: &str, api: &RawApi) -> Option<Place> {
         let mut member = |name: &str, value: &Option<String>| {
             let at = format!("{path}.{name}");
             match (api.provider, value) {
