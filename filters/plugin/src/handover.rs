@@ -102,6 +102,8 @@ mod tests {
                 ..Passage::default()
             },
             reservations: vec![reservation],
+            written: "gpt-4o-latest".to_owned(),
+            ask: None,
         };
         let read: Handover = decode(&encode(&handover)).unwrap();
         assert_eq!(format!("{read:?}"), format!("{handover:?}"));
