@@ -374,7 +374,9 @@ prices:
                 "upstreams:\n- {name: west, provider: azure_openai, url: 'https://w.example'}\n",
             );
         assert_eq!(paths(&text), ["apis[0].models[gpt-4o].upstreams"]);
-        let in_path = text.replace("chat_completions", "audio_transcriptions");
+        let in_path = text
+            .replace("azure_openai", "gemini")
+            .replace("chat_completions", "generate_content");
         assert!(parse(&in_path).is_ok(), "{:?}", paths(&in_path));
         let unwritable = in_path.replace("model: there", "model: th/ere");
         assert_eq!(paths(&unwritable), ["apis[0].models[gpt-4o].upstreams"]);
