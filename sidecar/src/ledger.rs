@@ -13,6 +13,8 @@ mod calls;
 mod grants;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod rate;
 pub(crate) mod tables;
 pub(crate) mod terms;
 
