@@ -248,6 +248,9 @@ pub enum GatewayError {
     RealTime,
 }
 
+/// Every secret of a provider begins so.
+pub const SECRET_PREFIX: &str = "secret-of-";
+
 /// A gateway with its sidecar.
 pub trait Gateway {
     /// Sends a request, answers in the provider's place, and waits for what comes of it.
@@ -285,4 +288,9 @@ pub trait Gateway {
 
     /// What its filters logged: for whoever looks for a mistake.
     fn log(&self) -> Vec<String>;
+
+    /// All that was written where others than its owner may read it, each with its name.
+    fn exposed(&self) -> Vec<(&'static str, String)> {
+        vec![("the log of the filters", self.log().join("\n"))]
+    }
 }

@@ -15,7 +15,8 @@ use tokio::time::timeout;
 
 use self::process::Envoy;
 use crate::gateway::{
-    Answer, Disturbance, Exchange, Gateway, GatewayError, ModuleSet, Place, Request, Seen,
+    Answer, Disturbance, Exchange, Gateway, GatewayError, ModuleSet, Place, Request, SECRET_PREFIX,
+    Seen,
 };
 use crate::provider::stub::Stub;
 use crate::relay::Relay;
@@ -40,6 +41,8 @@ pub struct OnEnvoy {
     /// Passes every stage once all are ready.
     ready: Option<Request>,
     folder: TempDir,
+    /// What was rendered for it.
+    configuration: String,
 }
 
 /// Everything around Envoy that must be there before its configuration can be made.
@@ -114,7 +117,7 @@ impl OnEnvoy {
         let folder = TempDir::with_prefix("sekisho-envoy-")?;
         let secrets = folder.path().join("secrets");
         render::secrets::write(sidecar.policy(), &secrets, |name| {
-            Some(format!("secret-of-{}", name.to_lowercase()))
+            Some(format!("{SECRET_PREFIX}{}", name.to_lowercase()))
         })?;
         let any_port = ([127, 0, 0, 1], 0).into();
         let link = relay.address();
@@ -143,6 +146,7 @@ impl OnEnvoy {
             sidecar,
             ready,
             folder,
+            configuration,
         };
         gateway.wait_until_ready(Duration::from_secs(20))?;
         Ok(gateway)
@@ -337,6 +341,19 @@ impl Gateway for OnEnvoy {
 
     fn log(&self) -> Vec<String> {
         self.envoy.log()
+    }
+
+    fn exposed(&self) -> Vec<(&'static str, String)> {
+        let dump = self.admin("/config_dump?include_eds").unwrap_or_default();
+        vec![
+            ("Envoy's log", self.log().join("\n")),
+            ("Envoy's access log", self.access_log()),
+            ("the rendered configuration", self.configuration.clone()),
+            (
+                "Envoy's dump of its configuration",
+                String::from_utf8_lossy(&dump).into_owned(),
+            ),
+        ]
     }
 }
 

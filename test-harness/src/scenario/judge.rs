@@ -6,7 +6,7 @@ use super::expect::{
     BodyExpectation, EndExpectation, Expectation, HeaderExpectation, UpstreamExpectation,
 };
 use super::subset::differences;
-use crate::gateway::{Exchange, Response, Seen};
+use crate::gateway::{Exchange, Response, SECRET_PREFIX, Seen};
 
 /// What every gateway puts on a refusal.
 const DENIAL: &str = "x-sekisho-denial";
@@ -271,4 +271,28 @@ pub(super) fn records(expect: &[Value], actual: &[Value]) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Which of these texts have a provider's secret; none of them may.
+pub(super) fn given_away(exposed: &[(&str, String)]) -> Vec<String> {
+    let found = exposed
+        .iter()
+        .filter(|(_, text)| text.contains(SECRET_PREFIX));
+    found
+        .map(|(place, _)| format!("{place} has a provider's secret"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_seen_where_it_stands() {
+        let texts = [
+            ("the one", "Bearer secret-of-azure_key".to_owned()),
+            ("the other", "Bearer [redacted]".to_owned()),
+        ];
+        assert_eq!(given_away(&texts), ["the one has a provider's secret"]);
+    }
 }

@@ -415,7 +415,17 @@ impl<'s> Runner<'s> {
             Err(error @ SidecarError::Verify(_)) => wrong.push(error.to_string()),
             Err(error) => return Err(error.into()),
         }
+        wrong.extend(self.given_away()?);
         Ok(wrong)
+    }
+
+    /// Where a provider's secret stands that is no place for it.
+    fn given_away(&self) -> Result<Vec<String>, SidecarError> {
+        let mut exposed = self.gateway.exposed();
+        let records = self.gateway.sidecar().records()?;
+        let records = records.iter().map(|record| record.record.to_string());
+        exposed.push(("the audit log", records.collect()));
+        Ok(judge::given_away(&exposed))
     }
 
     fn unfinished(&self) -> Result<Vec<String>, SidecarError> {
