@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 pub(crate) use connection::{Connection, LoadError};
 
 use crate::clock;
+use crate::row::Until;
 use crate::supply::Load;
 
 /// Sends a load over all connections, each request as soon as the one before it on its
@@ -33,7 +34,9 @@ pub(crate) fn saturate(
                         }
                         let answered = requests
                             .get(number % requests.len().max(1))
-                            .map_or(Ok(()), |request| connection.exchange(request));
+                            .map_or(Ok(()), |request| {
+                                connection.exchange(request).map(|_first_byte| ())
+                            });
                         if answered.is_err() {
                             next.store(count, Ordering::Relaxed);
                             return answered;
@@ -52,10 +55,13 @@ pub(crate) fn saturate(
 /// Sends a load at `rate` requests per second, whether or not earlier ones are answered.
 /// Each latency counts from the moment at which its request was due, so that a gateway that
 /// stalls cannot hide it by delaying the requests that follow. Unordered.
+///
+/// A latency ends with the answer, or with its first byte.
 pub(crate) fn pace(
     connections: &mut [Connection],
     load: Load<'_>,
     rate: u32,
+    until: Until,
 ) -> Result<Vec<Duration>, LoadError> {
     let (requests, count) = (load.requests, load.count as usize);
     let lanes = connections.len().max(1);
@@ -72,7 +78,7 @@ pub(crate) fn pace(
                     numbers
                         .map(|number| {
                             let due = first + interval * u32::try_from(number).unwrap_or(u32::MAX);
-                            timed(connection, requests, number, due)
+                            timed(connection, requests, number, due, until)
                         })
                         .collect::<Result<Vec<Duration>, LoadError>>()
                 })
@@ -91,12 +97,18 @@ fn timed(
     requests: &[Vec<u8>],
     number: usize,
     due: Instant,
+    until: Until,
 ) -> Result<Duration, LoadError> {
     clock::sleep_until(due);
+    let mut ended = clock::now();
     if let Some(request) = requests.get(number % requests.len().max(1)) {
-        connection.exchange(request)?;
+        let first_byte = connection.exchange(request)?;
+        ended = match until {
+            Until::FirstByte => first_byte,
+            Until::End => clock::now(),
+        };
     }
-    Ok(clock::now().saturating_duration_since(due))
+    Ok(ended.saturating_duration_since(due))
 }
 
 /// Opens connections.
@@ -142,7 +154,7 @@ mod tests {
         let to = server(8, OK, Duration::ZERO);
         let mut connections = connect(to, 3).unwrap();
         saturate(&mut connections, requests(50, &sent)).unwrap();
-        let latencies = pace(&mut connections, requests(20, &sent), 1000).unwrap();
+        let latencies = pace(&mut connections, requests(20, &sent), 1000, Until::End).unwrap();
         assert_eq!(latencies.len(), 20);
     }
 
@@ -168,11 +180,35 @@ mod tests {
     }
 
     #[test]
+    fn the_first_byte_of_a_body_comes_before_its_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 8];
+            while stream.read_exact(&mut request).is_ok() {
+                for piece in ["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n", "h", "i"] {
+                    std::thread::sleep(Duration::from_millis(20));
+                    stream.write_all(piece.as_bytes()).unwrap();
+                }
+            }
+        });
+        let mut connections = connect(to, 1).unwrap();
+        let sent = [b"12345678".to_vec()];
+        let mut latency = |until| pace(&mut connections, requests(1, &sent), 1, until).unwrap()[0];
+        let (first, last) = (latency(Until::FirstByte), latency(Until::End));
+        assert!(first >= Duration::from_millis(40), "{first:?}");
+        assert!(last >= Duration::from_millis(60), "{last:?}");
+        assert!(first < last, "{first:?} {last:?}");
+    }
+
+    #[test]
     fn a_late_answer_makes_the_requests_behind_it_late_too() {
         let delay = Duration::from_millis(20);
         let to = server(8, OK, delay);
         let mut connections = connect(to, 1).unwrap();
-        let latencies = pace(&mut connections, requests(5, &[b"12345678".to_vec()]), 1000).unwrap();
+        let sent = [b"12345678".to_vec()];
+        let latencies = pace(&mut connections, requests(5, &sent), 1000, Until::End).unwrap();
         let worst = latencies.iter().max().unwrap();
         assert!(*worst >= Duration::from_millis(5 * 20 - 4), "{worst:?}");
     }

@@ -200,7 +200,10 @@ fn pace(arguments: &Arguments, row: &Row, round: &Round<'_>) -> Result<Paced, Me
     let lanes = (arguments.connections as usize * 2).max(32);
     let mut connections = load::connect(row.address, lanes).map_err(failed)?;
     load::saturate(&mut connections, round.paced_warm_up).map_err(failed)?;
-    let latencies = load::pace(&mut connections, round.paced, arguments.rate).map_err(failed)?;
+    let kind = Kind::of(&row.name);
+    let rate = kind.rate(arguments.rate);
+    let latencies =
+        load::pace(&mut connections, round.paced, rate, kind.until()).map_err(failed)?;
     let mut millis: Vec<f64> = latencies.iter().map(|l| l.as_secs_f64() * 1e3).collect();
     millis.sort_by(f64::total_cmp);
     Ok(Paced {

@@ -121,8 +121,9 @@ impl Report {
             .map(|row| (row.name.clone(), row.added_us))
             .collect();
         for row in &mut figures {
-            let native = added.get(Kind::of(&row.name).native());
+            let native = Kind::of(&row.name).native();
             row.added_to_native = native
+                .and_then(|native| added.get(native))
                 .filter(|added| **added > 0.0)
                 .map(|added| row.added_us / added);
         }
@@ -143,7 +144,7 @@ impl Figures {
     fn new(name: &str, rounds: &Rounds, known: &BTreeMap<&str, &Rounds>) -> Option<Self> {
         let kind = Kind::of(name);
         let bare = known.get(kind.bare())?;
-        let native = known.get(kind.native());
+        let native = kind.native().and_then(|native| known.get(native));
         let pairs = || rounds.saturated.iter().zip(&bare.saturated);
         let paced = || rounds.paced.iter().zip(&bare.paced);
         let spread = Spreads {

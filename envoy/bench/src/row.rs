@@ -50,11 +50,69 @@ pub(crate) enum Kind {
     CachedToken,
     /// The check of a token alone, of tokens that were never seen before.
     FirstSeenToken,
+    /// What bodies of a form cost; latency is that of the answer's first byte.
+    Payload(Payload),
+}
+
+/// Forms of requests and answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Payload {
+    /// JSON of about 1 KiB.
+    Small,
+    /// JSON of 100 KiB, and as much in the answer.
+    Large,
+    /// An answer of 200 server-sent events, each sent by itself.
+    Events,
+    /// A request of 20 MB.
+    Upload,
+}
+
+impl Payload {
+    pub(crate) const ALL: [Self; 4] = [Self::Small, Self::Large, Self::Events, Self::Upload];
+
+    /// Names of the row with our filters, and of the one without.
+    pub(crate) const fn rows(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Small => ("json-1k", "json-1k-bare"),
+            Self::Large => ("json-100k", "json-100k-bare"),
+            Self::Events => ("sse-200", "sse-200-bare"),
+            Self::Upload => ("upload-20m", "upload-20m-bare"),
+        }
+    }
+
+    /// Of so many requests of the usual size, how many of this one take about as long.
+    pub(crate) const fn share(self, requests: u32) -> u32 {
+        let share = match self {
+            Self::Small => requests,
+            Self::Large => requests / 5,
+            Self::Events => requests / 10,
+            Self::Upload => requests / 200,
+        };
+        if share < 5 { 5 } else { share }
+    }
+
+    /// The same of requests per second.
+    pub(crate) const fn rate(self, rate: u32) -> u32 {
+        let rate = match self {
+            Self::Small => rate,
+            Self::Large => rate / 5,
+            Self::Events => rate / 10,
+            Self::Upload => rate / 200,
+        };
+        if rate < 1 { 1 } else { rate }
+    }
 }
 
 impl Kind {
     /// The kind of the row of this name.
     pub(crate) fn of(name: &str) -> Self {
+        let payload = Payload::ALL.into_iter().find(|payload| {
+            let (gateway, bare) = payload.rows();
+            name == gateway || name == bare
+        });
+        if let Some(payload) = payload {
+            return Self::Payload(payload);
+        }
         match name {
             "token-bare" | "token-cached" | "native-cached" => Self::CachedToken,
             "token-first-seen" | "native-first-seen" => Self::FirstSeenToken,
@@ -67,17 +125,44 @@ impl Kind {
         match self {
             Self::Chain => "bare",
             Self::CachedToken | Self::FirstSeenToken => "token-bare",
+            Self::Payload(payload) => payload.rows().1,
         }
     }
 
     /// The row with Envoy's own filters in place of ours.
-    pub(crate) const fn native(self) -> &'static str {
+    pub(crate) const fn native(self) -> Option<&'static str> {
         match self {
-            Self::Chain => "native",
-            Self::CachedToken => "native-cached",
-            Self::FirstSeenToken => "native-first-seen",
+            Self::Chain => Some("native"),
+            Self::CachedToken => Some("native-cached"),
+            Self::FirstSeenToken => Some("native-first-seen"),
+            Self::Payload(_) => None,
         }
     }
+
+    /// Requests per second when latency is measured, of so many of the usual size.
+    pub(crate) const fn rate(self, rate: u32) -> u32 {
+        match self {
+            Self::Payload(payload) => payload.rate(rate),
+            _ => rate,
+        }
+    }
+
+    /// Which moment of an answer is measured.
+    pub(crate) const fn until(self) -> Until {
+        match self {
+            Self::Payload(_) => Until::FirstByte,
+            _ => Until::End,
+        }
+    }
+}
+
+/// The moment at which a latency ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// The first byte of the answer's body is there.
+    FirstByte,
+    /// The last one is.
+    End,
 }
 
 /// What one round at saturation said.
@@ -114,11 +199,13 @@ mod tests {
     #[test]
     fn every_row_for_tokens_is_held_against_others_for_tokens() {
         for (name, bare, native) in [
-            ("gateway-strict", "bare", "native"),
-            ("gateway-strict-before", "bare", "native"),
-            ("token-cached", "token-bare", "native-cached"),
-            ("native-cached", "token-bare", "native-cached"),
-            ("token-first-seen", "token-bare", "native-first-seen"),
+            ("gateway-strict", "bare", Some("native")),
+            ("gateway-strict-before", "bare", Some("native")),
+            ("token-cached", "token-bare", Some("native-cached")),
+            ("native-cached", "token-bare", Some("native-cached")),
+            ("token-first-seen", "token-bare", Some("native-first-seen")),
+            ("sse-200", "sse-200-bare", None),
+            ("sse-200-bare", "sse-200-bare", None),
         ] {
             let kind = Kind::of(name);
             assert_eq!((kind.bare(), kind.native()), (bare, native), "{name}");

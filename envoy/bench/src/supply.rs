@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::row::Kind;
+use crate::row::{Kind, Payload};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -71,6 +71,10 @@ pub(crate) struct Supply {
     chat: Vec<Vec<u8>>,
     token: Vec<Vec<u8>>,
     unseen: Vec<Vec<u8>>,
+    large: Vec<Vec<u8>>,
+    events: Vec<Vec<u8>>,
+    /// One alone, because of its size.
+    upload: Vec<Vec<u8>>,
     rounds: u32,
     counts: Counts,
 }
@@ -95,8 +99,19 @@ impl Supply {
         if chat.is_empty() {
             return Err(SupplyError::NoTokens(arguments.tokens.clone()));
         }
+        let one = tokens.lines().find(|line| !line.is_empty());
+        let ask = |body: &str, token: &str| request(&arguments.path, token, Some(body));
+        let large = conversation(LARGE, r#""user":"long""#);
+        let events = conversation(
+            SMALL,
+            r#""stream":true,"stream_options":{"include_usage":true}"#,
+        );
+        let upload = conversation(UPLOAD, r#""user":"short""#);
         Ok(Self {
             chat,
+            large: of(&tokens, &|token| ask(&large, token)),
+            events: of(&tokens, &|token| ask(&events, token)),
+            upload: one.map(|token| ask(&upload, token)).into_iter().collect(),
             token: of(&tokens, &without_body),
             unseen: of(unseen.as_deref().unwrap_or_default(), &without_body),
             rounds,
@@ -108,6 +123,13 @@ impl Supply {
     pub(crate) fn round(&self, kind: Kind, round: u32) -> Result<Round<'_>, SupplyError> {
         match kind {
             Kind::Chain => Ok(again(&self.chat, self.counts)),
+            Kind::Payload(payload) => {
+                let counts = Counts {
+                    saturated: payload.share(self.counts.saturated),
+                    paced: payload.share(self.counts.paced),
+                };
+                Ok(again(self.of(payload), counts))
+            }
             Kind::CachedToken => Ok(again(&self.token, self.counts)),
             Kind::FirstSeenToken => {
                 once(&self.unseen, self.rounds, round).ok_or(SupplyError::TooFewUnseen {
@@ -115,6 +137,15 @@ impl Supply {
                     rounds: self.rounds,
                 })
             }
+        }
+    }
+
+    fn of(&self, payload: Payload) -> &[Vec<u8>] {
+        match payload {
+            Payload::Small => &self.chat,
+            Payload::Large => &self.large,
+            Payload::Events => &self.events,
+            Payload::Upload => &self.upload,
         }
     }
 
@@ -128,6 +159,7 @@ impl Supply {
         let requests = match kind {
             Kind::Chain => &self.chat,
             Kind::CachedToken | Kind::FirstSeenToken => &self.token,
+            Kind::Payload(payload) => self.of(payload),
         };
         requests.first().map_or(0, Vec::len)
     }
@@ -173,6 +205,21 @@ fn read(path: &Path) -> Result<String, SupplyError> {
     })
 }
 
+/// Bytes of the text in a conversation.
+const SMALL: usize = 900;
+const LARGE: usize = 100 * 1024;
+/// As a picture has that stands in the body.
+const UPLOAD: usize = 20_000_000;
+
+/// A chat completion with so much text; `more` are its last members.
+fn conversation(bytes: usize, more: &str) -> String {
+    const TEXT: &str = "Why did travellers need a permit? ";
+    let text: String = TEXT.chars().cycle().take(bytes).collect();
+    format!(
+        r#"{{"messages":[{{"role":"user","content":"{text}"}}],"model":"gpt-4o","max_tokens":256,{more}}}"#
+    )
+}
+
 /// With the headers of the OpenAI SDK for Python.
 fn request(path: &str, token: &str, body: Option<&str>) -> Vec<u8> {
     let content_type = body.map_or("", |_| "Content-Type: application/json\r\n");
@@ -206,6 +253,9 @@ mod tests {
             chat: make(10),
             token: make(10),
             unseen: make(unseen),
+            large: make(10),
+            events: make(10),
+            upload: make(1),
             rounds: 3,
             counts: Counts {
                 saturated: 50,

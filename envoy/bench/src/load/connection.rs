@@ -2,7 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crate::clock;
 
 /// An answer that takes longer is an error.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -53,8 +55,9 @@ impl Connection {
         })
     }
 
-    /// Sends a request and reads its answer, which must have status 200.
-    pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<(), LoadError> {
+    /// Sends a request and reads its answer, which must have status 200 and a body. Returns when
+    /// the body's first byte was there.
+    pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<Instant, LoadError> {
         self.stream.write_all(request)?;
         self.buffer.clear();
         let head = loop {
@@ -70,6 +73,10 @@ impl Connection {
         let Some((status, framing)) = facts else {
             return Err(self.unreadable());
         };
+        while self.buffer.len() == head && framing != Framing::Length(0) {
+            self.read_more()?;
+        }
+        let first_byte = clock::now();
         match framing {
             Framing::Length(length) => {
                 while self.buffer.len() < head + length {
@@ -79,7 +86,7 @@ impl Connection {
             Framing::Chunks => self.read_chunks(head)?,
         }
         if status == 200 {
-            return Ok(());
+            return Ok(first_byte);
         }
         let body = self.buffer.get(head..).unwrap_or_default();
         Err(LoadError::Status {

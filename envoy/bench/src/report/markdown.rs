@@ -60,6 +60,7 @@ pub(super) fn render(report: &Report) -> String {
         ),
     );
     tokens(&mut text, report);
+    payloads(&mut text, report);
     for (name, goal) in &report.goals {
         line(&mut text, format_args!("- {}", sentence(name, goal)));
     }
@@ -88,6 +89,20 @@ fn tokens(text: &mut String, report: &Report) {
     }
     if let Some(first_seen) = &method.first_seen {
         memory(text, report, first_seen);
+    }
+}
+
+/// What the rows are that tell what bodies cost.
+fn payloads(text: &mut String, report: &Report) {
+    let mut rows = report.rows.iter();
+    if rows.any(|row| matches!(Kind::of(&row.name), Kind::Payload(_))) {
+        text.push_str(
+            "Forms of bodies: the rows `json-*`, `sse-*` and `upload-*` are `gateway-relaxed`, those that end in \
+             `-bare` are `bare`. Fewer and slower requests the larger they are; latency is that of the \
+             first byte of the answer's body, from the moment the request was due. `json-100k` has 100 KiB in the \
+             request and in the answer, `sse-200` an answer of 200 events that are sent one by one, `upload-20m` a \
+             request of 20 MB.\n\n",
+        );
     }
 }
 
