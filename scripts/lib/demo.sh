@@ -96,20 +96,25 @@ prepare_demo() {
         -e "s/127\.0\.0\.1:8093/127.0.0.1:$((port + 2))/" \
         -e "s/127\.0\.0\.1:8094/127.0.0.1:$((port + 3))/" \
         -e "s/127\.0\.0\.1:8095/127.0.0.1:$((port + 4))/" \
+        -e "s/127\.0\.0\.1:8096/127.0.0.1:$((port + 5))/" \
         "$ROOT/examples/demo/sekisho.yaml" >"$DEMO/sekisho.yaml"
-    if [[ ! -s $DEMO/secrets/keys.env ]]; then
-        local name
-        for name in AZURE_OPENAI OPENAI ANTHROPIC GEMINI; do
-            printf '%s_API_KEY=demo-%s\n' "$name" "$(random_hex 16)"
-        done >"$DEMO/secrets/keys.env"
-        printf 'AWS_ACCESS_KEY_ID=AKIADEMO%s\nAWS_SECRET_ACCESS_KEY=%s\n' \
-            "$(random_hex 6 | tr 'a-f' 'A-F')" "$(random_hex 20)" >>"$DEMO/secrets/keys.env"
-    fi
+    local keys=$DEMO/secrets/keys.env name
+    touch "$keys"
+    for name in AZURE_OPENAI_API_KEY OPENAI_API_KEY ANTHROPIC_API_KEY GEMINI_API_KEY VERTEX_TOKEN; do
+        add_key "$name" "demo-$(random_hex 16)"
+    done
+    add_key AWS_ACCESS_KEY_ID "AKIADEMO$(random_hex 6 | tr 'a-f' 'A-F')"
+    add_key AWS_SECRET_ACCESS_KEY "$(random_hex 20)"
     set -a
     # shellcheck source=/dev/null
-    source "$DEMO/secrets/keys.env"
+    source "$keys"
     set +a
     [[ -s $DEMO/tls/ca.crt ]] || make_certificates
+}
+
+# add_key NAME VALUE: unless there is one from an earlier run
+add_key() {
+    grep -q "^$1=" "$DEMO/secrets/keys.env" || printf '%s=%s\n' "$1" "$2" >>"$DEMO/secrets/keys.env"
 }
 
 random_hex() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
@@ -139,6 +144,7 @@ start_providers() {
     launch providers env \
         SEKISHO_DEMO_AZURE_OPENAI_KEY="$AZURE_OPENAI_API_KEY" SEKISHO_DEMO_OPENAI_KEY="$OPENAI_API_KEY" \
         SEKISHO_DEMO_ANTHROPIC_KEY="$ANTHROPIC_API_KEY" SEKISHO_DEMO_GEMINI_KEY="$GEMINI_API_KEY" \
+        SEKISHO_DEMO_VERTEX_TOKEN="$VERTEX_TOKEN" \
         SEKISHO_DEMO_BEDROCK_ACCESS_KEY_ID="$AWS_ACCESS_KEY_ID" \
         SEKISHO_DEMO_BEDROCK_SECRET_ACCESS_KEY="$AWS_SECRET_ACCESS_KEY" \
         "$BUILT/sekisho-demo-providers"

@@ -69,12 +69,12 @@ fn six_mistakes_in_a_policy_are_six_problems() {
     let wrong = policy
         .replace("currency: JPY", "currency: yen")
         .replace("time_zone: Asia/Tokyo", "time_zone: Asia/Tokio")
-        .replace("operations: [audio_speech]", "operations: [audio_speach]")
+        .replace("operations: [audio_speech,", "operations: [audio_speach,")
         .replace(
             "{id: hr-requests, department: hr,",
             "{id: hr-requests, department: hrr,",
         )
-        .replace("max_output_tokens: 8192", "max_output_tokens: 0")
+        .replacen("max_output_tokens: 8192", "max_output_tokens: 0", 1)
         .replace("request_body_bytes:", "request_body_byte:");
     let path = file("wrong.yaml", &wrong);
     let checked = sekisho(&["check", path.to_str().unwrap()]);
@@ -85,7 +85,7 @@ fn six_mistakes_in_a_policy_are_six_problems() {
         "time_zone:",
         "apis[1].operations[0]:",
         "budgets[3].department:",
-        "apis[6].models[0].max_output_tokens:",
+        "apis[7].models[0].max_output_tokens:",
         "limits.request_body_byte:",
     ] {
         assert!(text.contains(place), "{place} is not in\n{text}");

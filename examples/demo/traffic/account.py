@@ -98,7 +98,8 @@ class Policy:
         self._price_of: dict[Model, dict[str, int]] = {}
         for api in policy["apis"]:
             for model in api["models"]:
-                provider = _PROVIDER_OF[wires[model["upstream"]]]
+                upstream = model.get("upstream") or model["upstreams"][0]["name"]
+                provider = _PROVIDER_OF[wires[upstream]]
                 at = (provider, model.get("upstream_model") or model["name"])
                 self._upstream_of[api["name"], model["name"]] = at
                 self._price_of[at] = _price(policy["prices"], model.get("price") or model["name"])

@@ -272,7 +272,8 @@ def batches(client: openai.OpenAI, names: Names) -> Used:
 
 def models(client: openai.OpenAI, names: Names) -> Used:
     listed = [it.id for it in client.models.list()]
-    require(client.models.retrieve(listed[0]).id == listed[0], "another model was retrieved")
+    require(names.chat in listed, "the model is not listed")
+    require(client.models.retrieve(names.chat).id == names.chat, "another model was retrieved")
     return Used()
 
 
@@ -291,6 +292,7 @@ def _openai_operations(
     chat = names.chat
     yield it("chat", "chat_completions", chat, calls.chat, chat)
     yield it("chat, streamed", "chat_completions", chat, calls.chat_streamed, chat)
+    yield it("chat, streamed, unasked", "chat_completions", chat, chat_streamed_unasked)
     yield it("chat with media, tools", "chat_completions", chat, chat_details)
     yield it("responses", "responses", chat, responses)
     yield it("responses, streamed", "responses", chat, calls.responses_streamed, chat)
@@ -301,9 +303,7 @@ def _openai_operations(
     yield it("images", "image_generations", names.image, image)
     yield it("images, streamed", "image_generations", names.image, image_streamed)
     yield it("images, edited", "image_edits", names.image, image_edit)
-    # The gateway knows no speech under Azure's `v1` paths.
-    if client is not azure_v1:
-        yield it("speech", "audio_speech", names.speech, calls.speech, names.speech)
+    yield it("speech", "audio_speech", names.speech, calls.speech, names.speech)
     yield it("speech in events", "audio_speech", names.speech_in_tokens, speech_in_events)
     heard = names.transcription
     yield it("transcription", "audio_transcriptions", heard, transcription)

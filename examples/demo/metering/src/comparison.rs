@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::accounts::{Charged, Served, State};
-use crate::mix::Planned;
+use crate::mix::{Ending, Planned};
 use crate::policy::Policy;
 use crate::usage::{KINDS, Usage};
 
@@ -38,7 +38,7 @@ pub(crate) struct Comparison {
     pub(crate) refused: BTreeMap<&'static str, Both>,
     /// Broken off: charged by the rules for that.
     pub(crate) broken: BTreeMap<&'static str, Both>,
-    /// More than one attempt of the gateway's own stands behind so many calls.
+    /// The first upstream refused so many calls, and another was asked.
     pub(crate) again: u64,
     /// Calls whose answer the gateway could not read to the end and estimated.
     pub(crate) estimated: u64,
@@ -140,6 +140,9 @@ impl Comparison {
         } else {
             (&mut self.refused, None)
         };
+        if call.ending == Ending::GoesOn && pair.served.len() < 2 {
+            self.wrong.push(wrong("no other upstream was asked".into()));
+        }
         let (usage, cost) = expected.unwrap_or_default();
         let both = sums.entry(call.shape.provider).or_default();
         both.calls = both.calls.saturating_add(1);
@@ -181,7 +184,7 @@ fn difference(usage: Usage, cost: u64, charged: &Charged) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mix::{Ending, SHAPES};
+    use crate::mix::SHAPES;
 
     fn call(ending: Ending) -> Planned {
         Planned {
@@ -259,6 +262,15 @@ mod tests {
             wrong(Ending::Answered, &account, &[charged("aborted", 99)]),
             1
         );
+    }
+
+    #[test]
+    fn a_call_that_goes_on_is_seen_by_two_upstreams() {
+        let (error, answer) = (served(State::Error, 5), served(State::Complete, 5));
+        let charged = [charged("answered", 5)];
+        let account = [error, answer.clone()];
+        assert_eq!(wrong(Ending::GoesOn, &account, &charged), 0);
+        assert_eq!(wrong(Ending::GoesOn, &[answer], &charged), 1);
     }
 
     #[test]

@@ -100,7 +100,12 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             shape.name
         );
     }
-    let calls = Arc::new(mix::plan(&open, arguments.requests, arguments.seed));
+    let calls = mix::plan(&open, arguments.requests, arguments.seed);
+    let calls = calls.into_iter().map(|call| {
+        let (provider, _, model) = call.shape.policy;
+        call.among(policy.has_pool(provider, model))
+    });
+    let calls: Arc<Vec<_>> = Arc::new(calls.collect());
     let since = now().to_string();
     let started = tokio::time::Instant::now();
     let seen = client::run(

@@ -25,6 +25,8 @@ pub(crate) enum Ending {
     Leaves(usize),
     /// The provider answers with an error.
     Refused,
+    /// The first upstream answers with an error, the next one with what was asked for.
+    GoesOn,
     /// The provider breaks the connection in the middle of a stream.
     Cut,
     /// The provider tells of an error in the middle of a stream.
@@ -35,6 +37,16 @@ impl Ending {
     /// Whether somebody breaks off.
     pub(crate) fn breaks_off(self) -> bool {
         matches!(self, Self::Leaves(_) | Self::Cut | Self::Fails)
+    }
+}
+
+impl Planned {
+    /// Where there are several upstreams, an error of one is not the end.
+    pub(crate) fn among(mut self, several: bool) -> Self {
+        if several && self.ending == Ending::Refused {
+            self.ending = Ending::GoesOn;
+        }
+        self
     }
 }
 
@@ -74,7 +86,7 @@ fn one(number: u64, shape: &'static Shape, random: &mut Rng) -> Planned {
         }
         Ending::Cut => directions.push(format!("cut={}", random.u64(1..6))),
         Ending::Fails => directions.push(format!("fail={}", random.u64(1..6))),
-        Ending::Answered | Ending::Leaves(_) => {}
+        Ending::Answered | Ending::GoesOn | Ending::Leaves(_) => {}
     }
     let padding = "Why did travellers need a permit? ".repeat(random.usize(1..12));
     let words = random.u64(1..120);

@@ -47,6 +47,8 @@ struct Api {
 struct Model {
     name: String,
     price: Option<String>,
+    #[serde(default)]
+    upstreams: Vec<Value>,
 }
 
 /// The parts of a policy that concern what is called and what it costs.
@@ -54,6 +56,8 @@ struct Model {
 pub(crate) struct Policy {
     /// Provider, operation, and each model of the API.
     opened: BTreeSet<(String, String, String)>,
+    /// Providers and models that run at several upstreams.
+    pools: BTreeSet<(String, String)>,
     /// By API and model.
     prices: BTreeMap<(String, String), Price>,
 }
@@ -100,6 +104,10 @@ impl Policy {
                     let opened = (provider, operation.clone(), model.name.clone());
                     policy.opened.insert(opened);
                 }
+                if model.upstreams.len() > 1 {
+                    let pool = (api.provider.clone(), model.name.clone());
+                    policy.pools.insert(pool);
+                }
                 let named = model.price.as_ref().unwrap_or(&model.name);
                 if let Some(price) = prices.get(named) {
                     let at = (api.name.clone(), model.name.clone());
@@ -113,6 +121,12 @@ impl Policy {
     pub(crate) fn opens(&self, provider: &str, operation: &str, model: &str) -> bool {
         let wanted = (provider.to_owned(), operation.to_owned(), model.to_owned());
         self.opened.contains(&wanted)
+    }
+
+    /// Whether a call goes on to another upstream when one refuses it.
+    pub(crate) fn has_pool(&self, provider: &str, model: &str) -> bool {
+        self.pools
+            .contains(&(provider.to_owned(), model.to_owned()))
     }
 
     pub(crate) fn price(&self, api: &str, model: &str) -> Price {
@@ -164,5 +178,6 @@ mod tests {
             (Some(375_000_000), 500_000)
         );
         assert!(policy.opens("openai", "x", "m") && !policy.opens("openai", "y", "m"));
+        assert!(!policy.has_pool("openai", "m"));
     }
 }

@@ -16,7 +16,10 @@ pub(crate) fn print(seen: &Seen, comparison: &Comparison) {
     }
     println!("given up after that: {}", seen.given_up);
     println!("never reached a provider: {}", comparison.never_served);
-    println!("more than one attempt upstream: {}", comparison.again);
+    println!(
+        "answered by another upstream than the first: {}",
+        comparison.again
+    );
     println!(
         "not reported to the end, and estimated: {}",
         comparison.estimated

@@ -22,6 +22,8 @@ pub(crate) struct Shape {
     pub(crate) thinks: bool,
     /// The provider tells of a cache.
     pub(crate) caches: bool,
+    /// A stream asks for its usage, where it has to.
+    asks: bool,
 }
 
 /// How a body is written.
@@ -70,6 +72,7 @@ const fn shape(
             wire,
             Wire::Chat | Wire::Responses | Wire::Messages | Wire::Converse | Wire::Invoke
         ),
+        asks: matches!(wire, Wire::Chat),
     }
 }
 
@@ -101,6 +104,17 @@ pub(crate) const SHAPES: &[Shape] = &[
         Wire::Chat,
         true,
     ),
+    Shape {
+        asks: false,
+        ..shape(
+            "OpenAI chat, SSE, usage not asked for",
+            OPENAI,
+            OPENAI_CHAT,
+            "/v1/chat/completions",
+            Wire::Chat,
+            true,
+        )
+    },
     shape(
         "OpenAI responses",
         OPENAI,
@@ -181,6 +195,17 @@ pub(crate) const SHAPES: &[Shape] = &[
         Wire::Chat,
         true,
     ),
+    Shape {
+        asks: false,
+        ..shape(
+            "Azure chat, SSE, usage not asked for",
+            AZURE,
+            AZURE_CHAT,
+            AZURE_PATH,
+            Wire::Chat,
+            true,
+        )
+    },
     shape(
         "Azure v1 chat, SSE",
         AZURE,
@@ -353,10 +378,7 @@ impl Planned {
             Wire::Speech => json!({ "model": model, "input": prompt, "voice": "alloy" }),
             Wire::Transcription => Value::Null,
         };
-        let asks = match self.shape.wire {
-            Wire::Chat => Some(json!({ "include_usage": true })),
-            _ => None,
-        };
+        let asks = self.shape.asks.then(|| json!({ "include_usage": true }));
         let by_member = matches!(
             self.shape.wire,
             Wire::Chat | Wire::Responses | Wire::Messages | Wire::Image
