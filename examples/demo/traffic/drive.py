@@ -250,7 +250,7 @@ class Drive:
         issued = sidecar.issue_key(department, "demo", ["text_apis"])
         key = issued["key"]
         for call in (calls.AZURE_CHAT, calls.compatible_chat("gpt-4o"), calls.GENERATE):
-            outcome = refusals.attempt(lambda call=call: self.call("kenichi", call, key))
+            outcome = refusals.with_a_new_key(lambda call=call: self.call("kenichi", call, key))
             good = self.check(outcome is None, f"the new key was refused by {call.sdk}: {outcome}")
             table.lines([f"{table.mark(good)} {call.sdk}: {outcome or 'answered'}"])
         sidecar.revoke_key(issued["id"])

@@ -16,7 +16,7 @@ import calls
 from calls import Call
 from places import Gateway, Tokens
 
-# A revoked key must be refused everywhere within this time.
+# A revoked key must be refused everywhere within this time, and a new one known.
 REVOCATION_SECONDS = 1.0
 
 
@@ -33,6 +33,16 @@ class Refused:
 
     def __str__(self) -> str:
         return f"{self.status} {self.exception} ({self.denial})" if self.status else self.exception
+
+
+def with_a_new_key(make: Callable[[], object]) -> Refused | None:
+    """Makes a call as soon as a key that was just issued is known."""
+    deadline = time.monotonic() + REVOCATION_SECONDS
+    while True:
+        outcome = attempt(make)
+        if outcome is None or outcome.denial != "unknown_key" or time.monotonic() > deadline:
+            return outcome
+        time.sleep(0.02)
 
 
 def attempt(make: Callable[[], object]) -> Refused | None:

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Dialect, free, list};
 use crate::answer::{Answer, Refusal};
+use crate::usage::Usage;
 
 const AZURE_DEPLOYMENTS: [&str; 11] = [
     "gpt-4.1",
@@ -67,7 +68,7 @@ pub(super) fn answer(dialect: Dialect, rest: &[&str]) -> Result<Answer, Refusal>
             let models: Vec<Value> = dialect.models().iter().map(|id| model(id)).collect();
             Ok(free(&list(&models)))
         }
-        [id] => check(dialect, id).map(|()| free(&model(id))),
+        [id] => check(dialect, id).map(|()| Answer::json(id, Usage::default(), &model(id))),
         _ => Err(Refusal::new(StatusCode::NOT_FOUND, "Resource not found")),
     }
 }
