@@ -102,8 +102,8 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
     let calls = mix::plan(&open, arguments.requests, arguments.seed);
     let calls = calls.into_iter().map(|call| {
-        let (provider, _, model) = call.shape.policy;
-        call.among(policy.has_pool(provider, model))
+        let (provider, operation, model) = call.shape.policy;
+        call.among(policy.goes_on(provider, operation, model))
     });
     let calls: Arc<Vec<_>> = Arc::new(calls.collect());
     let since = now().to_string();

@@ -123,10 +123,11 @@ impl Policy {
         self.opened.contains(&wanted)
     }
 
-    /// Whether a call goes on to another upstream when one refuses it.
-    pub(crate) fn has_pool(&self, provider: &str, model: &str) -> bool {
-        self.pools
-            .contains(&(provider.to_owned(), model.to_owned()))
+    /// Whether a call goes on to another upstream when one refuses it. Responses stay with the
+    /// upstream that keeps them.
+    pub(crate) fn goes_on(&self, provider: &str, operation: &str, model: &str) -> bool {
+        let pool = (provider.to_owned(), model.to_owned());
+        operation != "responses" && self.pools.contains(&pool)
     }
 
     pub(crate) fn price(&self, api: &str, model: &str) -> Price {
@@ -178,6 +179,6 @@ mod tests {
             (Some(375_000_000), 500_000)
         );
         assert!(policy.opens("openai", "x", "m") && !policy.opens("openai", "y", "m"));
-        assert!(!policy.has_pool("openai", "m"));
+        assert!(!policy.goes_on("openai", "x", "m"));
     }
 }
