@@ -276,6 +276,7 @@ fn pooled_models(api: &Value, scope: ScopeId) -> HashMap<String, Model> {
             name: name.clone(),
             scope,
             max_output_tokens: 1,
+            max_input_tokens: None,
             price: String::new(),
         };
         Some((name, model))

@@ -177,7 +177,13 @@ pub fn envoy(policy: &Policy, bootstrap: &Bootstrap) -> Result<String, RenderErr
     upstreams.sort_by(|a, b| a.name.cmp(&b.name));
     let mut clusters = vec![clusters::sidecar(&bootstrap.links)?];
     for upstream in &upstreams {
-        clusters.extend(clusters::upstream(upstream, bootstrap)?);
+        let mut of_upstream = clusters::upstream(upstream, bootstrap)?;
+        if let Some(cluster) = of_upstream.first_mut()
+            && clusters::takes_sockets(policy, upstream)
+        {
+            clusters::only_http1(cluster);
+        }
+        clusters.extend(of_upstream);
     }
     let pools = Pools::new(policy);
     clusters.extend(pools.clusters());

@@ -210,6 +210,25 @@ pub struct Exchange {
     pub grown: Option<usize>,
 }
 
+/// A side of a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// Who has opened it.
+    Client,
+    /// The provider.
+    Server,
+}
+
+/// What a side of a WebSocket has heard.
+#[derive(Clone, Debug, Default)]
+pub struct Heard {
+    /// All bytes behind the handshake.
+    pub bytes: Vec<u8>,
+    /// The connection is over.
+    pub over: bool,
+}
+
 /// Why a gateway cannot do what a scenario wants.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -258,6 +277,21 @@ pub trait Gateway {
     /// # Errors
     /// [`GatewayError`] if the host itself fails; a refusal is an answer.
     fn call(&mut self, request: &Request, answer: &Answer) -> Result<Exchange, GatewayError>;
+
+    /// Opens a WebSocket, to which the provider agrees, and leaves it open until the next.
+    ///
+    /// # Errors
+    /// [`GatewayError`] if the host itself fails; a refusal is an answer.
+    fn open_socket(&mut self, request: &Request) -> Result<Exchange, GatewayError>;
+
+    /// A side of the open WebSocket says something.
+    fn say(&mut self, side: Side, bytes: &[u8]);
+
+    /// What a side has heard so far.
+    fn heard(&self, side: Side) -> Heard;
+
+    /// A side goes away.
+    fn hang_up(&mut self, side: Side);
 
     /// Moves the clock.
     ///

@@ -9,4 +9,5 @@ pub mod provider;
 pub mod relay;
 pub mod scenario;
 pub mod sidecar;
+pub mod socket;
 pub mod tokens;

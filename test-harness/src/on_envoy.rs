@@ -5,6 +5,7 @@ mod client;
 pub mod process;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sekisho::render::{self, AccessLog, Bootstrap, LinkTarget, Modules};
@@ -15,12 +16,13 @@ use tokio::time::timeout;
 
 use self::process::Envoy;
 use crate::gateway::{
-    Answer, Disturbance, Exchange, Gateway, GatewayError, ModuleSet, Place, Request, SECRET_PREFIX,
-    Seen,
+    Answer, Disturbance, Exchange, Gateway, GatewayError, Heard, ModuleSet, Place, Request,
+    SECRET_PREFIX, Seen, Side,
 };
 use crate::provider::stub::Stub;
 use crate::relay::Relay;
 use crate::sidecar::Sidecar;
+use crate::socket::SocketEnd;
 
 /// How long an answer's end must be held to count as held.
 const HELD: Duration = Duration::from_millis(300);
@@ -40,6 +42,8 @@ pub struct OnEnvoy {
     sidecar: Sidecar,
     /// Passes every stage once all are ready.
     ready: Option<Request>,
+    /// Both ends of the WebSocket that was opened last.
+    socket: Option<(Arc<SocketEnd>, Arc<SocketEnd>)>,
     folder: TempDir,
     /// What was rendered for it.
     configuration: String,
@@ -145,6 +149,7 @@ impl OnEnvoy {
             stub,
             sidecar,
             ready,
+            socket: None,
             folder,
             configuration,
         };
@@ -210,6 +215,14 @@ impl OnEnvoy {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    fn end(&self, side: Side) -> Option<&SocketEnd> {
+        let (client, server) = self.socket.as_ref()?;
+        Some(match side {
+            Side::Client => client,
+            Side::Server => server,
+        })
     }
 
     fn disturb_now(&mut self, what: Disturbance) -> Result<(), GatewayError> {
@@ -305,6 +318,38 @@ impl Gateway for OnEnvoy {
             took: now().duration_since(began),
             ..exchange?
         })
+    }
+
+    fn open_socket(&mut self, request: &Request) -> Result<Exchange, GatewayError> {
+        self.stub.prepare(&Answer::default());
+        let (client, server) = (Arc::new(SocketEnd::default()), self.stub.prepare_socket());
+        let opening = client::open_socket(self.envoy.address(), request, Arc::clone(&client));
+        let got = self
+            .runtime
+            .block_on(async { timeout(PATIENCE, opening).await });
+        self.socket = Some((client, server));
+        let response = got.ok().transpose()?.and_then(|got| got.response);
+        Ok(Exchange {
+            response,
+            seen: self.stub.seen(),
+            ..Exchange::default()
+        })
+    }
+
+    fn say(&mut self, side: Side, bytes: &[u8]) {
+        if let Some(end) = self.end(side) {
+            end.say(bytes);
+        }
+    }
+
+    fn heard(&self, side: Side) -> Heard {
+        self.end(side).map(|end| end.heard()).unwrap_or_default()
+    }
+
+    fn hang_up(&mut self, side: Side) {
+        if let Some(end) = self.end(side) {
+            end.hang_up();
+        }
     }
 
     fn advance(&mut self, _by: Duration) -> Result<(), GatewayError> {

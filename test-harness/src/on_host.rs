@@ -14,8 +14,8 @@ use sekisho_domain::UnixMillis;
 
 use self::bridge::Bridge;
 use crate::gateway::{
-    Answer, AnswerEnd, Disturbance, Exchange, Gateway, GatewayError, ModuleSet, Place, Request,
-    Response, Seen,
+    Answer, AnswerEnd, Disturbance, Exchange, Gateway, GatewayError, Heard, ModuleSet, Place,
+    Request, Response, Seen, Side,
 };
 use crate::host::{
     FailPolicy, Headers, Host, Outcome, PluginSpec, RequestHead, StreamId, UnixNanos, WorkerId,
@@ -49,6 +49,8 @@ pub struct OnHost {
     sidecar: Sidecar,
     requests: u64,
     workers: usize,
+    /// The WebSocket that was opened last.
+    socket: Option<StreamId>,
 }
 
 impl OnHost {
@@ -125,6 +127,7 @@ impl OnHost {
             sidecar,
             requests: 0,
             workers,
+            socket: None,
         };
         // Streams to the sidecar are opened by the first tick.
         gateway.pass(Duration::from_millis(500));
@@ -353,6 +356,81 @@ impl Gateway for OnHost {
             })
         });
         Ok(exchange)
+    }
+
+    fn open_socket(&mut self, request: &Request) -> Result<Exchange, GatewayError> {
+        self.deliver();
+        let mut head = self.head(request);
+        head.end_of_stream = false;
+        let turn = usize::try_from(self.requests).unwrap_or_default() % self.workers.max(1);
+        let stream = self.host.request(WorkerId(turn), head);
+        self.socket = Some(stream);
+        self.host.upgrade_begins(stream);
+        self.until(|host| {
+            let passed = host.upstream(stream).is_some();
+            passed || host.outcome(stream).is_none_or(|outcome| outcome.ended())
+        });
+        let mut exchange = Exchange::default();
+        if let Some(seen) = self.seen(stream)? {
+            exchange.seen.push(seen);
+            let headers = Headers::from([
+                (":status", "101"),
+                ("connection", "Upgrade"),
+                ("upgrade", "websocket"),
+            ]);
+            self.host.response_headers(stream, headers, false);
+        }
+        exchange.response = self.host.outcome(stream).and_then(|outcome| {
+            let headers = outcome
+                .headers
+                .iter()
+                .filter(|(name, _)| !name.starts_with(':'));
+            let status = outcome.status?;
+            Some(Response {
+                status,
+                headers: headers
+                    .map(|(name, value)| (name.to_owned(), value.to_vec()))
+                    .collect(),
+                body: outcome.body(),
+                complete: outcome.completed || status == 101,
+            })
+        });
+        Ok(exchange)
+    }
+
+    fn say(&mut self, side: Side, bytes: &[u8]) {
+        let Some(stream) = self.socket else { return };
+        match side {
+            Side::Client => self.host.request_body(stream, bytes, false),
+            Side::Server => self.host.response_data_frame(stream, bytes, false),
+        }
+        self.pass(STEP);
+    }
+
+    fn heard(&self, side: Side) -> Heard {
+        let Some(stream) = self.socket else {
+            return Heard::default();
+        };
+        let outcome = self.host.outcome(stream);
+        Heard {
+            over: outcome.is_none_or(|outcome| outcome.ended()),
+            bytes: match side {
+                Side::Client => outcome.map(Outcome::body).unwrap_or_default(),
+                Side::Server => {
+                    let upstream = self.host.upstream(stream);
+                    upstream.map(|upstream| upstream.body()).unwrap_or_default()
+                }
+            },
+        }
+    }
+
+    fn hang_up(&mut self, side: Side) {
+        let Some(stream) = self.socket else { return };
+        match side {
+            Side::Client => self.host.abort_client(stream),
+            Side::Server => self.host.response_body(stream, [], true),
+        }
+        self.pass(STEP);
     }
 
     fn advance(&mut self, by: Duration) -> Result<(), GatewayError> {

@@ -12,6 +12,7 @@ mod request;
 mod run;
 mod step;
 mod subset;
+mod talk;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

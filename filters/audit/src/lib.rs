@@ -37,6 +37,8 @@ pub struct Ending {
     pub response_bytes: u64,
     /// Who answered, where that was not settled before.
     pub pooled: Option<Pooled>,
+    /// Why the gateway itself ended it.
+    pub detail: Option<String>,
 }
 
 /// Which upstream of a pool has answered.
@@ -69,6 +71,7 @@ pub fn complete(passage: &Passage, about: &About, ending: &Ending, now: UnixMill
     record.usage_source = Some(ending.source);
     record.cost_micros = Some(ending.cost);
     record.response_bytes = Some(ending.response_bytes);
+    record.detail = ending.detail.as_deref().map(Cow::Borrowed);
     if let Some(pooled) = &ending.pooled {
         record.answered_by = pooled.upstream.as_deref().map(Cow::Borrowed);
         record.attempts = pooled.attempts;

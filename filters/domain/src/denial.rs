@@ -110,6 +110,15 @@ denials! {
     BodyTooLarge "body_too_large" 413 Request
         "The body is larger than `limits.request_body_bytes`, or than the API's rules let pass."
         "Send less, or raise the limit in the policy.";
+    UpgradeRefused "upgrade_refused" 400 Request
+        "The operation is a WebSocket and this is no request for one, or not one that can be held to the policy; the message says why."
+        "Connect with a WebSocket client over HTTP/1.1, with the credential in a header.";
+    SessionOverLimit "session_over_limit" 400 Request
+        "A WebSocket session lasted longer or moved more bytes than the API's rules let pass, or asked for too many answers at once."
+        "Connect again; an administrator sets `apis[].rules.session_seconds` and `session_bytes`.";
+    UnmeteredSession "unmetered_session" 400 Request
+        "A WebSocket session said what cannot be held to the policy: another model, a transcription by another model, compressed or binary frames."
+        "Leave it out; the record's `detail` says what it was.";
     MissingCredential "missing_credential" 401 Scope
         "The request carries neither a bearer token nor a subscription key."
         "Send `Authorization: Bearer <token>` or a subscription key.";

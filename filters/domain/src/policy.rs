@@ -206,6 +206,13 @@ pub enum Credential {
         /// Where the sidecar finds the client secret.
         secret: SecretSource,
     },
+    /// A token of an Azure managed identity, which the sidecar gets and renews.
+    ManagedIdentity {
+        /// For which resource (audience).
+        resource: String,
+        /// Which identity, where there are several.
+        client_id: Option<String>,
+    },
     /// AWS Signature Version 4 with the proxy's own AWS credentials.
     AwsSigV4 {
         /// The region in the signature.
@@ -269,6 +276,10 @@ pub struct Rules {
     pub request_body_bytes: Option<u64>,
     /// The most bytes of an answer's body; what is longer is cut.
     pub response_body_bytes: Option<u64>,
+    /// How long a WebSocket session may last, seconds.
+    pub session_seconds: Option<u64>,
+    /// The most bytes of a WebSocket session, both ways together.
+    pub session_bytes: Option<u64>,
     /// Whether streams are asked for their usage where the client did not.
     pub ask_usage: bool,
 }
@@ -347,6 +358,8 @@ pub struct Model {
     pub upstreams: Vec<ModelUpstream>,
     /// The most output tokens that one answer can have.
     pub max_output_tokens: u64,
+    /// The most input tokens that one answer can be charged for, where that is known.
+    pub max_input_tokens: Option<u64>,
     /// The name under which it is priced.
     pub price: String,
 }

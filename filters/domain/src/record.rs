@@ -70,7 +70,7 @@ pub struct AuditRecord<'a> {
     /// Which decision refused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
-    /// More about the refusal, in the proxy's words.
+    /// More about the refusal, in the proxy's words; or why the gateway ended a session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Cow<'a, str>>,
     /// HTTP status of the answer.

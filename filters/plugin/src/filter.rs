@@ -9,6 +9,7 @@ use proxy_wasm::types::Action;
 use crate::call::SharedCall;
 use crate::request::RequestReader;
 use crate::response::ResponseReader;
+use crate::socket::SharedSession;
 use crate::worker::Worker;
 
 /// One stream.
@@ -19,6 +20,8 @@ pub(crate) struct Filter {
     /// Shared with whoever goes on with a call that had to wait.
     pub(crate) request: Rc<RefCell<RequestReader>>,
     pub(crate) response: ResponseReader,
+    /// Where the call is a WebSocket.
+    pub(crate) socket: Option<SharedSession>,
 }
 
 impl Filter {
@@ -29,6 +32,7 @@ impl Filter {
             call: SharedCall::default(),
             request: Rc::default(),
             response: ResponseReader::default(),
+            socket: None,
         }
     }
 }
@@ -42,6 +46,7 @@ impl Filter {
             call: Rc::clone(&self.call),
             request: Rc::clone(&self.request),
             response: ResponseReader::default(),
+            socket: self.socket.clone(),
         }
     }
 }

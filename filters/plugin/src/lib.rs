@@ -21,6 +21,7 @@ mod request;
 mod response;
 mod root;
 mod rs256;
+mod socket;
 mod stages;
 mod waiting;
 mod worker;

@@ -13,7 +13,7 @@ use crate::call::{Call, Phase};
 use crate::pipeline::{self, Next};
 use crate::waiting::{Held, HeldForKey};
 use crate::worker::Worker;
-use crate::{host, limits, reply};
+use crate::{host, limits, reply, socket};
 
 /// How long an answer's last byte waits for its record before the stream is reset. Long
 /// enough for a sidecar to be restarted.
@@ -133,6 +133,9 @@ fn lease_gone() -> Denial {
 }
 
 fn resume_request(worker: &RefCell<Worker>, held: &Held) {
+    if socket::granted(worker, held) {
+        return;
+    }
     held.call.borrow_mut().phase = Phase::Admitted;
     let root = worker.borrow().root;
     host::in_context(held.context, root, hostcalls::resume_http_request);
@@ -140,6 +143,7 @@ fn resume_request(worker: &RefCell<Worker>, held: &Held) {
 
 fn resume_response(worker: &RefCell<Worker>, held: &Held) {
     held.call.borrow_mut().phase = Phase::Done;
+    socket::released(worker, held);
     let root = worker.borrow().root;
     host::in_context(held.context, root, hostcalls::resume_http_response);
 }
@@ -155,6 +159,9 @@ fn refuse_with(
     headers: &[(&'static str, String)],
     now: UnixMillis,
 ) {
+    if socket::not_granted(worker, held, denial, now) {
+        return;
+    }
     let root = worker.borrow().root;
     host::in_context(held.context, root, || {
         pipeline::refuse(

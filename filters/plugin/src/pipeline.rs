@@ -62,7 +62,7 @@ fn look(worker: &Worker, compiled: &Compiled, call: &mut Call, body: usize) -> R
     let operation = call.operation.ok_or(DenialCode::UnknownEndpoint)?;
     let model = match operation.model {
         ModelPlace::Nowhere => None,
-        ModelPlace::Path | ModelPlace::Body => {
+        ModelPlace::Path | ModelPlace::Body | ModelPlace::Query(_) => {
             Some(sekisho_upstream::offered(api, &call.passage.model)?)
         }
     };
@@ -70,7 +70,7 @@ fn look(worker: &Worker, compiled: &Compiled, call: &mut Call, body: usize) -> R
         scope(policy, api, model, call)?;
     }
     if stages.quota {
-        quota(policy, api, model, call)?;
+        quota(policy, api, model, call, call.passage.received)?;
     }
     if stages.upstream {
         upstream(compiled, model, call)?;
@@ -93,9 +93,14 @@ fn scope(policy: &Policy, api: &Api, model: Option<&Model>, call: &mut Call) -> 
     Ok(())
 }
 
-/// What can it use at most?
-fn quota(policy: &Policy, api: &Api, model: Option<&Model>, call: &mut Call) -> Result<(), Denial> {
-    let received = call.passage.received;
+/// What can it use at most, at the price of that moment?
+pub(crate) fn quota(
+    policy: &Policy,
+    api: &Api,
+    model: Option<&Model>,
+    call: &mut Call,
+    received: UnixMillis,
+) -> Result<(), Denial> {
     let per_token = || {
         let price = model.and_then(|model| policy.prices.price(&model.price, received));
         price.is_some_and(Price::is_per_token)
@@ -104,8 +109,17 @@ fn quota(policy: &Policy, api: &Api, model: Option<&Model>, call: &mut Call) -> 
         .operation
         .is_some_and(|operation| operation.counts_tokens(per_token));
     let generates = call.operation.is_some_and(|operation| operation.generates);
+    let is_socket = call.operation.is_some_and(|operation| operation.is_socket);
+    let body_bytes = match model.filter(|_| is_socket) {
+        // What was said before is not in this request.
+        Some(model) => model.max_input_tokens.ok_or_else(|| {
+            let text = "an administrator has to set `max_input_tokens` of this model";
+            Denial::with(DenialCode::UnboundedCost, text)
+        })?,
+        None => call.passage.request_bytes,
+    };
     let asked = sekisho_quota::Asked {
-        body_bytes: call.passage.request_bytes,
+        body_bytes,
         output: call.passage.asked_output,
         choices: call.passage.choices,
         counts_tokens,
@@ -117,7 +131,9 @@ fn quota(policy: &Policy, api: &Api, model: Option<&Model>, call: &mut Call) -> 
     };
     let rules = api.rules.as_ref();
     let answer = rules.and_then(|rules| rules.response_body_bytes);
-    worst.usage.bytes = if call.counts_bytes() {
+    worst.usage.bytes = if is_socket {
+        ByteCount(crate::socket::most_bytes(rules.map(AsRef::as_ref)))
+    } else if call.counts_bytes() {
         worst.usage.bytes + ByteCount(answer.unwrap_or(0))
     } else {
         ByteCount(0)

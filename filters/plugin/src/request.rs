@@ -19,7 +19,7 @@ use crate::key_waits::Wait;
 use crate::pipeline::{self, Next};
 use crate::waiting::HeldForKey;
 use crate::worker::Compiled;
-use crate::{edges, host, link, reply};
+use crate::{edges, host, link, reply, socket};
 
 /// The peer's address, or that which so many trusted hops before it tell; Envoy sets it.
 const PEER_HEADER: &[u8] = b"x-envoy-external-address";
@@ -131,6 +131,9 @@ impl Filter {
     }
 
     pub(crate) fn request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if self.socket.is_some() {
+            return self.client_speaks(size);
+        }
         let phase = self.call.borrow().phase;
         if matches!(phase, Phase::Asking | Phase::Reading) {
             let mut request = self.request.borrow_mut();
@@ -337,6 +340,16 @@ impl Filter {
         found.operation.name.clone_into(&mut call.passage.operation);
         call.passage.stream = found.path_streams;
         call.passage.model = found.path_model.unwrap_or_default();
+        if found.operation.is_socket {
+            if self.worker.borrow().stages.is_part() {
+                let text = "WebSockets need `gateway.wasm`, not a module for each decision";
+                return Err(Denial::with(DenialCode::UpgradeRefused, text));
+            }
+            call.passage.stream = true;
+            call.unwanted.extend(socket::check_handshake(headers)?);
+            self.socket = Some(socket::opening(headers));
+            return Ok(());
+        }
         let length: Option<u64> = if self.request.borrow().ended {
             Some(0)
         } else {
@@ -439,7 +452,10 @@ impl Filter {
             return self.refuse(&denial);
         }
         if self.lacks_model() {
-            let text = "the body names no `model`";
+            let text = match self.socket {
+                Some(_) => "the query names no model",
+                None => "the body names no `model`",
+            };
             return self.refuse(&Denial::with(DenialCode::InvalidBody, text));
         }
         let next = {

@@ -32,6 +32,9 @@ impl Filter {
         if !self.is_upstreams() {
             return Action::Continue;
         }
+        if self.socket.is_some() && self.opens_session() {
+            return Action::Continue;
+        }
         let stages = self.worker.borrow().stages;
         if stages.quota {
             self.show_budgets();
@@ -73,6 +76,9 @@ impl Filter {
     }
 
     pub(crate) fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if self.socket.is_some() && self.is_in_session() {
+            return self.server_speaks(size, end_of_stream);
+        }
         let audits = self.worker.borrow().stages.audit;
         let is_read = audits || self.response.sieve.is_some();
         if !self.is_upstreams() || !is_read {
@@ -122,6 +128,10 @@ impl Filter {
 
     /// The stream is over, one way or another.
     pub(crate) fn ended(&mut self) {
+        if self.socket.is_some() && self.is_in_session() {
+            self.session_ended();
+            return;
+        }
         let stages = self.worker.borrow().stages;
         if stages.quota && !stages.audit {
             self.settle_by_word();
@@ -171,6 +181,7 @@ impl Filter {
             cost,
             response_bytes: self.response.bytes,
             pooled: self.response.pooled.take(),
+            detail: None,
         };
         let mut settled = Vec::with_capacity(call.reservations.len());
         for held in &call.reservations {
@@ -238,7 +249,7 @@ impl Filter {
 
     /// Reads from the proxy which upstream of a pool has answered; shows it, or which one was
     /// chosen, where the policy wants that.
-    fn note_upstream(&mut self) {
+    pub(crate) fn note_upstream(&mut self) {
         let call = self.call.borrow();
         let stages = self.worker.borrow().stages;
         let is_shown = call.compiled.as_ref().is_some_and(|compiled| {
@@ -271,7 +282,7 @@ impl Filter {
     }
 
     /// Tells the client where its budgets stand.
-    fn show_budgets(&self) {
+    pub(crate) fn show_budgets(&self) {
         let worker = self.worker.borrow();
         let call = self.call.borrow();
         for (name, value) in pipeline::standing(&worker, &call, host::now()) {

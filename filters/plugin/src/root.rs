@@ -13,7 +13,7 @@ use sekisho_link::{METHOD, Outbox, SERVICE};
 use crate::config::Config;
 use crate::filter::Filter;
 use crate::worker::{Compiled, Worker};
-use crate::{Stages, host, link};
+use crate::{Stages, host, link, socket};
 
 /// Between ticks. Late acknowledgements are noticed within one of them.
 const TICK: Duration = Duration::from_millis(50);
@@ -127,6 +127,7 @@ impl RootContext for Root {
             self.open(now);
         }
         link::expire(&self.worker, now);
+        socket::look_after(&self.worker, now);
         let mut worker = self.worker.borrow_mut();
         if now.since(self.looked) >= IDLE_LOOK_MILLIS {
             self.looked = now;

@@ -88,6 +88,13 @@ impl Waiting {
         }
         self.keys.take_if(|held| held.filter.context == context);
     }
+
+    /// Forgets all of a session that is gone: each of its answers has a record of its own.
+    pub(crate) fn forget_context(&mut self, context: u32) {
+        self.leases.retain(|_, held| held.context != context);
+        self.admits.retain(|_, held| held.context != context);
+        self.completions.retain(|_, held| held.context != context);
+    }
 }
 
 fn take_late<K: Copy + Eq + std::hash::Hash>(

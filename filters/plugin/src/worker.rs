@@ -1,6 +1,7 @@
 //! What one worker's VM knows: the policy, who is who, its leases, and what it still has
 //! to tell the sidecar.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use sekisho_audit::Passage;
@@ -14,6 +15,7 @@ use sekisho_upstream::Selection;
 
 use crate::adoption::Incoming;
 use crate::random::RandomBytes;
+use crate::socket::SharedSession;
 use crate::waiting::Waiting;
 use crate::{Stages, host};
 
@@ -102,6 +104,8 @@ pub(crate) struct Worker {
     pub(crate) budgets: Budgets,
     pub(crate) outbox: Outbox,
     pub(crate) waiting: Waiting,
+    /// WebSockets that are open, by their contexts.
+    pub(crate) sessions: HashMap<u32, SharedSession>,
     last_lease_request: u64,
     pub(crate) random: RandomBytes,
     /// The next batch tells of refusals.
@@ -129,6 +133,7 @@ impl Worker {
             budgets: Budgets::default(),
             outbox: Outbox::default(),
             waiting: Waiting::default(),
+            sessions: HashMap::new(),
             last_lease_request: 0,
             random: RandomBytes::default(),
             has_refusals: false,

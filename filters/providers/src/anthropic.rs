@@ -23,6 +23,7 @@ const TEMPLATE: Operation = Operation {
     request: RequestBody::Json,
     generates: true,
     path_streams: false,
+    is_socket: false,
     free: false,
     counts_bytes: true,
     slash_in_model: false,

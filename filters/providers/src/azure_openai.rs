@@ -5,8 +5,8 @@ use sekisho_domain::{Modality, Provider};
 
 use crate::openai::{
     AUDIO_SPEECH, AUDIO_TRANSCRIPTIONS, AUDIO_TRANSLATIONS, BATCHES, CHAT_COMPLETIONS, EMBEDDINGS,
-    FILES, IMAGE_EDITS, IMAGE_GENERATIONS, MODELS, ONE_MODEL, RESPONSES, STORED_RESPONSES, at,
-    operations, saying,
+    FILES, IMAGE_EDITS, IMAGE_GENERATIONS, MODELS, ONE_MODEL, REALTIME, RESPONSES,
+    STORED_RESPONSES, at, operations, saying,
 };
 use crate::operation::{ModelPlace, Operation, RequestBody};
 use crate::query::{Parameter, Values};
@@ -21,6 +21,8 @@ const fn azure(method: &'static str, template: &'static str, operation: Operatio
         provider: Provider::AzureOpenAi,
         query: if operation.query.is_empty() {
             &[API_VERSION]
+        } else if operation.is_socket {
+            &[API_VERSION, Parameter("model", Values::Word)]
         } else {
             LIST
         },
@@ -85,6 +87,11 @@ pub(crate) const OPERATIONS: &[Operation] = operations!(
             AUDIO_TRANSLATIONS
         ),
         // Beside the deployments, as of some `api-version`.
+        Operation {
+            model: ModelPlace::Query("deployment"),
+            query: &[API_VERSION, Parameter("deployment", Values::Word)],
+            ..azure("GET", "/openai/realtime", REALTIME)
+        },
         azure("POST", "/openai/responses", RESPONSES),
         azure("GET", "/openai/responses/{id}", STORED_RESPONSES),
         azure("DELETE", "/openai/responses/{id}", STORED_RESPONSES),

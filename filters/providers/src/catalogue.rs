@@ -9,6 +9,7 @@ use sekisho_domain::{DenialCode, Policy, Problem, Provider};
 use crate::path::{
     Segment, decode_model, is_id, model_of, plain, policy_segments, segments, split_query,
 };
+use crate::query::query_value;
 use crate::{ModelPlace, Operation, http, operations, rewrite};
 
 /// The operations that a policy opens.
@@ -35,7 +36,7 @@ pub struct Found {
     pub api: usize,
     /// The operation.
     pub operation: &'static Operation,
-    /// The model that the path names, decoded.
+    /// The model that path or query names, decoded.
     pub path_model: Option<String>,
     /// Whether the path asks for a streamed answer.
     pub path_streams: bool,
@@ -144,6 +145,10 @@ impl Catalogue {
             if slashes != plain.slashes {
                 return Err(DenialCode::AmbiguousPath);
             }
+            let path_model = match entry.operation.model {
+                ModelPlace::Query(name) => query_value(raw_path_and_query, name),
+                _ => path_model,
+            };
             return Ok(Found {
                 api: entry.api,
                 operation: entry.operation,
@@ -256,6 +261,19 @@ fn missing(at: usize, api: &Api, opened: &[&Operation]) -> Vec<Problem> {
             path: format!("apis[{at}].models"),
             message: format!("must name at least one model for `{}`", operation.name),
         });
+    }
+    if opened.iter().any(|operation| operation.is_socket) {
+        let mut models: Vec<_> = api.models.values().collect();
+        models.sort_by(|one, other| one.name.cmp(&other.name));
+        let boundless = models
+            .into_iter()
+            .filter(|model| model.max_input_tokens.is_none());
+        problems.extend(boundless.map(|model| Problem {
+            path: format!("apis[{at}].models[{}].max_input_tokens", model.name),
+            message: "is needed where `realtime` is open: every answer of a session is charged for all \
+                      that was said before"
+                .to_owned(),
+        }));
     }
     let needs_none = first(|operation| operation.model == ModelPlace::Nowhere);
     if let Some(operation) = needs_none.filter(|_| api.upstream.is_none()) {

@@ -39,6 +39,7 @@ const TEMPLATE: Operation = Operation {
     request: RequestBody::Json,
     generates: false,
     path_streams: false,
+    is_socket: false,
     free: false,
     counts_bytes: true,
     slash_in_model: false,

@@ -17,6 +17,7 @@ const BY_REQUEST: Operation = Operation {
     request: RequestBody::Opaque,
     generates: false,
     path_streams: false,
+    is_socket: false,
     free: false,
     counts_bytes: false,
     slash_in_model: false,

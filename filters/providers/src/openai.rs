@@ -19,6 +19,7 @@ const TEMPLATE: Operation = Operation {
     request: RequestBody::Json,
     generates: true,
     path_streams: false,
+    is_socket: false,
     free: false,
     counts_bytes: true,
     slash_in_model: false,
@@ -91,6 +92,19 @@ pub(crate) const AUDIO_TRANSCRIPTIONS: Operation = Operation {
 pub(crate) const AUDIO_TRANSLATIONS: Operation = Operation {
     name: "audio_translations",
     ..AUDIO_TRANSCRIPTIONS
+};
+
+/// A conversation over a WebSocket. Every answer in it is charged for all that was said before.
+/// Source: `platform.openai.com/docs/guides/realtime-websocket`.
+pub(crate) const REALTIME: Operation = Operation {
+    name: "realtime",
+    modality: Modality::Audio,
+    method: "GET",
+    model: ModelPlace::Query("model"),
+    request: RequestBody::Opaque,
+    is_socket: true,
+    query: &[Parameter("model", Values::Word)],
+    ..TEMPLATE
 };
 
 /// Files for batches and for models to look at.
@@ -189,6 +203,7 @@ macro_rules! operations {
             $adapted("GET", concat!($prefix, "/batches"), BATCHES),
             $adapted("GET", concat!($prefix, "/batches/{id}"), BATCHES),
             $adapted("POST", concat!($prefix, "/batches/{id}/cancel"), BATCHES),
+            $adapted("GET", concat!($prefix, "/realtime"), REALTIME),
             $adapted("GET", concat!($prefix, "/models"), MODELS),
             $adapted("GET", concat!($prefix, "/models/{model}"), ONE_MODEL),
         ]
@@ -263,8 +278,8 @@ const OUTPUT: Kind<Figure> = Kind::Object(&[
 ]);
 
 /// `prompt_tokens` and `input_tokens` include what was cached, the others what was thought.
-/// Transcriptions have `input_token_details`, in the singular.
-const USAGE: &[Member<Figure>] = &[
+/// Transcriptions and realtime sessions have `input_token_details`, in the singular.
+pub(crate) const USAGE: &[Member<Figure>] = &[
     member("prompt_tokens", Figure::Input, Kind::Count),
     member("completion_tokens", Figure::Output, Kind::Count),
     member("prompt_tokens_details", Figure::Within, INPUT),
@@ -274,6 +289,7 @@ const USAGE: &[Member<Figure>] = &[
     member("input_tokens_details", Figure::Within, INPUT),
     member("input_token_details", Figure::Within, INPUT),
     member("output_tokens_details", Figure::Within, OUTPUT),
+    member("output_token_details", Figure::Within, OUTPUT),
 ];
 
 /// Usage stands at the top, or in the `response` of the last event of a responses stream.

@@ -1,6 +1,9 @@
 //! One operation of a provider's API, as data.
 
-use sekisho_domain::{Modality, Provider};
+use std::collections::BTreeSet;
+
+use sekisho_domain::policy::Api;
+use sekisho_domain::{Modality, Policy, Provider};
 
 use crate::json::Member;
 use crate::query::Parameter;
@@ -15,6 +18,8 @@ pub enum ModelPlace {
     Path,
     /// In the body: the top-level member `model`, or the part `model` of a form.
     Body,
+    /// In the query, as this parameter.
+    Query(&'static str),
     /// Nowhere: the operation concerns no model, or more than one.
     Nowhere,
 }
@@ -51,6 +56,8 @@ pub struct Operation {
     pub generates: bool,
     /// Whether the path alone asks for a streamed answer.
     pub path_streams: bool,
+    /// Whether it is a WebSocket (RFC 6455) that outlives the request for it.
+    pub is_socket: bool,
     /// Whether the provider charges nothing for it.
     pub free: bool,
     /// Whether bodies count as usage: for APIs that are no provider's, the policy says.
@@ -89,6 +96,26 @@ impl std::fmt::Debug for Operation {
             .field("template", &self.template)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether an API opens WebSockets.
+#[must_use]
+pub fn opens_sockets(api: &Api) -> bool {
+    sockets(api).next().is_some()
+}
+
+fn sockets(api: &Api) -> impl Iterator<Item = &'static Operation> {
+    let operations = operations(api.provider).iter();
+    operations.filter(|operation| {
+        operation.is_socket && api.operations.iter().any(|open| open == operation.name)
+    })
+}
+
+/// The paths on which a policy opens WebSockets, each once, in order.
+#[must_use]
+pub fn socket_paths(policy: &Policy) -> BTreeSet<&'static str> {
+    let opened = policy.apis.iter().flat_map(sockets);
+    opened.map(|operation| operation.template).collect()
 }
 
 /// The operations of a provider.

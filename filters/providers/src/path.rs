@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use sekisho_domain::DenialCode;
 
+use crate::query::with_query_value;
 use crate::{ModelPlace, Operation};
 
 /// One segment of a template.
@@ -173,8 +174,10 @@ pub fn path_with_model(
     raw_path_and_query: &[u8],
     model: &str,
 ) -> Option<Vec<u8>> {
-    if operation.model != ModelPlace::Path {
-        return None;
+    match operation.model {
+        ModelPlace::Path => {}
+        ModelPlace::Query(name) => return with_query_value(raw_path_and_query, name, model),
+        ModelPlace::Body | ModelPlace::Nowhere => return None,
     }
     let model = encoded_model(model, operation.slash_in_model)?;
     let (path, query) = split_query(raw_path_and_query);

@@ -56,6 +56,44 @@ pub fn check_query(operation: &Operation, path_and_query: &[u8]) -> Result<(), D
     Ok(())
 }
 
+/// What a parameter is in the query, as it stands there; the first, should it be there twice,
+/// which [`check_query`] refuses. A value that would have to be decoded is none.
+pub(crate) fn query_value(path_and_query: &[u8], name: &str) -> Option<String> {
+    let (_, query) = split_query(path_and_query);
+    let query = query.strip_prefix(b"?")?;
+    let value = query
+        .split(|b| *b == b'&')
+        .find_map(|part| part.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    let plain = !value.is_empty() && Values::Word.allow(value);
+    let text = plain.then(|| std::str::from_utf8(value).ok())??;
+    Some(text.to_owned())
+}
+
+/// The query with another value of a parameter that it has. None: it has none, or the value
+/// could not stand there as it is.
+pub(crate) fn with_query_value(path_and_query: &[u8], name: &str, value: &str) -> Option<Vec<u8>> {
+    if value.is_empty() || !Values::Word.allow(value.as_bytes()) {
+        return None;
+    }
+    let (path, query) = split_query(path_and_query);
+    let query = query.strip_prefix(b"?")?;
+    let mut written = path.to_vec();
+    let mut is_there = false;
+    for (at, part) in query.split(|b| *b == b'&').enumerate() {
+        written.push(if at == 0 { b'?' } else { b'&' });
+        let rest = part.strip_prefix(name.as_bytes());
+        if rest.is_some_and(|rest| rest.starts_with(b"=")) {
+            is_there = true;
+            written.extend(name.bytes());
+            written.push(b'=');
+            written.extend(value.bytes());
+        } else {
+            written.extend(part);
+        }
+    }
+    is_there.then_some(written)
+}
+
 /// The bit of the parameter that this part is.
 fn taken(parameters: &[Parameter], part: &[u8]) -> Option<u32> {
     let equals = part.iter().position(|b| *b == b'=')?;

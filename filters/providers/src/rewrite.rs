@@ -92,11 +92,11 @@ fn problem(policy: &Policy, api: &Api, model: &Model) -> Option<String> {
         .filter(|operation| api.operations.iter().any(|open| open == operation.name));
     let in_body = open
         .into_iter()
-        .find(|operation| operation.model == ModelPlace::Body);
+        .find(|operation| matches!(operation.model, ModelPlace::Body | ModelPlace::Query(_)));
     if let Some(operation) = in_body {
         return Some(format!(
-            "must all have the same `model`: in `{}` (`{}`) the body names it, which is written once, \
-             whoever takes the call in the end",
+            "must all have the same `model`: in `{}` (`{}`) the body or the query names it, which is \
+             written once, whoever takes the call in the end",
             operation.name, operation.template
         ));
     }

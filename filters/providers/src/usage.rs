@@ -2,7 +2,7 @@
 
 mod event_stream;
 mod sse;
-mod tally;
+pub(crate) mod tally;
 mod wrapped;
 
 use sekisho_domain::Usage;
@@ -14,7 +14,7 @@ use sse::{Part, Sse};
 use tally::Tally;
 use wrapped::Wrapped;
 
-/// What a watched member of an answer means. The last four are no numbers of their own.
+/// What a watched member of an answer means. Those after `End` are no numbers of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Figure {
     /// Input tokens.
@@ -55,9 +55,18 @@ pub(crate) enum Figure {
     OutputModalities,
     /// The modality of tokens that stand beside it.
     Modality,
+    /// The kind of an event of a session.
+    EventType,
+    /// What became of a response in a session.
+    Status,
+    /// What an error event is about.
+    ErrorCode,
     /// A container of such members.
     Within,
 }
+
+// Of each figure one bit says whether it was seen.
+const _: () = assert!(FIGURES <= 32);
 
 /// How many figures there are.
 const FIGURES: usize = Figure::Within as usize + 1;

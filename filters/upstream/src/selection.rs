@@ -12,7 +12,8 @@ use crate::pool::Pool;
 /// Whether later calls refer to what an operation of this name leaves at its upstream.
 #[must_use]
 pub fn keeps_state(operation: &str) -> bool {
-    operation == "responses"
+    // Pools go on while no answer has begun; a session begins with its first byte.
+    matches!(operation, "responses" | "realtime")
 }
 
 /// Who calls what.

@@ -1,6 +1,7 @@
 //! The ways out: the sidecar, and every upstream with its credential.
 
-use sekisho_domain::policy::{Credential, Upstream};
+use sekisho_domain::Policy;
+use sekisho_domain::policy::{Api, Credential, Upstream};
 use serde_json::{Value, json};
 
 use super::upstream_url::{Origin, origin};
@@ -124,6 +125,38 @@ pub(super) fn upstream(
     Ok(clusters)
 }
 
+/// Whether a policy opens WebSockets to an upstream.
+pub(super) fn takes_sockets(policy: &Policy, upstream: &Upstream) -> bool {
+    let opens = |api: &&Api| sekisho_providers::opens_sockets(api);
+    let mut models = policy
+        .apis
+        .iter()
+        .filter(opens)
+        .flat_map(|api| api.models.values());
+    models.any(|model| {
+        let mut places = model.upstreams.iter();
+        places.any(|place| place.upstream == upstream.name)
+    })
+}
+
+/// HTTP/1.1 and nothing else: a WebSocket over HTTP/2 is another method (RFC 8441), which
+/// providers need not know, and Envoy has one kind of connection for all calls of a cluster.
+pub(super) fn only_http1(cluster: &mut Value) {
+    let options = cluster
+        .pointer_mut("/typed_extension_protocol_options")
+        .and_then(|options| options.get_mut(HTTP_OPTIONS))
+        .and_then(Value::as_object_mut);
+    if let Some(options) = options {
+        options.remove("auto_config");
+        let http1 = json!({"http_protocol_options": {}});
+        options.insert("explicit_http_config".into(), http1);
+    }
+    let offered = "/transport_socket/typed_config/common_tls_context/alpn_protocols";
+    if let Some(offered) = cluster.pointer_mut(offered) {
+        *offered = json!(["http/1.1"]);
+    }
+}
+
 /// Where an upstream's tokens come from. No upstream can be called so.
 fn token_cluster(upstream: &str) -> String {
     format!("token/{upstream}")
@@ -184,6 +217,15 @@ fn outward(name: &str, origin: &Origin, bootstrap: &Bootstrap) -> Value {
 fn credential(upstream: &Upstream, origin: &Origin, bootstrap: &Bootstrap) -> Option<Value> {
     match &upstream.credential {
         Credential::None => None,
+        Credential::ManagedIdentity { .. } => Some(injector(
+            "envoy.http.injected_credentials.generic",
+            &json!({
+                "@type": "type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic",
+                "header": "authorization",
+                "header_value_prefix": "Bearer ",
+                "credential": secret(upstream, bootstrap),
+            }),
+        )),
         Credential::Header { name, prefix, .. } => {
             let mut generic = json!({
                 "@type": "type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic",

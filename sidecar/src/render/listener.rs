@@ -99,7 +99,7 @@ fn connection_manager(policy: &Policy, bootstrap: &Bootstrap, routes: &Value) ->
     http_filters.push(routes::router());
     let mut access_logs = access_log(&bootstrap.access_log);
     access_logs.push(refusals_log());
-    json!({
+    let mut manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "sekisho",
         // The peer's address is the client's, or that which so many proxies before it appended;
@@ -145,7 +145,14 @@ fn connection_manager(policy: &Policy, bootstrap: &Bootstrap, routes: &Value) ->
         "access_log": access_logs,
         "route_config": routes,
         "http_filters": http_filters,
-    })
+    });
+    if !sekisho_providers::socket_paths(policy).is_empty()
+        && let Some(manager) = manager.as_object_mut()
+    {
+        let upgrades = json!([{"upgrade_type": routes::WEBSOCKET, "enabled": false}]);
+        manager.insert("upgrade_configs".into(), upgrades);
+    }
+    manager
 }
 
 fn wasm(bootstrap: &Bootstrap, module: &str) -> Value {

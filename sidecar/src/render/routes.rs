@@ -15,6 +15,8 @@ const LONGEST_CALL: &str = "3600s";
 const DENIAL_HEADER: &str = "x-sekisho-denial";
 /// Nobody can send this header: early header mutation removes the prefix.
 const NO_CLUSTER_HEADER: &str = "x-sekisho-none";
+/// What the filters can follow, on the paths where the policy opens it.
+pub(super) const WEBSOCKET: &str = "websocket";
 /// What every connection waits in memory besides.
 const SLACK: u64 = super::listener::CONNECTION_BUFFER;
 
@@ -27,14 +29,23 @@ pub(super) fn all(policy: &Policy, upstreams: &[&Upstream], pools: &Pools<'_>) -
     let mut routes: Vec<Value> = straight.chain(pools.routes()).collect();
     // Not a `direct_response`: that has no body limit, and it is the route on which a body
     // waits until the filter has found the model in it.
-    routes.push(json!({
-        "name": "nowhere",
-        "match": {"prefix": "/"},
-        "route": {
-            "cluster_header": NO_CLUSTER_HEADER,
-            "cluster_not_found_response_code": "NOT_FOUND",
-        },
+    let nowhere = json!({
+        "cluster_header": NO_CLUSTER_HEADER,
+        "cluster_not_found_response_code": "NOT_FOUND",
+    });
+    // Whether a connection may be upgraded, Envoy decides before the filters, by the route that
+    // the request has then: no other path can be upgraded.
+    routes.extend(sekisho_providers::socket_paths(policy).iter().map(|path| {
+        let mut nowhere = nowhere.clone();
+        if let Some(route) = nowhere.as_object_mut() {
+            route.insert(
+                "upgrade_configs".into(),
+                json!([{"upgrade_type": WEBSOCKET, "enabled": true}]),
+            );
+        }
+        json!({"name": "socket", "match": {"path": path}, "route": nowhere})
     }));
+    routes.push(json!({"name": "nowhere", "match": {"prefix": "/"}, "route": nowhere}));
     json!({
         "name": "sekisho",
         "internal_only_headers": [CLUSTER_HEADER],

@@ -80,34 +80,60 @@ pub fn write(
         missing.sort();
         return Err(SecretsError::Missing(missing));
     }
-    let unwritable = |path: &Path| {
-        let path = path.to_owned();
-        move |source| SecretsError::Unwritable { path, source }
-    };
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(unwritable(dir))?;
+    make_folder(dir)?;
     let mut written = Written {
         all: files.len(),
         changed: 0,
     };
     for (path, content) in files {
-        if fs::read(&path).is_ok_and(|present| present == content.as_bytes()) {
-            continue;
+        written.changed += usize::from(renew(&path, &content)?);
+    }
+    for upstream in policy.upstreams.values() {
+        let path = path(dir, &upstream.name);
+        if matches!(upstream.credential, Credential::ManagedIdentity { .. }) && !path.exists() {
+            // Envoy does not start without the file. With nothing in it no call passes.
+            renew(&path, &document(&upstream.name, ""))?;
         }
-        replace(&path, content.as_bytes()).map_err(unwritable(&path))?;
-        written.changed += 1;
     }
     Ok(written)
+}
+
+/// Writes the secret of one upstream, as [`write`] does.
+///
+/// # Errors
+/// [`SecretsError::Unwritable`].
+pub fn write_one(dir: &Path, upstream: &str, secret: &str) -> Result<(), SecretsError> {
+    make_folder(dir)?;
+    renew(&path(dir, upstream), &document(upstream, secret))?;
+    Ok(())
+}
+
+fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> SecretsError {
+    let path = path.to_owned();
+    move |source| SecretsError::Unwritable { path, source }
+}
+
+fn make_folder(dir: &Path) -> Result<(), SecretsError> {
+    let mut folder = fs::DirBuilder::new();
+    let made = folder.recursive(true).mode(0o700).create(dir);
+    made.map_err(unwritable(dir))
+}
+
+/// Whether the file was not there or different.
+fn renew(path: &Path, content: &str) -> Result<bool, SecretsError> {
+    if fs::read(path).is_ok_and(|present| present == content.as_bytes()) {
+        return Ok(false);
+    }
+    replace(path, content.as_bytes()).map_err(unwritable(path))?;
+    Ok(true)
 }
 
 /// Where the secret of an upstream comes from, if it has one.
 pub(crate) fn source(upstream: &Upstream) -> Option<&SecretSource> {
     match &upstream.credential {
         Credential::Header { secret, .. } | Credential::OAuth2 { secret, .. } => Some(secret),
-        Credential::None | Credential::AwsSigV4 { .. } => None,
+        // Of a managed identity there is none: its tokens come and go.
+        Credential::None | Credential::AwsSigV4 { .. } | Credential::ManagedIdentity { .. } => None,
     }
 }
 

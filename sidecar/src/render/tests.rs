@@ -585,3 +585,86 @@ fn a_token_is_fetched_by_envoy_with_a_secret_that_only_its_file_has() {
     assert_eq!(written, secrets::Written { all: 1, changed: 1 });
     assert!(!yaml.contains("hush"));
 }
+
+#[test]
+fn a_token_of_a_managed_identity_is_read_from_the_file_that_the_sidecar_renews() {
+    let mut file = with_sockets();
+    file["upstreams"][0]["credential"] = json!({"managed_identity": {}});
+    let policy = Policy::parse(file).unwrap();
+    let yaml = envoy(&policy, &bootstrap()).unwrap();
+    let document: Value = serde_yaml_ng::from_str(&yaml).unwrap();
+    let token = &upstream_filters(cluster(&document, "azure"))[0]["typed_config"]["credential"];
+    assert_eq!(token["name"], "envoy.http.injected_credentials.generic");
+    let config = &token["typed_config"];
+    assert_eq!(config["header"], "authorization");
+    assert_eq!(config["header_value_prefix"], "Bearer ");
+    assert_eq!(
+        config["credential"]["sds_config"]["path_config_source"]["path"],
+        "/run/secrets/azure.yaml"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let written = secrets::write(&policy, dir.path(), |_| None).unwrap();
+    assert_eq!(written, secrets::Written { all: 0, changed: 0 });
+    let file = secrets::path(dir.path(), "azure");
+    assert!(file.exists(), "Envoy does not start without it");
+    secrets::write_one(dir.path(), "azure", "token").unwrap();
+    secrets::write(&policy, dir.path(), |_| None).unwrap();
+    assert!(std::fs::read_to_string(file).unwrap().contains("\"token\""));
+}
+
+fn with_sockets() -> Value {
+    json!({
+        "version": 1, "organisation": "x", "time_zone": "Asia/Tokyo", "currency": "JPY",
+        "scopes": {"all": null},
+        "issuers": [{"issuer": "https://i.example", "tenant": "t", "audiences": ["a"],
+                     "jwks_uri": "https://i.example/keys"}],
+        "upstreams": [
+            {"name": "azure", "provider": "azure_openai", "url": "https://a.example"},
+            {"name": "other", "provider": "azure_openai", "url": "https://o.example"},
+        ],
+        "apis": [
+            {"name": "voice", "provider": "azure_openai", "operations": ["realtime"], "scope": "all",
+             "models": [{"name": "m", "upstream": "azure", "max_input_tokens": 1000}]},
+        ],
+        "prices": [{"model": "m", "from": "2025-01-01", "input_per_million": 0, "output_per_million": 0}],
+    })
+}
+
+#[test]
+fn connections_can_be_upgraded_on_the_paths_that_the_policy_opens_and_nowhere_else() {
+    let document = |file: Value| -> Value {
+        let policy = Policy::parse(file).unwrap();
+        serde_yaml_ng::from_str(&envoy(&policy, &bootstrap()).unwrap()).unwrap()
+    };
+    let with = document(with_sockets());
+    let manager =
+        &with["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    assert_eq!(
+        manager["upgrade_configs"],
+        json!([{"upgrade_type": "websocket", "enabled": false}])
+    );
+    let routes = manager["route_config"]["virtual_hosts"][0]["routes"]
+        .as_array()
+        .unwrap();
+    let upgradable: Vec<&Value> = routes
+        .iter()
+        .filter(|route| route["route"]["upgrade_configs"][0]["enabled"] == true)
+        .map(|route| &route["match"])
+        .collect();
+    assert_eq!(
+        upgradable,
+        [
+            &json!({"path": "/openai/realtime"}),
+            &json!({"path": "/openai/v1/realtime"})
+        ]
+    );
+    let alpn = |name: &str| {
+        let cluster = cluster(&with, name);
+        cluster["transport_socket"]["typed_config"]["common_tls_context"]["alpn_protocols"].clone()
+    };
+    assert_eq!(alpn("azure"), json!(["http/1.1"]));
+    assert_eq!(alpn("other"), json!(["h2", "http/1.1"]));
+    let mut without = with_sockets();
+    without["apis"][0]["operations"] = json!(["embeddings"]);
+    assert!(!document(without).to_string().contains("upgrade"));
+}

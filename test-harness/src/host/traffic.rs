@@ -70,6 +70,13 @@ impl Host {
         self.arrive(stream, Direction::Request, bytes.as_ref(), end, http1);
     }
 
+    /// An upgrade's body begins, of which nothing has come: Envoy tells the filters so at once,
+    /// whatever they have said about the headers.
+    pub fn upgrade_begins(&mut self, stream: StreamId) {
+        self.arrive_frame(stream, Direction::Request, &[], false);
+        self.pump();
+    }
+
     /// A request's trailers arrive. HTTP/1 drops them: only the end of the body is left.
     pub fn request_trailers(&mut self, stream: StreamId, trailers: Headers) {
         if self.stream_version(stream) == Some(HttpVersion::Http1) {

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::gateway::{Exchange, GatewayError, Request, Response};
+use crate::socket::SocketEnd;
 
 /// Between two pieces of a body, so that they travel apart.
 const APART: Duration = Duration::from_millis(1);
@@ -68,6 +69,50 @@ pub(super) async fn call_watched(
     }
     drop(sender);
     connection.abort();
+    Ok(exchange)
+}
+
+/// Asks for a WebSocket; `end` is the client's end of it.
+pub(super) async fn open_socket(
+    to: SocketAddr,
+    request: &Request,
+    end: Arc<SocketEnd>,
+) -> Result<Exchange, GatewayError> {
+    let stream = TcpSocket::new_v4()?.connect(to).await?;
+    stream.set_nodelay(true)?;
+    let unsendable = |error: &dyn std::fmt::Display| GatewayError::Unsendable(error.to_string());
+    let handshake = hyper::client::conn::http1::Builder::new()
+        .handshake(TokioIo::new(stream))
+        .await;
+    let (mut sender, connection) = handshake.map_err(|error| unsendable(&error))?;
+    tokio::spawn(connection.with_upgrades());
+    let mut message = message(request)?;
+    message.headers_mut().remove(hyper::header::CONTENT_LENGTH);
+    let mut exchange = Exchange::default();
+    let Ok(mut answer) = sender.send_request(message).await else {
+        return Ok(exchange);
+    };
+    if answer.status() != hyper::StatusCode::SWITCHING_PROTOCOLS {
+        let got = receive(answer, None, &Progress::default()).await;
+        exchange.response = Some(got);
+        return Ok(exchange);
+    }
+    let upgrade = hyper::upgrade::on(&mut answer);
+    exchange.response = Some(Response {
+        status: answer.status().as_u16(),
+        headers: answer
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+            .collect(),
+        complete: true,
+        ..Response::default()
+    });
+    tokio::spawn(async move {
+        if let Ok(upgraded) = upgrade.await {
+            end.converse(TokioIo::new(upgraded)).await;
+        }
+    });
     Ok(exchange)
 }
 

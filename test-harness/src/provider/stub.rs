@@ -19,6 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::gateway::{Answer, AnswerEnd, Seen};
 use crate::sidecar::LogProbe;
+use crate::socket::SocketEnd;
 
 /// Between two pieces of a body, so that they travel apart.
 const APART: Duration = Duration::from_millis(1);
@@ -39,6 +40,8 @@ struct Shared {
     seen: Mutex<Vec<Seen>>,
     probe: LogProbe,
     turn: Mutex<Arc<Turn>>,
+    /// The provider's end of the WebSocket that was opened last.
+    socket: Mutex<Arc<SocketEnd>>,
 }
 
 /// How one answer comes to its end.
@@ -63,6 +66,7 @@ impl Stub {
             seen: Mutex::default(),
             probe,
             turn: Mutex::default(),
+            socket: Mutex::default(),
         });
         let mut stub = Self {
             addresses: BTreeMap::new(),
@@ -89,6 +93,13 @@ impl Stub {
         *lock(&self.shared.answer) = answer.clone();
         lock(&self.shared.seen).clear();
         *lock(&self.shared.turn) = Arc::default();
+    }
+
+    /// The provider's end of the next WebSocket.
+    pub fn prepare_socket(&self) -> Arc<SocketEnd> {
+        let end = Arc::new(SocketEnd::default());
+        *lock(&self.shared.socket) = Arc::clone(&end);
+        end
     }
 
     /// What was seen since.
@@ -140,6 +151,20 @@ enum Unanswered {
 async fn serve(stream: TcpStream, cluster: &str, shared: &Arc<Shared>) -> hyper::Result<()> {
     let _ = stream.set_nodelay(true);
     let service = service_fn(async |request: hyper::Request<Incoming>| {
+        let request = if request.headers().contains_key(hyper::header::UPGRADE) {
+            let mut request = request;
+            let upgrade = hyper::upgrade::on(&mut request);
+            let end = Arc::clone(&lock(&shared.socket));
+            tokio::spawn(async move {
+                if let Ok(upgraded) = upgrade.await {
+                    end.converse(TokioIo::new(upgraded)).await;
+                }
+            });
+            note(request, cluster, shared).await?;
+            return Ok(agree());
+        } else {
+            request
+        };
         note(request, cluster, shared).await?;
         let answer = lock(&shared.answer).of(cluster).clone();
         tokio::time::sleep(answer.after).await;
@@ -151,6 +176,7 @@ async fn serve(stream: TcpStream, cluster: &str, shared: &Arc<Shared>) -> hyper:
     hyper::server::conn::http1::Builder::new()
         .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
         .await
 }
 
@@ -179,6 +205,22 @@ async fn note(
         log_size,
     });
     Ok(())
+}
+
+/// Agrees to a WebSocket.
+fn agree() -> hyper::Response<Body> {
+    let (_, body) = mpsc::channel(1);
+    let mut response = hyper::Response::new(StreamBody::new(ReceiverStream::new(body)));
+    *response.status_mut() = hyper::StatusCode::SWITCHING_PROTOCOLS;
+    for (name, value) in [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+    ] {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    response
 }
 
 fn respond(answer: Answer, shared: &Arc<Shared>) -> hyper::Response<Body> {

@@ -9,6 +9,7 @@ use super::answer::AnswerSpec;
 use super::expect::{Expectation, UsageExpectation};
 use super::format::Span;
 use super::request::RequestSpec;
+use super::talk::{Conversation, Turn};
 use crate::gateway::Disturbance;
 use crate::tokens::Signer;
 
@@ -25,6 +26,8 @@ pub struct Step {
 pub(super) enum Action {
     /// A request is made.
     Request(Box<Call>),
+    /// A WebSocket is opened.
+    Socket(Box<Conversation>),
     /// Time passes.
     Advance(Duration),
     /// A person's account is disabled.
@@ -74,6 +77,9 @@ struct RawStep {
     expect: Option<Expectation>,
     repeat: Option<usize>,
     piece_sizes: Option<Vec<usize>>,
+    socket: Option<RequestSpec>,
+    #[serde(default)]
+    talk: Vec<Turn>,
     advance: Option<Span>,
     disable_user: Option<String>,
     enable_user: Option<String>,
@@ -115,6 +121,20 @@ impl TryFrom<RawStep> for Step {
     fn try_from(raw: RawStep) -> Result<Self, String> {
         let mut actions = Vec::new();
         let around = raw.upstream.is_some() || raw.expect.is_some() || raw.repeat.is_some();
+        let is_socket = raw.socket.is_some();
+        if !is_socket && !raw.talk.is_empty() {
+            return Err("`talk` needs a `socket`".to_owned());
+        }
+        if let Some(request) = raw.socket {
+            if raw.upstream.is_some() || raw.repeat.is_some() || raw.piece_sizes.is_some() {
+                return Err("`socket` goes with `talk` and `expect`".to_owned());
+            }
+            actions.push(Action::Socket(Box::new(Conversation {
+                request,
+                talk: raw.talk,
+                expect: raw.expect.clone().unwrap_or_default(),
+            })));
+        }
         if let Some(request) = raw.request {
             let call = Call {
                 request,
@@ -127,7 +147,7 @@ impl TryFrom<RawStep> for Step {
                 return Err("`repeat` and `piece_sizes` begin at 1".to_owned());
             }
             actions.push(Action::Request(Box::new(call)));
-        } else if around || raw.piece_sizes.is_some() {
+        } else if (around && !is_socket) || raw.piece_sizes.is_some() {
             return Err(
                 "`upstream`, `expect`, `repeat` and `piece_sizes` need a `request`".to_owned(),
             );
@@ -151,7 +171,7 @@ impl TryFrom<RawStep> for Step {
                 action,
             }),
             _ => Err(
-                "a step does exactly one thing: `request`, `advance`, `disable_user`, \
+                "a step does exactly one thing: `request`, `socket`, `advance`, `disable_user`, \
                       `enable_user`, `revoke_sessions`, `revoke_key`, `rotate_key`, \
                       `set_budget`, `remove_budget`, `publish_keys`, `key_fetches`, `sidecar`, `usage` or `verify`"
                     .to_owned(),
@@ -169,6 +189,7 @@ impl Step {
         }
         match &self.action {
             Action::Request(call) => call.request.title(),
+            Action::Socket(talk) => format!("a WebSocket: {}", talk.request.title()),
             Action::Advance(by) => format!("{} s pass", by.as_secs_f64()),
             Action::DisableUser(person) => format!("{person} is disabled"),
             Action::EnableUser(person) => format!("{person} is enabled"),
@@ -192,6 +213,7 @@ impl Step {
     pub(super) fn person(&self) -> Option<&str> {
         match &self.action {
             Action::Request(call) => call.request.person(),
+            Action::Socket(talk) => talk.request.person(),
             Action::DisableUser(person)
             | Action::EnableUser(person)
             | Action::RevokeSessions(person) => Some(person),
@@ -203,6 +225,7 @@ impl Step {
     pub(super) fn key(&self) -> Option<&str> {
         match &self.action {
             Action::Request(call) => call.request.key(),
+            Action::Socket(talk) => talk.request.key(),
             Action::RevokeKey(key) => Some(key),
             Action::RotateKey(rotation) => Some(&rotation.name),
             _ => None,

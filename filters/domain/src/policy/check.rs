@@ -237,6 +237,9 @@ impl Check<'_> {
             raw.max_output_tokens,
             10_000_000,
         );
+        if let Some(most) = raw.max_input_tokens {
+            self.some(&format!("{path}.max_input_tokens"), most, 10_000_000);
+        }
         let price = raw.price.clone().unwrap_or_else(|| raw.name.clone());
         if !priced.contains(&price) {
             let text = format!("`{price}` is not under `prices`; a free model has a price of 0");
@@ -247,6 +250,7 @@ impl Check<'_> {
             scope: scope?,
             upstreams,
             max_output_tokens: raw.max_output_tokens,
+            max_input_tokens: raw.max_input_tokens,
             price,
         })
     }

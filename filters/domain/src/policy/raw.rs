@@ -221,6 +221,35 @@ pub struct RawCredential {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "RawOAuth2Credential"))]
     pub oauth2: Option<RawOAuth2Credential>,
+    /// A token of an Azure managed identity, which the sidecar gets where it runs: from the
+    /// metadata service of a virtual machine, the endpoint of App Service, or Entra ID with a
+    /// pod's federated token.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "RawManagedIdentity"))]
+    pub managed_identity: Option<RawManagedIdentity>,
+}
+
+/// An Azure managed identity. Its token is sent as `Authorization: Bearer`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RawManagedIdentity {
+    /// The resource that the token is for; default: `https://cognitiveservices.azure.com`, that
+    /// of Azure OpenAI.
+    #[serde(default = "cognitive_services")]
+    pub resource: String,
+    /// The client id of a user-assigned identity; default: the system-assigned one, or for a
+    /// pod what its environment says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+}
+
+fn cognitive_services() -> String {
+    "https://cognitiveservices.azure.com".to_owned()
 }
 
 /// A header with a secret in it.
@@ -392,6 +421,10 @@ pub struct RawRules {
     /// The most bytes of an answer's body: what is longer is cut, and charged as far as it
     /// came. Budgets of `bytes` reserve this much.
     pub response_body_bytes: Option<u64>,
+    /// How long a WebSocket session (`realtime`) may last, seconds: 1 to 3600 (default).
+    pub session_seconds: Option<u64>,
+    /// The most bytes of a WebSocket session, both ways together; default: 256 MiB.
+    pub session_bytes: Option<u64>,
     /// Whether streams of OpenAI's chat completions are asked for their usage where the client
     /// did not ask; its report is left out of the answer then. Default: true. Without it such
     /// streams are charged by estimate; for servers that do not know `stream_options`.
@@ -409,6 +442,8 @@ impl Default for RawRules {
             max_depth: None,
             request_body_bytes: None,
             response_body_bytes: None,
+            session_seconds: None,
+            session_bytes: None,
             ask_usage: true,
         }
     }
@@ -498,6 +533,16 @@ pub struct RawModel {
     /// The most output tokens that one answer can have. Budgets reserve this much when a call names no limit.
     #[serde(default = "default_max_output_tokens")]
     pub max_output_tokens: u64,
+    /// The most input tokens that one answer can be charged for: the model's context window.
+    /// Needed where the operation `realtime` is open, in whose sessions every answer reads all
+    /// that was said before.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "u64"))]
+    pub max_input_tokens: Option<u64>,
     /// Name in the price list; default: the model's name.
     #[serde(default)]
     pub price: Option<String>,

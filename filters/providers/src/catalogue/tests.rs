@@ -26,7 +26,7 @@ fn names(provider: Provider) -> Vec<String> {
 /// An API of a policy that opens some operations.
 fn api(name: &str, provider: Provider, operations: &[String]) -> Value {
     let mut api = json!({"name": name, "provider": provider.as_str(), "operations": operations,
-        "scope": "all", "upstream": "u", "models": [{"name": "m", "upstream": "u"}]});
+        "scope": "all", "upstream": "u", "models": [{"name": "m", "upstream": "u", "max_input_tokens": 1000}]});
     if provider == Provider::Vertex {
         api["project"] = "p-1".into();
         api["location"] = "asia-northeast1".into();
@@ -282,9 +282,50 @@ fn every_problem_is_named_with_its_path() {
     assert_eq!(
         problems(&[api("a", provider, &one), api("b", provider, &other)]),
         [
-            "apis[0].operations[1]: `chat` is no operation of `openai`; there are: audio_speech, audio_transcriptions, audio_translations, batches, chat_completions, embeddings, files, image_edits, image_generations, models, responses, stored_responses",
+            "apis[0].operations[1]: `chat` is no operation of `openai`; there are: audio_speech, audio_transcriptions, audio_translations, batches, chat_completions, embeddings, files, image_edits, image_generations, models, realtime, responses, stored_responses",
             "apis[1].operations[1]: `POST /v1/chat/completions` is already open in API `a`",
             "apis[1].operations[2]: `POST /v1/embeddings` is already open in API `b`",
+        ]
+    );
+}
+
+#[test]
+fn a_session_names_its_model_in_the_query_and_needs_a_bound_for_its_input() {
+    let open = ["realtime".to_owned()];
+    for (provider, path, named) in [
+        (Provider::OpenAi, "/v1/realtime?model=m", Some("m")),
+        (Provider::OpenAi, "/v1/realtime", None),
+        (Provider::OpenAi, "/v1/realtime?model=", None),
+        (Provider::OpenAi, "/v1/realtime?model=%6D", None),
+        (
+            Provider::AzureOpenAi,
+            "/openai/v1/realtime?model=m",
+            Some("m"),
+        ),
+        (
+            Provider::AzureOpenAi,
+            "/openai/realtime?api-version=2025-04-01-preview&deployment=m",
+            Some("m"),
+        ),
+        (Provider::AzureOpenAi, "/openai/realtime?model=m", None),
+    ] {
+        let catalogue = Catalogue::new(&policy(&[api("a", provider, &open)])).unwrap();
+        let found = catalogue.find(b"GET", path.as_bytes()).unwrap();
+        assert!(found.operation.is_socket, "{path}");
+        assert_eq!(found.path_model.as_deref(), named, "{path}");
+        if named.is_some() {
+            let renamed = path_with_model(found.operation, path.as_bytes(), "other-1");
+            let renamed = String::from_utf8(renamed.unwrap()).unwrap();
+            assert_eq!(renamed, path.replace("=m", "=other-1"));
+        }
+    }
+    let mut boundless = api("a", Provider::OpenAi, &open);
+    boundless["models"] = json!([{"name": "m", "upstream": "u"}]);
+    assert_eq!(
+        problems(&[boundless]),
+        [
+            "apis[0].models[m].max_input_tokens: is needed where `realtime` is open: every answer of a \
+          session is charged for all that was said before"
         ]
     );
 }

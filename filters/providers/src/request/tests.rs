@@ -497,6 +497,8 @@ fn ruled(body: &str, rules: Value) -> Result<RequestFacts, DenialCode> {
         max_depth: number("max_depth"),
         request_body_bytes: None,
         response_body_bytes: None,
+        session_seconds: None,
+        session_bytes: None,
         ask_usage: true,
     });
     let chat = operation(Provider::OpenAi, "chat_completions");

@@ -9,7 +9,7 @@ use crate::json::{Fault, Visit};
 
 /// The latest figures.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     /// One bit per figure.
     seen: u32,
     counts: [u64; FIGURES],
@@ -42,7 +42,7 @@ enum Modality {
 }
 
 impl Tally {
-    pub(super) const EMPTY: Self = Self {
+    pub(crate) const EMPTY: Self = Self {
         seen: 0,
         counts: [0; FIGURES],
         list: Figure::Within,
@@ -53,7 +53,7 @@ impl Tally {
         by_modality: [ByModality { audio: 0, image: 0 }; 3],
     };
 
-    pub(super) const fn has(&self, figure: Figure) -> bool {
+    pub(crate) const fn has(&self, figure: Figure) -> bool {
         self.seen & (1 << figure as u32) != 0
     }
 
@@ -63,7 +63,7 @@ impl Tally {
 
     /// All together, if anything was said. `draws`: output of which nothing else is said is
     /// pictures.
-    pub(super) fn usage(&self, draws: bool) -> Option<Usage> {
+    pub(crate) fn usage(&self, draws: bool) -> Option<Usage> {
         if !self.has(Figure::Input) && !self.has(Figure::Output) {
             return None;
         }

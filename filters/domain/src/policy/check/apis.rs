@@ -92,6 +92,8 @@ impl Check<'_> {
         some("max_depth", raw.max_depth.map(u64::from), 128);
         some("request_body_bytes", raw.request_body_bytes, 64 << 20);
         some("response_body_bytes", raw.response_body_bytes, 1 << 40);
+        some("session_seconds", raw.session_seconds, 3_600);
+        some("session_bytes", raw.session_bytes, 1 << 40);
         for (at, name) in raw.forbidden.iter().enumerate() {
             if name.is_empty() || name.len() > 40 {
                 self.problem(
@@ -109,6 +111,8 @@ impl Check<'_> {
             max_depth: raw.max_depth,
             request_body_bytes: raw.request_body_bytes,
             response_body_bytes: raw.response_body_bytes,
+            session_seconds: raw.session_seconds,
+            session_bytes: raw.session_bytes,
             ask_usage: raw.ask_usage,
         }
     }

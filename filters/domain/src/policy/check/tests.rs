@@ -337,6 +337,8 @@ fn every_mistake_in_a_pool_is_reported() {
     let mut file = pooled();
     file["upstreams"][1]["credential"]["oauth2"]["token_url"] = json!("http://login.example/token");
     file["upstreams"][1]["credential"]["oauth2"]["secret_env"] = json!("BOTH");
+    file["upstreams"][2]["credential"]["managed_identity"] =
+        json!({"resource": "https://cognitiveservices.azure.com/.default", "client_id": "a b"});
     file["upstreams"][0]["limits"] =
         json!({"max_requests": 0, "first_byte_timeout_millis": 600_001});
     file["apis"][0]["upstream"] = json!("nowhere");
@@ -369,6 +371,8 @@ fn every_mistake_in_a_pool_is_reported() {
             "upstreams[0].limits.max_requests",
             "upstreams[1].credential.oauth2",
             "upstreams[1].credential.oauth2.token_url",
+            "upstreams[2].credential.managed_identity.client_id",
+            "upstreams[2].credential.managed_identity.resource",
         ]
     );
 }

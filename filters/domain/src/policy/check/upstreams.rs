@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::issuers::is_secure;
 use super::{Check, is_origin};
-use crate::policy::raw::{RawCredential, RawFailover, RawModel, RawModelUpstream, RawUpstream};
+use crate::policy::raw::{
+    RawCredential, RawFailover, RawManagedIdentity, RawModel, RawModelUpstream, RawUpstream,
+};
 use crate::policy::{Credential, Failover, ModelUpstream, SecretSource, Upstream, UpstreamLimits};
 
 /// Shares are whole numbers up to this.
@@ -86,6 +88,7 @@ impl Check<'_> {
                 header: Some(header),
                 aws: None,
                 oauth2: None,
+                managed_identity: None,
             }) => {
                 let path = format!("{path}.header");
                 let name = header.name.to_ascii_lowercase();
@@ -103,6 +106,7 @@ impl Check<'_> {
                 header: None,
                 aws: Some(aws),
                 oauth2: None,
+                managed_identity: None,
             }) => {
                 self.name(&format!("{path}.aws.region"), &aws.region);
                 Credential::AwsSigV4 { region: aws.region }
@@ -111,6 +115,7 @@ impl Check<'_> {
                 header: None,
                 aws: None,
                 oauth2: Some(oauth2),
+                managed_identity: None,
             }) => {
                 let path = format!("{path}.oauth2");
                 if !is_token_endpoint(&oauth2.token_url) {
@@ -127,10 +132,42 @@ impl Check<'_> {
                     scopes: oauth2.scopes,
                 }
             }
+            Some(RawCredential {
+                header: None,
+                aws: None,
+                oauth2: None,
+                managed_identity: Some(identity),
+            }) => self.managed_identity(&format!("{path}.managed_identity"), identity),
             Some(_) => {
-                self.problem(path, "needs exactly one of `header`, `aws` and `oauth2`");
+                let text = "needs exactly one of `header`, `aws`, `oauth2` and `managed_identity`";
+                self.problem(path, text);
                 Credential::None
             }
+        }
+    }
+
+    fn managed_identity(&mut self, path: &str, raw: RawManagedIdentity) -> Credential {
+        let rest = raw.resource.strip_prefix("https://");
+        let is_plain = |rest: &str| {
+            !rest.is_empty()
+                && rest
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-./_".contains(&b))
+        };
+        if !rest.is_some_and(is_plain) || raw.resource.ends_with("/.default") {
+            let text =
+                "must be a resource such as `https://cognitiveservices.azure.com`, not a scope";
+            self.problem(format!("{path}.resource"), text);
+        }
+        let is_id = |id: &String| {
+            !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        if !raw.client_id.as_ref().is_none_or(is_id) {
+            self.problem(format!("{path}.client_id"), "must be a client's id");
+        }
+        Credential::ManagedIdentity {
+            resource: raw.resource,
+            client_id: raw.client_id,
         }
     }
 
