@@ -13,6 +13,7 @@ pub mod key_usage;
 pub mod ledger;
 pub mod link;
 pub mod log;
+pub mod managed_identity;
 pub mod people;
 pub mod policy_file;
 pub mod render;

@@ -24,11 +24,11 @@ use crate::link::{Link, LinkAddress, LinkPlace};
 use crate::log::archive::Archiving;
 use crate::people::watch as directory;
 use crate::policy_file::PolicyFile;
-use crate::secret_keeper;
 use crate::snapshot::SnapshotHub;
 use crate::store::state_marks::{self, Shared};
 use crate::store::{Store, policies};
 use crate::writer::{Post, Writer};
+use crate::{managed_identity, secret_keeper};
 pub(super) use state::{CHECKPOINTS, PUBLIC_KEY, read_public_key};
 use state::{LOG_KEY, PEPPER, State};
 use tracing_output::LogFormat;
@@ -104,6 +104,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     if let Some(dir) = &arguments.secrets {
         secret_keeper::write(&policy, dir)?;
         tokio::spawn(secret_keeper::keep(Arc::clone(&policy), dir.clone()));
+        managed_identity::keep(&policy, dir, |name| std::env::var(name).ok(), &clock)?;
     }
     let hub = SnapshotHub::new(Arc::clone(&policy), file.json, state.pepper.clone());
     let pushed = directory::push_all(&store, &hub, &calendar, &clock).await?;
