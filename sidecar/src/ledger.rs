@@ -10,7 +10,10 @@ mod account;
 mod budgets;
 pub mod calendar;
 mod calls;
+pub(crate) mod desk;
 mod grants;
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -4,10 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
 use sekisho_domain::{Policy, Tokens};
+use sekisho_link::v1;
 
+use super::desk::Desk;
 use super::*;
 
 const TTL: u64 = 10_000;
+/// Looks in vain after which nobody waits any longer.
+const PATIENCE: u32 = 3;
 
 fn policy(limit: u64) -> Policy {
     Policy::parse(serde_json::json!({
@@ -30,6 +34,12 @@ enum Step {
     Disconnect(u8),
     Gone(u8),
     Lease(u8, u64),
+    /// Asks for a lease, which others may have to give back first.
+    Ask(u8, u64),
+    /// Gives back what is free, recalled or not, also what the sidecar does not know to be.
+    Return(u8, u64),
+    /// The sidecar looks after those who wait.
+    Look,
     /// Reserves from the holder's lease, or from nothing.
     Admit {
         call: u8,
@@ -40,7 +50,6 @@ enum Step {
     /// Part of what was reserved, in percent.
     Complete(u8, u64),
     Cancel(u8),
-    Return(u8, u64),
     Pass(u64),
     Tick,
     Restart,
@@ -53,7 +62,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => holder.clone().prop_map(Step::Connect),
         1 => holder.clone().prop_map(Step::Disconnect),
         1 => holder.clone().prop_map(Step::Gone),
-        6 => (holder.clone(), 0u64..80).prop_map(|(h, n)| Step::Lease(h, n)),
+        3 => (holder.clone(), 0u64..80).prop_map(|(h, n)| Step::Lease(h, n)),
+        5 => (holder.clone(), 0u64..80).prop_map(|(h, n)| Step::Ask(h, n)),
+        2 => Just(Step::Look),
         8 => (call.clone(), holder.clone(), 0u64..120, any::<bool>())
             .prop_map(|(call, holder, amount, named)| Step::Admit { call, holder, amount, named }),
         8 => (call.clone(), 0u64..=100).prop_map(|(c, p)| Step::Complete(c, p)),
@@ -69,6 +80,10 @@ fn step() -> impl Strategy<Value = Step> {
 struct World {
     policy: Policy,
     ledger: Ledger,
+    desk: Desk,
+    /// Requests for leases that have no answer yet.
+    asking: HashMap<u64, (HolderId, u64)>,
+    asks: u64,
     now: UnixMillis,
     amounts: HashMap<u8, u64>,
     open: HashSet<u8>,
@@ -102,6 +117,9 @@ impl World {
         Self {
             ledger: Ledger::new(&policy).unwrap(),
             policy,
+            desk: Desk::new(PATIENCE),
+            asking: HashMap::new(),
+            asks: 0,
             now: UnixMillis(1_700_000_000_000),
             amounts: HashMap::new(),
             open: HashSet::new(),
@@ -131,7 +149,11 @@ impl World {
         let now = self.now;
         match step {
             Step::Connect(h) => self.ledger.connect(holder(h), vm(h), true, now),
-            Step::Disconnect(h) => self.ledger.disconnect(holder(h)),
+            Step::Disconnect(h) => {
+                self.ledger.disconnect(holder(h));
+                self.desk.leave(holder(h));
+                self.asking.retain(|_, (asking, _)| *asking != holder(h));
+            }
             Step::Gone(h) => self.ledger.gone(holder(h)),
             Step::Lease(h, need) if self.ledger.is_live(holder(h)) => {
                 let before = self
@@ -166,8 +188,13 @@ impl World {
             }
             Step::Return(h, amount) => {
                 let start = self.key("tokens").start;
-                self.ledger.give_back(holder(h), "tokens", start, amount);
+                let ledger = &mut self.ledger;
+                self.desk
+                    .give_back(ledger, holder(h), "tokens", start, amount);
+                self.desk.serve_waiting(&mut self.ledger, now);
             }
+            Step::Ask(h, need) if self.ledger.is_live(holder(h)) => self.ask(holder(h), need),
+            Step::Look => self.look(),
             Step::Pass(millis) => {
                 self.now = now.plus_millis(millis);
                 for vm in [VmId([1; 16]), VmId([2; 16])] {
@@ -185,7 +212,46 @@ impl World {
                 self.ledger.sweep(now);
             }
             Step::Restart => self.restart(),
-            Step::Lease(..) => {}
+            Step::Lease(..) | Step::Ask(..) => {}
+        }
+        self.hear();
+    }
+
+    fn ask(&mut self, asking: HolderId, need: u64) {
+        self.asks += 1;
+        let demand = |budget: &str, amount| v1::Demand {
+            budget: budget.to_owned(),
+            amount,
+        };
+        let request = v1::LeaseRequest {
+            id: self.asks,
+            demands: vec![demand("tokens", need), demand("calls", 1)],
+        };
+        let ledger = &mut self.ledger;
+        if self.desk.lease(ledger, asking, request, self.now).is_none() {
+            self.asking.insert(self.asks, (asking, need));
+        }
+    }
+
+    fn look(&mut self) {
+        self.desk.grow_impatient();
+        self.desk.serve_waiting(&mut self.ledger, self.now);
+    }
+
+    /// Whoever waited and is answered gets what it asked for, and no more while others wait.
+    fn hear(&mut self) {
+        for (told, down) in self.desk.take_outgoing() {
+            for answer in down.lease_answers {
+                let (asking, need) = self.asking.remove(&answer.id).unwrap();
+                assert_eq!(asking, told);
+                let mut tokens = answer.leases.iter().filter(|l| l.budget == "tokens");
+                if answer.exhausted.is_none() {
+                    assert_eq!(tokens.next().unwrap().amount, need);
+                }
+            }
+            for recall in down.recalls {
+                assert!(self.ledger.is_live(told), "{recall:?}");
+            }
         }
     }
 
@@ -244,6 +310,8 @@ impl World {
 
     /// Everything that the tables keep, and nothing else.
     fn restart(&mut self) {
+        self.desk = Desk::new(PATIENCE);
+        self.asking.clear();
         let former = std::mem::replace(&mut self.ledger, Ledger::new(&self.policy).unwrap());
         for (id, known) in &former.holders {
             self.ledger.load_holder(*id, known.vm, self.now);
@@ -286,6 +354,10 @@ proptest! {
             world.apply(step);
             world.check();
         }
+        for _ in 0..=PATIENCE {
+            world.apply(Step::Look);
+        }
+        prop_assert!(!world.desk.is_anybody_waiting(), "nobody waits for ever");
         // Everybody falls silent: every open call ends, nothing is left with anybody.
         world.now = world.now.plus_millis(TTL * 2);
         world.apply(Step::Tick);

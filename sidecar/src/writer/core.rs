@@ -1,7 +1,6 @@
 //! What the writer owns, and one transaction of it.
 
 mod budgets;
-mod leases;
 mod records;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -13,11 +12,10 @@ use sekisho_link::v1;
 use sqlx::{AnyConnection, Row as _};
 use tokio::sync::mpsc::UnboundedSender;
 
-use leases::Desk;
-
 use super::batch::Batch;
 use super::recent::{Memory, Recent};
 use super::{ApplyError, LEASE_TTL_MILLIS, Post, StartError, standby};
+use crate::ledger::desk::Desk;
 use crate::ledger::{self, HolderId, Ledger};
 use crate::log::checkpoint::{Checkpoint, origin};
 use crate::log::entry::Facts;
@@ -78,8 +76,8 @@ pub(super) struct Core {
     facts: HashMap<RecordId, Facts>,
     warned: HashSet<&'static str>,
     desk: Desk,
-    /// How often a request for leases is looked at in vain.
-    patience: u32,
+    /// What is pushed to each holder goes here.
+    sessions: HashMap<HolderId, UnboundedSender<v1::Down>>,
 }
 
 /// Between looks after requests that wait for leases of others, milliseconds.
@@ -163,8 +161,8 @@ impl Core {
             journal: Journal::open(store)?,
             connection,
             _lock: lock,
-            patience: patience(&policy),
-            desk: Desk::default(),
+            desk: Desk::new(patience(&policy)),
+            sessions: HashMap::new(),
             policy,
             key,
             export,
@@ -185,12 +183,23 @@ impl Core {
 
     /// What is pushed to this holder goes here.
     pub(super) fn listen(&mut self, holder: HolderId, session: UnboundedSender<v1::Down>) {
-        self.desk.listen(holder, session);
+        self.sessions.insert(holder, session);
     }
 
     pub(super) fn disconnect(&mut self, holder: HolderId) {
         self.ledger.disconnect(holder);
+        self.sessions.remove(&holder);
         self.desk.leave(holder);
+    }
+
+    /// Tells what is due.
+    fn push(&mut self) {
+        for (holder, down) in self.desk.take_outgoing() {
+            if let Some(session) = self.sessions.get(&holder) {
+                // Its end is on the way.
+                let _ = session.send(down);
+            }
+        }
     }
 
     /// Whether requests wait for leases of others.
@@ -217,10 +226,10 @@ impl Core {
             answers.push(self.batch(batch, &mut work, now));
         }
         if self.desk.is_anybody_waiting() {
-            self.serve_waiting(now);
+            self.desk.serve_waiting(&mut self.ledger, now);
         }
         self.commit(work).await?;
-        self.desk.send();
+        self.push();
         Ok(answers)
     }
 
@@ -302,13 +311,16 @@ impl Core {
         }
         for lease in batch.returns {
             let (budget, start) = (lease.budget.as_str(), lease.window_start);
-            self.give_back(session.holder, budget, start, lease.amount);
+            let ledger = &mut self.ledger;
+            self.desk
+                .give_back(ledger, session.holder, budget, start, lease.amount);
         }
         if self.desk.is_anybody_waiting() {
-            self.serve_waiting(now);
+            self.desk.serve_waiting(&mut self.ledger, now);
         }
         for request in batch.requests {
-            let answer = self.lease(session.holder, request, now);
+            let ledger = &mut self.ledger;
+            let answer = self.desk.lease(ledger, session.holder, request, now);
             down.lease_answers.extend(answer);
         }
         if !down.lease_answers.is_empty() {

@@ -101,8 +101,8 @@ impl Core {
         }
         if !changed.removed {
             let index = self.ledger.put(changed.budget.clone());
-            self.recall_all(index, now);
-            self.desk.send();
+            self.desk.recall_all(&self.ledger, index, now);
+            self.push();
         }
     }
 }

@@ -1,0 +1,222 @@
+//! A gateway: its calls, its leases and its end of the wire.
+
+use std::collections::VecDeque;
+
+use sekisho_domain::{Meter, RecordKind, UnixMillis};
+use sekisho_link::{Outbox, v1};
+use sekisho_quota::{Accounts, Demand, Grant, Reservation};
+
+use super::{BUDGET, LATER, NOW, WORST, vm};
+use crate::ledger::HolderId;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// For a lease.
+    Waits,
+    /// For its record.
+    Admitting,
+    Upstream,
+    Done,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) id: [u8; 16],
+    pub(super) phase: Phase,
+    /// The request for leases that it waits for.
+    pub(super) ask: u64,
+    pub(super) held: Vec<Reservation>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Gateway {
+    pub(super) accounts: Accounts,
+    pub(super) outbox: Outbox,
+    pub(super) calls: Vec<Call>,
+    /// Batches and answers under way.
+    pub(super) up: VecDeque<Vec<u8>>,
+    pub(super) down: VecDeque<v1::Down>,
+    /// The session that the sidecar has on this stream.
+    pub(super) session: Option<HolderId>,
+    /// What is under way on a stream that was lost, with the session at its other end.
+    pub(super) late: VecDeque<Vec<u8>>,
+    pub(super) late_session: Option<HolderId>,
+    /// The other end of its stream is dead.
+    pub(super) is_orphan: bool,
+    pub(super) streams: u8,
+    pub(super) asks: u64,
+    pub(super) relaxed: bool,
+}
+
+/// What a record says, for the model: who made it and how much was used.
+pub(super) fn entry(kind: v1::entry::Kind, call: &Call, amount: u64) -> v1::Entry {
+    let reservation = |held: &Reservation| v1::Reservation {
+        holder: held.holder.to_vec().into(),
+        budget: (*held.budget).to_owned(),
+        window_start: held.window_start.0,
+        reserved: held.amount,
+        used: amount,
+    };
+    v1::Entry {
+        kind: kind.into(),
+        record_id: call.id.to_vec().into(),
+        record: vec![u8::try_from(amount).unwrap()].into(),
+        reservations: call.held.iter().map(reservation).collect(),
+    }
+}
+
+impl Gateway {
+    pub(super) fn new(number: usize, relaxed: bool) -> Self {
+        let mut accounts = Accounts::default();
+        accounts.slot(BUDGET, Meter::Tokens);
+        Self {
+            accounts,
+            outbox: Outbox::new(vm(number).0, &["quota", "audit"]),
+            calls: Vec::new(),
+            up: VecDeque::new(),
+            down: VecDeque::new(),
+            session: None,
+            late: VecDeque::new(),
+            late_session: None,
+            is_orphan: false,
+            streams: 0,
+            asks: 0,
+            relaxed,
+        }
+    }
+
+    /// Reserves for a call, or asks for a lease.
+    pub(super) fn reserve(&mut self, at: usize) {
+        let slot = self.accounts.find(BUDGET).unwrap();
+        let demand = Demand {
+            slot,
+            amount: WORST,
+        };
+        match self.accounts.reserve(&[demand], NOW) {
+            Ok(held) => {
+                let call = &mut self.calls[at];
+                call.held = held;
+                call.phase = if self.relaxed {
+                    Phase::Upstream
+                } else {
+                    Phase::Admitting
+                };
+                self.outbox
+                    .record(entry(v1::entry::Kind::Admit, call, WORST));
+                let renewals = self.accounts.take_renewals();
+                if !renewals.is_empty() {
+                    self.ask(renewals);
+                }
+            }
+            Err(short) => {
+                let ask = self.ask(short.0);
+                let call = &mut self.calls[at];
+                (call.phase, call.ask) = (Phase::Waits, ask);
+            }
+        }
+    }
+
+    pub(super) fn ask(&mut self, demands: Vec<Demand>) -> u64 {
+        self.asks += 1;
+        let demands = demands.into_iter().map(|demand| v1::Demand {
+            budget: self.accounts.budget(demand.slot).to_owned(),
+            amount: demand.amount,
+        });
+        self.outbox.request_leases(v1::LeaseRequest {
+            id: self.asks,
+            demands: demands.collect(),
+        });
+        self.asks
+    }
+
+    /// What goes back goes with the next batch.
+    pub(super) fn give_back(&mut self, returns: Vec<sekisho_quota::Return>) {
+        for back in returns {
+            self.outbox.return_lease(v1::LeaseReturn {
+                budget: (*back.budget).to_owned(),
+                window_start: back.window_start.0,
+                amount: back.amount,
+            });
+        }
+    }
+
+    /// Frees what a call did not use.
+    pub(super) fn settle(&mut self, at: usize, amount: u64) {
+        for held in &self.calls[at].held {
+            self.accounts.settle(held, amount, NOW);
+        }
+        let returns = self.accounts.take_returns();
+        self.give_back(returns);
+    }
+
+    pub(super) fn has_idle(&self) -> bool {
+        !self.accounts.clone().take_idle(LATER).is_empty()
+    }
+
+    /// The first call in a phase.
+    pub(super) fn first(&self, phase: Phase) -> Option<usize> {
+        self.calls.iter().position(|call| call.phase == phase)
+    }
+
+    /// The stream is gone, as the shell of the filters takes it.
+    pub(super) fn lost(&mut self) {
+        self.outbox.disconnected();
+        self.accounts.restart([0; 16]);
+        self.is_orphan = false;
+        self.up.clear();
+        self.down.clear();
+        for call in &mut self.calls {
+            match call.phase {
+                Phase::Waits => call.phase = Phase::Done,
+                Phase::Admitting => {
+                    call.phase = Phase::Done;
+                    self.outbox.record(entry(v1::entry::Kind::Refuse, call, 0));
+                }
+                Phase::Upstream | Phase::Done => {}
+            }
+        }
+    }
+
+    pub(super) fn answered(&mut self, down: &v1::Down) {
+        for record in self.outbox.acknowledged(down) {
+            let known = |call: &&mut Call| call.id == record.record_id.0;
+            if let Some(call) = self.calls.iter_mut().find(known)
+                && record.kind == RecordKind::Admit
+                && call.phase == Phase::Admitting
+            {
+                call.phase = if record.refused {
+                    Phase::Done
+                } else {
+                    Phase::Upstream
+                };
+            }
+        }
+        for answer in &down.lease_answers {
+            for lease in &answer.leases {
+                let grant = Grant {
+                    budget: &lease.budget,
+                    window_start: UnixMillis(lease.window_start),
+                    window_end: UnixMillis(lease.window_end),
+                    amount: lease.amount,
+                    limit: lease.limit,
+                    remaining: lease.remaining,
+                };
+                self.accounts.add(&grant, NOW);
+            }
+            let waits = |call: &Call| call.phase == Phase::Waits && call.ask == answer.id;
+            if let Some(at) = self.calls.iter().position(waits) {
+                if answer.exhausted.is_some() {
+                    self.calls[at].phase = Phase::Done;
+                } else {
+                    self.reserve(at);
+                }
+            }
+        }
+        for recall in &down.recalls {
+            let start = UnixMillis(recall.window_start);
+            self.accounts.recall(&recall.budget, start, NOW);
+        }
+        let returns = self.accounts.take_returns();
+        self.give_back(returns);
+    }
+}
