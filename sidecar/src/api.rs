@@ -16,6 +16,7 @@ mod apikey_usage;
 mod audit_search;
 mod authentication;
 mod budget;
+mod budget_events;
 mod budget_get;
 mod budget_history;
 mod budget_list;
@@ -177,6 +178,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/apikeys/{apiKey}/rotate", post(apikey_rotate::post))
         .route("/v1/apikeys/{apiKey}/revoke", put(apikey_revoke::put))
         .route("/v1/apikeys/{apiKey}/usage", get(apikey_usage::get))
+        .route("/v1/budget-events", get(budget_events::get))
         .route("/v1/budgets", get(budget_list::get))
         .route(
             "/v1/budgets/{budgetId}",
@@ -246,6 +248,7 @@ pub fn openapi_json() -> String {
         budget_get::get,
         budget_put::put,
         budget_remove::delete,
+        budget_events::get,
         budget_history::get,
     )
 )]

@@ -11,6 +11,7 @@ mod budgets;
 pub mod calendar;
 mod calls;
 pub(crate) mod desk;
+mod events;
 mod grants;
 #[cfg(test)]
 mod model;
@@ -28,6 +29,7 @@ use sekisho_domain::{Budget, BudgetId, Covered, Covering, Policy, RecordId, Unix
 pub use account::{Account, WindowState};
 pub use calendar::{Calendar, UnknownTimeZone, Window};
 pub use calls::{Admit, Asked, Charge, Held, NotCovered, OpenCall};
+pub use events::{Level, Reached, Told};
 pub use grants::{Exhausted, Grant};
 
 /// One stream of a worker: who leases are granted to.
@@ -100,6 +102,8 @@ pub struct Touched {
     pub holders: HashSet<HolderId>,
     /// Calls that were opened or closed.
     pub calls: HashSet<RecordId>,
+    /// Levels that were reached.
+    pub levels: Vec<Reached>,
 }
 
 impl Touched {

@@ -24,6 +24,8 @@ pub enum Meter {
     OutputTokens,
     /// Input and output tokens together.
     Tokens,
+    /// Bytes of the bodies of requests and answers together, where bodies are counted.
+    Bytes,
     /// Money, in micros of the policy's currency.
     Cost,
     /// Calls under way at the same time.
@@ -37,6 +39,7 @@ impl Meter {
         Self::InputTokens,
         Self::OutputTokens,
         Self::Tokens,
+        Self::Bytes,
         Self::Cost,
         Self::Concurrency,
     ];
@@ -58,6 +61,7 @@ impl Meter {
             Self::InputTokens => usage.input.0,
             Self::OutputTokens => usage.output.0,
             Self::Tokens => usage.total().0,
+            Self::Bytes => usage.bytes.0,
             Self::Cost => cost.0,
             // A call that has ended is no longer under way.
             Self::Concurrency => 0,
@@ -72,6 +76,7 @@ impl Meter {
             Self::InputTokens => "input_tokens",
             Self::OutputTokens => "output_tokens",
             Self::Tokens => "tokens",
+            Self::Bytes => "bytes",
             Self::Cost => "cost",
             Self::Concurrency => "concurrency",
         }

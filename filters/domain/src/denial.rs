@@ -193,7 +193,7 @@ denials! {
         "Wait until one of them has ended, or have the budget raised.";
     UnboundedCost "unbounded_cost" 400 Quota
         "The worst case of this call cannot be bounded, or exceeds what the model may produce."
-        "Lower the output limit of the call; an administrator sets `max_output_tokens` and a price.";
+        "Lower the output limit of the call; an administrator sets `max_output_tokens` and a price, or `rules.response_body_bytes` for a budget of bytes.";
     UnknownModel "unknown_model" 404 Upstream
         "The API does not offer this model."
         "Use a model that the policy lists.";

@@ -12,6 +12,10 @@ use crate::v1;
 /// Most refusals kept while the stream is down; calls themselves are never dropped.
 const MOST_REFUSALS: usize = 4096;
 
+/// Most refusals of one batch: nobody waits for them, and what gathered while the stream was
+/// down must not keep a sidecar that has just begun from those who wait.
+const MOST_REFUSALS_AT_ONCE: usize = 256;
+
 /// A record that has become durable, or an admit that the sidecar refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acknowledged {
@@ -80,6 +84,7 @@ impl Outbox {
         self.gathering.key_set_requests.clear();
         if let Some(lost) = self.in_flight.take() {
             let mut entries = lost.up.entries;
+            self.refusals += entries.iter().filter(|entry| is_refusal(entry)).count();
             entries.append(&mut self.gathering.entries);
             self.gathering.entries = entries;
             self.gathering.refusals_dropped += lost.up.refusals_dropped;
@@ -107,7 +112,7 @@ impl Outbox {
 
     /// Adds a record.
     pub fn record(&mut self, entry: v1::Entry) {
-        if entry.kind() == v1::entry::Kind::Refuse {
+        if is_refusal(&entry) {
             if !self.connected && self.refusals >= MOST_REFUSALS {
                 self.gathering.refusals_dropped += 1;
                 return;
@@ -163,7 +168,7 @@ impl Outbox {
             return None;
         }
         let mut up = std::mem::take(&mut self.gathering);
-        self.refusals = 0;
+        self.keep_refusals(&mut up);
         self.next_seq += 1;
         up.seq = self.next_seq;
         if !self.hello_sent {
@@ -180,6 +185,25 @@ impl Outbox {
         let bytes = up.encode_to_vec();
         self.in_flight = Some(InFlight { up, sent: now });
         Some(bytes)
+    }
+
+    /// Keeps refusals for later batches that are too many for one. They stay in their order,
+    /// and after the admits of their calls.
+    fn keep_refusals(&mut self, up: &mut v1::Up) {
+        if self.refusals <= MOST_REFUSALS_AT_ONCE {
+            self.refusals = 0;
+            return;
+        }
+        let mut refusals = 0;
+        let (now, later) = std::mem::take(&mut up.entries)
+            .into_iter()
+            .partition(|entry| {
+                refusals += usize::from(is_refusal(entry));
+                !is_refusal(entry) || refusals <= MOST_REFUSALS_AT_ONCE
+            });
+        up.entries = now;
+        self.gathering.entries = later;
+        self.refusals = self.gathering.entries.len();
     }
 
     /// When the batch under way was sent.
@@ -216,6 +240,10 @@ impl Outbox {
             })
             .collect()
     }
+}
+
+fn is_refusal(entry: &v1::Entry) -> bool {
+    entry.kind() == v1::entry::Kind::Refuse
 }
 
 #[cfg(test)]
@@ -351,6 +379,35 @@ mod tests {
         outbox.connected([2; 16]);
         let up = decode(outbox.next_batch(UnixMillis(1), false, 0));
         assert_eq!(up.refusals_dropped, 5);
-        assert_eq!(up.entries.len(), 2 * MOST_REFUSALS + 5);
+        // Calls go at once, refusals bit by bit.
+        assert_eq!(up.entries.len(), MOST_REFUSALS + 5 + MOST_REFUSALS_AT_ONCE);
+    }
+
+    #[test]
+    fn many_refusals_go_in_several_batches_in_their_order_and_none_is_lost() {
+        let mut outbox = open();
+        let refusal = |number: usize| v1::Entry {
+            record: number.to_be_bytes().to_vec().into(),
+            ..entry(1, v1::entry::Kind::Refuse)
+        };
+        let many = 2 * MOST_REFUSALS_AT_ONCE + 10;
+        for number in 0..many {
+            outbox.record(refusal(number));
+        }
+        outbox.record(entry(7, v1::entry::Kind::Admit));
+        // The first batch is lost with its stream.
+        let lost = decode(outbox.next_batch(UnixMillis(1), false, 0));
+        assert!(lost.entries.contains(&entry(7, v1::entry::Kind::Admit)));
+        outbox.disconnected();
+        outbox.connected([3; 16]);
+        let mut told = Vec::new();
+        for seq in 1..=3 {
+            let up = decode(outbox.next_batch(UnixMillis(1), false, 0));
+            assert!(up.entries.len() <= MOST_REFUSALS_AT_ONCE + 1);
+            told.extend(up.entries.into_iter().filter(is_refusal));
+            outbox.acknowledged(&ack(seq));
+        }
+        assert_eq!(told, (0..many).map(refusal).collect::<Vec<_>>());
+        assert_eq!(outbox.next_batch(UnixMillis(1), false, 0), None);
     }
 }

@@ -61,6 +61,8 @@ pub(crate) struct Call {
     pub(crate) ask: Option<Edit>,
     /// Changes of the body that are still to be made.
     pub(crate) edits: Edits,
+    /// Its answer may be as long as it likes: nothing bounds the bytes that it can use.
+    pub(crate) is_boundless: bool,
     pub(crate) reservations: Vec<Reservation>,
     pub(crate) price: Option<Price>,
 }
@@ -70,6 +72,12 @@ impl Call {
     pub(crate) fn counts_bytes(&self) -> bool {
         self.operation
             .is_none_or(|operation| operation.counts_bytes)
+    }
+
+    /// The longest answer that is passed on, bytes; none: any.
+    pub(crate) fn answer_bound(&self) -> Option<u64> {
+        let compiled = self.compiled.as_ref()?;
+        compiled.response_body_bytes(self.api)
     }
 
     /// Whether its use is counted in tokens.

@@ -118,7 +118,7 @@ const fn place(meter: Meter, is_anthropic: bool) -> Option<Shown> {
         (Meter::Tokens, _) | (Meter::InputTokens | Meter::OutputTokens, false) => {
             Some(Shown::Tokens)
         }
-        (Meter::Cost | Meter::Concurrency, _) => None,
+        (Meter::Bytes | Meter::Cost | Meter::Concurrency, _) => None,
     }
 }
 

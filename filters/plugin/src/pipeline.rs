@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use sekisho_audit::About;
 use sekisho_domain::policy::{Api, AuditMode, Model};
-use sekisho_domain::{ByteCount, Covered, Denial, DenialCode, Policy, Price, UnixMillis};
+use sekisho_domain::{
+    BudgetId, ByteCount, Covered, Denial, DenialCode, Meter, Policy, Price, UnixMillis,
+};
 use sekisho_link::v1;
 use sekisho_providers::{Edit, ModelPlace, Operation, RequestBody};
 use sekisho_quota::Reservation;
@@ -138,6 +140,7 @@ pub(crate) fn quota(
     } else {
         ByteCount(0)
     };
+    call.is_boundless = answer.is_none() && call.counts_bytes();
     call.passage.worst = worst.usage;
     call.passage.worst_cost = worst.cost;
     call.passage.price_from.clone_from(&worst.price.from);
@@ -265,6 +268,14 @@ pub(crate) fn reserve(
         let demands = worker
             .budgets
             .demands(&covered(call), worst, worst_cost, accounts);
+        let counts_bytes =
+            |demand: &sekisho_quota::Demand| accounts.meter(demand.slot) == Some(Meter::Bytes);
+        if call.is_boundless
+            && let Some(demand) = demands.iter().find(|demand| counts_bytes(demand))
+        {
+            let budget = BudgetId::from(accounts.budget(demand.slot));
+            return boundless(budget.plain(), &passage.api).into();
+        }
         let reserved = accounts.reserve(&demands, now);
         reserved.map(|reservations| call.reservations = reservations)
     } else {
@@ -292,6 +303,15 @@ pub(crate) fn reserve(
     worker.waiting.leases.insert(id, held);
     worker.flush(context, now);
     Next::Wait
+}
+
+/// A budget counts bytes, and nothing says how long an answer may be.
+fn boundless(budget: &str, api: &str) -> Denial {
+    let text = format!(
+        "budget `{budget}` counts bytes, and answers of `{api}` have no bound: an administrator sets \
+         `rules.response_body_bytes` of this API"
+    );
+    Denial::with(DenialCode::UnboundedCost, text)
 }
 
 /// Puts the call on record; strict calls wait until that is durable.

@@ -109,9 +109,7 @@ impl Filter {
     }
 
     fn is_too_long(&self) -> bool {
-        let call = self.call.borrow();
-        let compiled = call.compiled.as_ref();
-        let most = compiled.and_then(|compiled| compiled.response_body_bytes(call.api));
+        let most = self.call.borrow().answer_bound();
         most.is_some_and(|most| self.response.bytes > most)
     }
 
@@ -323,7 +321,9 @@ impl ResponseReader {
             _ => (call.passage.worst, UsageSource::Estimated),
         };
         usage.bytes = if call.counts_bytes() {
-            ByteCount(call.passage.request_bytes) + ByteCount(self.bytes)
+            // What is over the bound was not passed on.
+            let bound = call.answer_bound().unwrap_or(u64::MAX);
+            ByteCount(call.passage.request_bytes) + ByteCount(self.bytes.min(bound))
         } else {
             ByteCount(0)
         };

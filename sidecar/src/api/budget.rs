@@ -37,7 +37,7 @@ pub(super) struct Wanted {
     model: Option<String>,
     /// It counts the calls of this modality alone: `text`, `audio`, `image` or `video`.
     modality: Option<String>,
-    /// What it counts: `requests`, `input_tokens`, `output_tokens`, `tokens`, `cost` or
+    /// What it counts: `requests`, `input_tokens`, `output_tokens`, `tokens`, `bytes`, `cost` or
     /// `concurrency`.
     #[schema(example = "cost")]
     meter: String,
@@ -80,7 +80,7 @@ pub(super) struct Standing {
     /// It counts the calls of this modality alone: `text`, `audio`, `image` or `video`.
     #[serde(skip_serializing_if = "Option::is_none")]
     modality: Option<&'static str>,
-    /// What it counts: `requests`, `input_tokens`, `output_tokens`, `tokens`, `cost` or
+    /// What it counts: `requests`, `input_tokens`, `output_tokens`, `tokens`, `bytes`, `cost` or
     /// `concurrency`.
     #[schema(example = "cost")]
     meter: &'static str,

@@ -1,3 +1,5 @@
+mod bounds;
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -18,6 +20,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match policy_file::load(&arguments.file) {
         Ok(sound) => {
             println!("{file}: no problems; {}", summary(&sound.policy));
+            for line in bounds::lines(&sound.policy) {
+                println!("{file}: {line}");
+            }
             Ok(())
         }
         Err(PolicyFileError::Problems { problems, .. }) => {

@@ -2,7 +2,7 @@
 
 use sekisho_domain::{RecordId, UnixMillis};
 
-use super::{Holder, HolderId, Ledger, OpenCall, VmId, Window, WindowKey};
+use super::{Holder, HolderId, Ledger, OpenCall, Told, VmId, Window, WindowKey};
 
 /// What a holder has of a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct WindowState {
     /// How far `settled` and `leased` are over the limit: used over reservations, or granted
     /// before the limit was lowered.
     pub excess: u64,
+    /// Which levels have been told of since the sidecar began.
+    pub told: Told,
 }
 
 impl WindowState {
@@ -61,6 +63,7 @@ impl Ledger {
             settled,
             leased: 0,
             excess: settled.saturating_sub(limit),
+            told: Told::default(),
         };
         self.windows.entry(key).or_insert(fresh);
     }

@@ -3,7 +3,7 @@
 use sekisho_domain::Budget;
 use sekisho_domain::budget::MOST_LIMIT;
 
-use super::{BudgetIndex, Ledger};
+use super::{BudgetIndex, Ledger, Told};
 
 impl Ledger {
     /// Adds a budget, or gives the one of the same counter another limit: what a counter
@@ -27,11 +27,19 @@ impl Ledger {
         let Some(budget) = self.budgets.get_mut(index.0) else {
             return;
         };
-        budget.limit = limit;
+        if std::mem::replace(&mut budget.limit, limit) == limit {
+            return;
+        }
+        let mut changed = Vec::new();
         for (key, window) in &mut self.windows {
             if key.budget == index {
                 window.excess = window.spent().saturating_sub(limit);
+                window.told = Told::default();
+                changed.push(*key);
             }
+        }
+        for key in changed {
+            self.note_levels(key);
         }
     }
 

@@ -307,6 +307,7 @@ impl Ledger {
         // Over the reservation may still be within the limit.
         window.excess = window.excess.max(window.spent().saturating_sub(limit));
         self.touched.windows.insert(key);
+        self.note_levels(key);
         Some(Charge {
             budget,
             window_start: key.start,

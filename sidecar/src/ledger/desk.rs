@@ -80,7 +80,7 @@ impl Desk {
             Err(exhausted) => exhausted,
         };
         let Some(asked) = elsewhere(ledger, holder, &request, now) else {
-            return Some(refusal(request.id, exhausted));
+            return Some(refuse(ledger, request.id, exhausted, now));
         };
         for (other, key) in &asked {
             let is_asked = |waiting: &Waiting| waiting.asked.contains(&(*other, *key));
@@ -128,7 +128,7 @@ impl Desk {
             match grant(ledger, waiting.holder, &waiting.request, false, now) {
                 Ok(answer) => self.answer(waiting.holder, answer),
                 Err(exhausted) if waiting.asked.is_empty() || waiting.patience == 0 => {
-                    let refusal = refusal(waiting.request.id, exhausted);
+                    let refusal = refuse(ledger, waiting.request.id, exhausted, now);
                     self.answer(waiting.holder, refusal);
                 }
                 Err(_) => self.waiting.push_back(waiting),
@@ -240,7 +240,8 @@ fn elsewhere(
     (!asked.is_empty()).then_some(asked)
 }
 
-fn refusal(id: u64, exhausted: Exhausted) -> v1::LeaseAnswer {
+fn refuse(ledger: &mut Ledger, id: u64, exhausted: Exhausted, now: UnixMillis) -> v1::LeaseAnswer {
+    ledger.note_refusal(exhausted.budget.as_str(), now);
     v1::LeaseAnswer {
         id,
         leases: Vec::new(),

@@ -3,9 +3,11 @@
 //! The policy file seeds them: what it says is taken over at each start, except for budgets
 //! that were set or removed over the REST API, which are the API's from then on.
 
+pub(crate) mod events;
 mod history;
 mod seed;
 
+pub use events::{BudgetEvent, events};
 pub use history::{Action, Change, history};
 pub(crate) use seed::seed;
 

@@ -33,8 +33,13 @@ const VERSION_4: &[&str] = &[super::active::DDL, super::state_marks::DDL];
 /// Budgets that are managed.
 const VERSION_5: &[&str] = &[super::budgets::DDL, crate::ledger::terms::DDL_5];
 
+/// Budgets that tell when they are used up.
+const VERSION_6: &[&str] = &[super::budgets::events::DDL];
+
 /// Every version, oldest first.
-const VERSIONS: &[&[&str]] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
+const VERSIONS: &[&[&str]] = &[
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6,
+];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
     let mut connection = store.pool().acquire().await?;

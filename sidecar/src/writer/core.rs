@@ -23,6 +23,7 @@ use crate::log::export::Export;
 use crate::log::tables::{self, Appended};
 use crate::log::tree::Tree;
 use crate::log::{Malformed, Recorded};
+use crate::store::budgets::events;
 use crate::store::journal::{Journal, JournalError};
 use crate::store::script::Script;
 use crate::store::{Dialect, Lock, Store, active};
@@ -76,6 +77,8 @@ pub(super) struct Core {
     facts: HashMap<RecordId, Facts>,
     warned: HashSet<&'static str>,
     desk: Desk,
+    /// The place of the next event of a budget.
+    next_event: u64,
     /// What is pushed to each holder goes here.
     sessions: HashMap<HolderId, UnboundedSender<v1::Down>>,
 }
@@ -148,6 +151,7 @@ impl Core {
         budgets::take_over(&mut connection, &mut ledger, &policy.budgets, row.size, now).await?;
         ledger::tables::load(&mut connection, &mut ledger, now).await?;
         let facts = open_facts(&mut connection).await?;
+        let next_event = events::next(&mut connection).await?;
         let checkpointed = tables::newest_checkpoint(&mut connection).await?;
         let recent = Recent::new(now);
         let lately = tables::since(&mut connection, recent.first()).await?;
@@ -162,6 +166,7 @@ impl Core {
             connection,
             _lock: lock,
             desk: Desk::new(patience(&policy)),
+            next_event,
             sessions: HashMap::new(),
             policy,
             key,
@@ -228,7 +233,7 @@ impl Core {
         if self.desk.is_anybody_waiting() {
             self.desk.serve_waiting(&mut self.ledger, now);
         }
-        self.commit(work).await?;
+        self.commit(work, now).await?;
         self.push();
         Ok(answers)
     }
@@ -330,7 +335,7 @@ impl Core {
         Ok(down)
     }
 
-    async fn commit(&mut self, work: Work) -> Result<(), Poison> {
+    async fn commit(&mut self, work: Work, now: UnixMillis) -> Result<(), Poison> {
         let touched = self.ledger.take_touched();
         if work.rows.is_empty() && touched.is_empty() && work.refusals_dropped == 0 {
             return Ok(());
@@ -338,6 +343,8 @@ impl Core {
         let mut script = Script::default();
         tables::append(&mut script, work.rows);
         ledger::tables::save(&mut script, &self.ledger, &touched);
+        events::save(&mut script, &touched.levels, self.next_event, now);
+        self.next_event += touched.levels.len() as u64;
         usage::add(&mut script, work.sums);
         tables::save_tree(&mut script, &self.tree, self.epoch, work.refusals_dropped);
         self.journal.commit(&mut self.connection, &script).await?;
@@ -369,7 +376,7 @@ impl Core {
         }
         self.ledger.sweep(now);
         self.recent.rotate(now);
-        self.commit(work).await?;
+        self.commit(work, now).await?;
         self.checkpoint(now).await
     }
 

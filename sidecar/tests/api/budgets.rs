@@ -93,6 +93,63 @@ async fn a_raised_limit_counts_at_once_and_what_was_used_stays_used() {
     World::sound(&service.world.verify().await);
 }
 
+fn levels(answer: &Answer) -> Vec<(u64, bool, &str)> {
+    let events = answer.body["events"].as_array().unwrap();
+    let level = |event: &Value| event["level"].as_u64().unwrap();
+    let refused = |event: &Value| event["refused"].as_bool().unwrap();
+    events
+        .iter()
+        .map(|event| {
+            (
+                level(event),
+                refused(event),
+                event["limit"].as_str().unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_budget_that_is_used_up_says_so_once_at_each_level() {
+    let service = Service::new().await;
+    let mut worker = service.world.worker(1);
+    let leases = ask(&mut worker, "hr-calls", 3).await.leases;
+    for number in 1..=2 {
+        let call = worker.call(number, "hr");
+        let entries = vec![call.admit(&leases), call.complete(usage_of(1, 1))];
+        worker.entries(entries).await;
+    }
+    for _ in 0..2 {
+        assert!(ask(&mut worker, "hr-calls", 2).await.exhausted.is_some());
+    }
+    let all = service.get(As::Auditor, "/v1/budget-events").await;
+    assert_eq!(all.status, StatusCode::OK);
+    assert_eq!(levels(&all), [(50, false, "3"), (100, true, "3")]);
+    let expected = json!({
+        "id": "1", "at": "2026-11-23T09:00:00Z", "budget": "hr-calls", "level": 50,
+        "refused": false, "meter": "requests", "limit": "3", "settled": "2",
+        "window_start": "2026-11-23T09:00:00Z", "window_end": "2026-11-23T09:01:00Z",
+    });
+    assert_eq!(all.body["events"][0], expected);
+    // Another limit has levels of its own.
+    set(&service, CALLS, calls(4)).await;
+    let call = worker.call(3, "hr");
+    let entries = vec![call.admit(&leases), call.complete(usage_of(1, 1))];
+    worker.entries(entries).await;
+    let after = service
+        .get(As::Auditor, "/v1/budget-events?budget=hr-calls&cursor=2")
+        .await;
+    assert_eq!(levels(&after), [(50, false, "4")]);
+    let page = service.get(As::Auditor, "/v1/budget-events?limit=2").await;
+    assert_eq!((levels(&page).len(), &page.body["next"]), (2, &json!("2")));
+    let others = "/v1/budget-events?budget=sales-yen";
+    assert_eq!(levels(&service.get(As::Auditor, others).await), []);
+    let wrong = service.get(As::Auditor, "/v1/budget-events?cursor=x").await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+    let nobody = service.get(As::Nobody, "/v1/budget-events").await;
+    assert_eq!(nobody.status, StatusCode::UNAUTHORIZED);
+}
+
 #[tokio::test]
 async fn a_lowered_limit_calls_idle_leases_back_and_lets_nothing_more_pass() {
     let service = Service::new().await;

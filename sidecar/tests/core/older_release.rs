@@ -19,8 +19,8 @@ const KINDS: [&str; 9] = [
     "bytes",
 ];
 
-/// What version 5 has added.
-const BUDGETS: &str = "DROP TABLE budgets; DROP TABLE budget_changes; \
+/// What versions 5 and 6 have added.
+const BUDGETS: &str = "DROP TABLE budget_events; DROP TABLE budgets; DROP TABLE budget_changes; \
     ALTER TABLE ledger_terms DROP COLUMN definition;";
 
 async fn call(world: &World, worker: u8, n: u64, usage: Usage) {
