@@ -303,7 +303,10 @@ impl Filter {
         };
         let value = |wanted: &str| headers.get(wanted).unwrap_or_default();
         // By the path as it is now: a module before this one may have put another model in it.
-        let found = compiled.catalogue.find(value(":method"), value(":path"));
+        let catalogue = &compiled.catalogue;
+        let found = catalogue.find(value(":method"), value(":path"), |name| {
+            headers.get(name).is_some()
+        });
         let Ok(found) = found else { return false };
         let mut call = self.call.borrow_mut();
         call.operation = Some(found.operation);
@@ -325,7 +328,9 @@ impl Filter {
     fn find_endpoint(&mut self, compiled: &Compiled, headers: &Headers) -> Result<(), Denial> {
         let header = |name: &str| headers.get(name).unwrap_or_default();
         let path = header(":path");
-        let found = compiled.catalogue.find(header(":method"), path)?;
+        let catalogue = &compiled.catalogue;
+        let has = |name: &str| headers.get(name).is_some();
+        let found = catalogue.find(header(":method"), path, has)?;
         let api = compiled
             .policy
             .apis

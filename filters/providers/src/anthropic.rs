@@ -27,6 +27,7 @@ const TEMPLATE: Operation = Operation {
     free: false,
     counts_bytes: true,
     slash_in_model: false,
+    told_by: None,
     limit: None,
     usage_option: None,
     query: &[BETA],
@@ -96,6 +97,8 @@ const MODELS: Operation = Operation {
     request: RequestBody::Opaque,
     generates: false,
     free: true,
+    // OpenAI has its list at the same path.
+    told_by: Some("anthropic-version"),
     query: LIST,
     ..TEMPLATE
 };
@@ -104,6 +107,7 @@ const MODELS: Operation = Operation {
 const BATCHES: Operation = Operation {
     name: "message_batches",
     free: false,
+    told_by: None,
     ..MODELS
 };
 

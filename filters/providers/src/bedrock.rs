@@ -25,6 +25,7 @@ const TEMPLATE: Operation = Operation {
     free: false,
     counts_bytes: true,
     slash_in_model: true,
+    told_by: None,
     limit: None,
     usage_option: None,
     query: &[],

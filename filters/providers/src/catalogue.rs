@@ -111,22 +111,31 @@ impl Catalogue {
                 api.map(|api| api.id.as_str()).unwrap_or_default()
             )
         });
-        if message.is_none() {
-            entries.push(entry);
+        match (&message, entry.operation.told_by) {
+            (Some(_), _) => {}
+            (None, Some(_)) => entries.insert(0, entry),
+            (None, None) => entries.push(entry),
         }
         message
     }
 
-    /// What a request is, by method and raw path. What its query may have, [`crate::check_query`] says.
+    /// What a request is, by method and raw path; where two providers have the same, by which
+    /// headers there are. What its query may have, [`crate::check_query`] says.
     ///
     /// # Errors
     /// [`DenialCode::AmbiguousPath`]: the path may mean something else to somebody else:
     /// dot or empty segments, `;`, `\`, control or non-ASCII bytes, any of these or `%`
     /// percent-encoded, or an encoded slash outside of a model's name that may have one.
     /// [`DenialCode::UnknownEndpoint`]: the policy opens no such operation.
-    pub fn find(&self, method: &[u8], raw_path_and_query: &[u8]) -> Result<Found, DenialCode> {
+    pub fn find(
+        &self,
+        method: &[u8],
+        raw_path_and_query: &[u8],
+        has_header: impl Fn(&str) -> bool,
+    ) -> Result<Found, DenialCode> {
         let plain = plain(split_query(raw_path_and_query).0)?;
         let entries = self.entries.get(plain.segments).map(Vec::as_slice);
+        let mut unlikely = None;
         for entry in entries.unwrap_or_default() {
             if entry.method.as_bytes() != method {
                 continue;
@@ -149,12 +158,20 @@ impl Catalogue {
                 ModelPlace::Query(name) => query_value(raw_path_and_query, name),
                 _ => path_model,
             };
-            return Ok(Found {
+            let found = Found {
                 api: entry.api,
                 operation: entry.operation,
                 path_model,
                 path_streams: entry.operation.path_streams,
-            });
+            };
+            // Behind it may stand the one that it shares its path with.
+            match entry.operation.told_by {
+                Some(header) if !has_header(header) => unlikely = Some(found),
+                _ => return Ok(found),
+            }
+        }
+        if let Some(found) = unlikely {
+            return Ok(found);
         }
         Err(if plain.slashes > 0 {
             DenialCode::AmbiguousPath
@@ -224,11 +241,12 @@ impl Entry {
         place.is_some_and(|place| member(place).as_bytes() == raw)
     }
 
-    /// Whether some path of as many segments could be both.
+    /// Whether some request with a path of as many segments could be both.
     fn overlaps(&self, other: &Self) -> bool {
         use Segment::{Any, Id, Literal, Location, Model, Project};
         let is_elsewhere = self.place.is_some() && other.place.is_some();
         self.method == other.method
+            && self.operation.told_by == other.operation.told_by
             && self
                 .segments
                 .iter()

@@ -21,6 +21,7 @@ const BY_REQUEST: Operation = Operation {
     free: false,
     counts_bytes: false,
     slash_in_model: false,
+    told_by: None,
     limit: None,
     usage_option: None,
     // The upstream is the company's own choice, and so is what it reads from a query.

@@ -23,6 +23,7 @@ const TEMPLATE: Operation = Operation {
     free: false,
     counts_bytes: true,
     slash_in_model: false,
+    told_by: None,
     limit: None,
     usage_option: None,
     query: &[],

@@ -64,6 +64,9 @@ pub struct Operation {
     pub counts_bytes: bool,
     /// Whether `%2F` may stand in the model's segment (Bedrock ARNs).
     pub slash_in_model: bool,
+    /// The header that all its requests have, where another provider has an operation at the
+    /// same path whose requests do not have it.
+    pub told_by: Option<&'static str>,
     /// Where a limit of output tokens stands: its name, or an object's and its name in there.
     pub(crate) limit: Option<&'static [&'static str]>,
     /// The option, so named, by which a stream reports usage; none: it does so unasked.

@@ -36,7 +36,7 @@ fn recorded_exchanges_are_found_scanned_and_metered() {
         }
         let at = file.display();
         let target = format!("{path}?{}", request["query"].as_str().unwrap_or_default());
-        let found = catalogue.find(method.as_bytes(), target.as_bytes());
+        let found = catalogue.find(method.as_bytes(), target.as_bytes(), |_| false);
         let operation = found
             .unwrap_or_else(|code| panic!("{at}: {code:?}"))
             .operation;

@@ -19,7 +19,8 @@ fn names(provider: Provider) -> Vec<String> {
     let mut names: Vec<String> = operations(provider).iter().map(|o| o.name.into()).collect();
     names.sort();
     names.dedup();
-    names.retain(|name| name != "models" || provider == Provider::OpenAi);
+    let lists = [Provider::OpenAi, Provider::Anthropic];
+    names.retain(|name| name != "models" || lists.contains(&provider));
     names
 }
 
@@ -62,7 +63,7 @@ fn problems(apis: &[Value]) -> Vec<String> {
 }
 
 fn find(method: &str, path: &str) -> Result<(usize, &'static str, Option<String>), DenialCode> {
-    let found = everything().find(method.as_bytes(), path.as_bytes())?;
+    let found = everything().find(method.as_bytes(), path.as_bytes(), |_| false)?;
     assert_eq!(found.path_streams, found.operation.path_streams);
     Ok((found.api, found.operation.name, found.path_model))
 }
@@ -261,10 +262,14 @@ fn whatever_could_be_read_two_ways_is_refused() {
 fn only_what_the_policy_opens_is_found() {
     let open = ["chat_completions".to_owned()];
     let catalogue = Catalogue::new(&policy(&[api("a", Provider::OpenAi, &open)])).unwrap();
-    assert!(catalogue.find(b"POST", b"/v1/chat/completions").is_ok());
-    let closed = catalogue.find(b"POST", b"/v1/embeddings");
+    assert!(
+        catalogue
+            .find(b"POST", b"/v1/chat/completions", |_| false)
+            .is_ok()
+    );
+    let closed = catalogue.find(b"POST", b"/v1/embeddings", |_| false);
     assert_eq!(closed.map(|f| f.api), Err(DenialCode::UnknownEndpoint));
-    let nothing = Catalogue::default().find(b"POST", b"/v1/chat/completions");
+    let nothing = Catalogue::default().find(b"POST", b"/v1/chat/completions", |_| false);
     assert_eq!(nothing.map(|f| f.api), Err(DenialCode::UnknownEndpoint));
 }
 
@@ -310,7 +315,7 @@ fn a_session_names_its_model_in_the_query_and_needs_a_bound_for_its_input() {
         (Provider::AzureOpenAi, "/openai/realtime?model=m", None),
     ] {
         let catalogue = Catalogue::new(&policy(&[api("a", provider, &open)])).unwrap();
-        let found = catalogue.find(b"GET", path.as_bytes()).unwrap();
+        let found = catalogue.find(b"GET", path.as_bytes(), |_| false).unwrap();
         assert!(found.operation.is_socket, "{path}");
         assert_eq!(found.path_model.as_deref(), named, "{path}");
         if named.is_some() {
@@ -328,6 +333,28 @@ fn a_session_names_its_model_in_the_query_and_needs_a_bound_for_its_input() {
           session is charged for all that was said before"
         ]
     );
+}
+
+#[test]
+fn providers_with_the_same_path_are_told_apart_by_their_headers() {
+    let open = ["models".to_owned()];
+    let openai = || api("openai", Provider::OpenAi, &open);
+    let anthropic = || api("anthropic", Provider::Anthropic, &open);
+    let provider = |apis: &[Value], path: &str, header: &str| {
+        let catalogue = Catalogue::new(&policy(apis)).unwrap();
+        let found = catalogue.find(b"GET", path.as_bytes(), |name| name == header);
+        found.map(|found| found.operation.provider)
+    };
+    for apis in [[openai(), anthropic()], [anthropic(), openai()]] {
+        for path in ["/v1/models", "/v1/models/m"] {
+            let of = |header| provider(&apis, path, header);
+            assert_eq!(of("anthropic-version"), Ok(Provider::Anthropic));
+            assert_eq!(of("accept"), Ok(Provider::OpenAi));
+        }
+    }
+    // Where there is but one, it says itself what is missing.
+    let alone = provider(&[anthropic()], "/v1/models", "accept");
+    assert_eq!(alone, Ok(Provider::Anthropic));
 }
 
 #[test]
@@ -432,7 +459,7 @@ fn an_api_of_the_companys_own_has_the_paths_of_the_policy() {
     ]);
     let catalogue = Catalogue::new(&policy(&[weather(&paths)])).unwrap();
     let find = |method: &str, path: &str| {
-        let found = catalogue.find(method.as_bytes(), path.as_bytes());
+        let found = catalogue.find(method.as_bytes(), path.as_bytes(), |_| false);
         found.map(|found| (found.operation.name, found.operation.counts_bytes))
     };
     assert_eq!(
@@ -530,7 +557,7 @@ proptest! {
     fn a_found_path_is_the_template_with_its_model_and_nothing_else(paths in prop::collection::vec(any_path(), 20)) {
         let catalogue = everything();
         for path in paths {
-            let Ok(found) = catalogue.find(b"POST", path.as_bytes()) else {
+            let Ok(found) = catalogue.find(b"POST", path.as_bytes(), |_| false) else {
                 continue;
             };
             let plain = path.split('?').next().unwrap();
@@ -556,7 +583,7 @@ proptest! {
             let path = path.replace("{project}", "p-1").replace("{location}", "asia-northeast1");
             let path = format!("{path}?q=%2F");
             if let Some(path) = path_with_model(operation, path.as_bytes(), &model) {
-                let found = catalogue.find(operation.method.as_bytes(), &path).unwrap();
+                let found = catalogue.find(operation.method.as_bytes(), &path, |_| false).unwrap();
                 prop_assert_eq!(found.operation.template, operation.template);
                 prop_assert_eq!(found.path_model, Some(model.clone()));
             }

@@ -189,7 +189,7 @@ pub fn path(path: &[u8]) {
         policy, catalogue, ..
     } = standing();
     for method in [&b"POST"[..], b"GET"] {
-        let found = match catalogue.find(method, path) {
+        let found = match catalogue.find(method, path, |_| false) {
             Ok(found) => found,
             Err(code) => {
                 let known = [DenialCode::UnknownEndpoint, DenialCode::AmbiguousPath];

@@ -12,19 +12,18 @@ const MODELS: [(&str, &str); 2] = [
 ];
 
 pub(super) fn answer(rest: &[&str]) -> Result<Answer, Refusal> {
-    let body = match rest {
+    match rest {
         [] => {
             let models: Vec<Value> = MODELS.iter().map(model).collect();
-            super::page(&models)
+            Ok(Answer::json("", Usage::default(), &super::page(&models)))
         }
         [id] => MODELS
             .iter()
             .find(|(known, _)| known == id)
-            .map(model)
-            .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, format!("model: {id}")))?,
-        _ => return Err(Refusal::new(StatusCode::NOT_FOUND, "Not found")),
-    };
-    Ok(Answer::json("", Usage::default(), &body))
+            .map(|known| Answer::json(id, Usage::default(), &model(known)))
+            .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, format!("model: {id}"))),
+        _ => Err(Refusal::new(StatusCode::NOT_FOUND, "Not found")),
+    }
 }
 
 fn model((id, display_name): &(&str, &str)) -> Value {
