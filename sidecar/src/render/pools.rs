@@ -196,6 +196,18 @@ fn set(header: &str, value: &str) -> Value {
     })
 }
 
+/// Leaves an upstream alone for as long as its `Retry-After` says. Envoy's own ejection knows no
+/// such time, and a router that asks the next upstream tells nobody what the last one said.
+fn rests() -> Value {
+    json!({
+        "name": "envoy.filters.http.lua",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+            "default_source_code": {"inline_string": include_str!("pools/rest.lua")},
+        },
+    })
+}
+
 /// It only hands on what the gateway's own listener has cleaned, decided and put on record.
 fn listener(member: &Member, upstream: &Upstream) -> Value {
     let mut action = routes::straight(upstream);
@@ -232,7 +244,7 @@ fn listener(member: &Member, upstream: &Upstream) -> Value {
                 }],
             }],
         },
-        "http_filters": [routes::router()],
+        "http_filters": [rests(), routes::router()],
     });
     json!({
         "name": name,

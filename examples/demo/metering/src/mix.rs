@@ -82,7 +82,8 @@ fn one(number: u64, shape: &'static Shape, random: &mut Rng) -> Planned {
     match ending {
         Ending::Refused => {
             let status = random.choice([429, 500, 503]).unwrap_or(503);
-            directions.push(format!("status={status} retry_after=1"));
+            // At once: a time would keep the calls after this one away from there, too.
+            directions.push(format!("status={status} retry_after=0"));
         }
         Ending::Cut => directions.push(format!("cut={}", random.u64(1..6))),
         Ending::Fails => directions.push(format!("fail={}", random.u64(1..6))),
