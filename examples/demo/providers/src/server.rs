@@ -1,6 +1,7 @@
 //! Listens as the providers, and answers.
 
 mod delivery;
+mod realtime;
 #[cfg(test)]
 mod tests;
 
@@ -105,7 +106,7 @@ pub(crate) async fn serve(listener: TcpListener, provider: Provider, providers: 
             let builder = auto::Builder::new(TokioExecutor::new());
             // The peer broke the connection, or the answer was cut on purpose.
             let _: Result<(), _> = builder
-                .serve_connection(TokioIo::new(stream), service)
+                .serve_connection_with_upgrades(TokioIo::new(stream), service)
                 .await;
         });
     }
@@ -124,6 +125,9 @@ async fn handle(
             .await
             .map(|body| body.to_bytes());
         return administer(providers, &method, &operation, &body.unwrap_or_default());
+    }
+    if realtime::is_asked(provider, &request) {
+        return realtime::open(provider, providers, request).await;
     }
     let now_ms = unix_millis();
     let open = providers.served.begin(arrival(provider, &request, now_ms));

@@ -262,3 +262,40 @@ fn member(answer: &str, name: &str) -> String {
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
     body[name].as_str().unwrap_or_default().to_owned()
 }
+
+#[tokio::test]
+async fn an_answer_of_a_conversation_reads_all_that_was_said_before() {
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+
+    let server = Server::of(Provider::OpenaiCompatible).await;
+    let connect = async |key: &str| {
+        let mut request = "ws://provider/v1/realtime?model=gpt-realtime"
+            .into_client_request()
+            .unwrap();
+        let key = format!("Bearer {key}").parse().unwrap();
+        request.headers_mut().insert("authorization", key);
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        tokio_tungstenite::client_async(request, stream).await
+    };
+    assert!(connect("another").await.is_err());
+    let (mut socket, _) = connect("openai").await.unwrap();
+    let item = r#"{"type":"conversation.item.create","item":{"content":[{"text":"one two"}]}}"#;
+    let mut used = Vec::new();
+    for _ in 0..2 {
+        for event in [item, r#"{"type":"response.create"}"#] {
+            socket.send(Message::text(event)).await.unwrap();
+        }
+        while let Some(Ok(Message::Text(text))) = socket.next().await {
+            let event: serde_json::Value = serde_json::from_str(&text).unwrap();
+            if event["type"] == "response.done" {
+                let usage = &event["response"]["usage"];
+                let cached = &usage["input_token_details"]["cached_tokens"];
+                used.push((usage["input_tokens"].as_u64(), cached.as_u64()));
+                break;
+            }
+        }
+    }
+    assert_eq!(used, [(Some(2), Some(0)), (Some(7), Some(2))]);
+}
