@@ -150,3 +150,33 @@ fn arbitrary_answers() {
 fn arbitrary_streams_in_a_sieve() {
     run(&[SSE], targets::sieve);
 }
+
+/// Frames of a WebSocket, masked with zeros if at all.
+fn messages(mask: bool) -> Vec<u8> {
+    let created = br#"{"type":"response.created"}"#;
+    let done = br#"{"type":"response.done","response":{"status":"completed","usage":{"input_tokens":3,"output_tokens":4}}}"#;
+    let create = br#"{"type":"response.create","session":{"model":"m","audio":{"input":{}}}}"#;
+    let texts: [(u8, &[u8]); 5] = [
+        (0x81, created),
+        (0x01, &done[..20]),
+        (0x89, b"ping"),
+        (0x80, &done[20..]),
+        (0x81, create),
+    ];
+    let mut bytes = Vec::new();
+    for (first, text) in texts {
+        let length = u8::try_from(text.len()).expect("it is short");
+        bytes.push(first);
+        bytes.push(if mask { 0x80 | length } else { length });
+        if mask {
+            bytes.extend([0; 4]);
+        }
+        bytes.extend(text);
+    }
+    bytes
+}
+
+#[test]
+fn arbitrary_sessions() {
+    run(&[&messages(true), &messages(false)], targets::session);
+}

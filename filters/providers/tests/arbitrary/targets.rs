@@ -2,7 +2,9 @@
 //! fuzz targets run the same functions for longer.
 
 use sekisho_domain::Provider;
-use sekisho_providers::{Operation, RequestScan, UsageMeter, UsageSieve, operations};
+use sekisho_providers::{
+    ClientSide, Operation, RequestScan, ServerSide, UsageMeter, UsageSieve, operations,
+};
 
 /// Long enough for every state of a reader, short enough for many rounds.
 const SIZES: [usize; 5] = [1, 2, 3, 7, 64];
@@ -97,4 +99,26 @@ pub(crate) fn sieve(bytes: &[u8]) {
     // What is left out is left out, and everything else stands in its order.
     let mut rest = bytes.iter();
     assert!(whole.iter().all(|byte| rest.any(|other| other == byte)));
+}
+
+/// Through a WebSocket, from either side.
+pub(crate) fn session(bytes: &[u8]) {
+    let said = |size: usize| {
+        let mut side = ClientSide::new(vec!["m".to_owned()]);
+        let mut events = Vec::new();
+        let mut pieces = bytes.chunks(size);
+        let ended = pieces.try_for_each(|piece| side.push(piece, |event| events.push(event)));
+        (events, ended)
+    };
+    let heard = |size: usize| {
+        let mut side = ServerSide::default();
+        let mut events = Vec::new();
+        let mut pieces = bytes.chunks(size);
+        let ended = pieces.try_for_each(|piece| side.push(piece, |event| events.push(event)));
+        (events, ended)
+    };
+    let whole = (said(usize::MAX), heard(usize::MAX));
+    for size in SIZES {
+        assert_eq!((said(size), heard(size)), whole);
+    }
 }
