@@ -140,7 +140,7 @@ pub(crate) fn quota(
     } else {
         ByteCount(0)
     };
-    call.is_boundless = answer.is_none() && call.counts_bytes();
+    call.is_boundless = answer.is_none() && call.counts_bytes() && !is_socket;
     call.passage.worst = worst.usage;
     call.passage.worst_cost = worst.cost;
     call.passage.price_from.clone_from(&worst.price.from);
