@@ -6,6 +6,8 @@
 
 mod accounts;
 mod budgets;
+#[cfg(test)]
+mod rate;
 mod reservation;
 mod worst_case;
 
