@@ -2,8 +2,10 @@
 //! domain, and the worker's side of the batching. Pure: whoever owns the stream feeds events in and sends what comes out.
 
 pub mod directory;
+mod entry;
 pub mod outbox;
 
+pub use entry::Reserved;
 pub use outbox::{Acknowledged, Outbox};
 
 /// Messages, generated from `proto/link.proto`.

@@ -7,7 +7,11 @@ use prost::Message as _;
 use prost::bytes::Bytes;
 use sekisho_domain::{RecordId, RecordKind, UnixMillis};
 
+use crate::entry::{self, Reserved};
 use crate::v1;
+
+/// Largest memory of a batch that is kept for a later one, bytes.
+const MOST_SPARE: usize = 256 * 1024;
 
 /// Most refusals kept while the stream is down; calls themselves are never dropped.
 const MOST_REFUSALS: usize = 4096;
@@ -37,15 +41,41 @@ pub struct Outbox {
     connected: bool,
     hello_sent: bool,
     next_seq: u64,
+    /// All but the records.
     gathering: v1::Up,
+    records: Records,
     refusals: usize,
     in_flight: Option<InFlight>,
+    /// Of a batch that was acknowledged, for one to come.
+    spare: Vec<u8>,
     durable_at: UnixMillis,
+}
+
+/// Records as they go over the wire.
+#[derive(Clone, Debug, Default)]
+struct Records {
+    encoded: Vec<u8>,
+    /// What they are, in order.
+    named: Vec<Named>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    record_id: RecordId,
+    kind: RecordKind,
+    /// Bytes that it takes in `encoded`.
+    length: usize,
 }
 
 #[derive(Clone, Debug)]
 struct InFlight {
-    up: v1::Up,
+    /// `records` also has the rest of the batch behind them.
+    records: Records,
+    /// Where that begins.
+    rest: usize,
+    seq: u64,
+    has_hello: bool,
+    refusals_dropped: u64,
     sent: UnixMillis,
 }
 
@@ -82,12 +112,12 @@ impl Outbox {
         self.gathering.lease_requests.clear();
         self.gathering.lease_returns.clear();
         self.gathering.key_set_requests.clear();
-        if let Some(lost) = self.in_flight.take() {
-            let mut entries = lost.up.entries;
-            self.refusals += entries.iter().filter(|entry| is_refusal(entry)).count();
-            entries.append(&mut self.gathering.entries);
-            self.gathering.entries = entries;
-            self.gathering.refusals_dropped += lost.up.refusals_dropped;
+        if let Some(mut lost) = self.in_flight.take() {
+            lost.records.encoded.truncate(lost.rest);
+            self.refusals += lost.records.refusals();
+            lost.records.append(&self.records);
+            self.records = lost.records;
+            self.gathering.refusals_dropped += lost.refusals_dropped;
         }
     }
 
@@ -110,22 +140,41 @@ impl Outbox {
         self.durable_at
     }
 
-    /// Adds a record.
-    pub fn record(&mut self, entry: v1::Entry) {
-        if is_refusal(&entry) {
+    /// Adds a record, and what it says of leases.
+    pub fn record<'a>(
+        &mut self,
+        kind: RecordKind,
+        record_id: &RecordId,
+        record: &[u8],
+        reservations: impl Iterator<Item = Reserved<'a>> + Clone,
+    ) {
+        if kind == RecordKind::Refuse {
             if !self.connected && self.refusals >= MOST_REFUSALS {
                 self.gathering.refusals_dropped += 1;
                 return;
             }
             self.refusals += 1;
         }
-        self.gathering.entries.push(entry);
+        let on_wire = match kind {
+            RecordKind::Admit => v1::entry::Kind::Admit,
+            RecordKind::Complete => v1::entry::Kind::Complete,
+            RecordKind::Refuse => v1::entry::Kind::Refuse,
+        };
+        let out = &mut self.records.encoded;
+        let start = out.len();
+        entry::write(out, on_wire, record_id, record, reservations);
+        let length = out.len() - start;
+        self.records.named.push(Named {
+            record_id: *record_id,
+            kind,
+            length,
+        });
     }
 
     /// How many records wait for the next batch.
     #[must_use]
     pub const fn gathered(&self) -> usize {
-        self.gathering.entries.len()
+        self.records.named.len()
     }
 
     /// Adds a request for leases.
@@ -151,16 +200,11 @@ impl Outbox {
 
     /// The next batch to send, encoded; `None` while one is under way, nothing is to be
     /// said, or no stream is open. `heartbeat`: an empty batch will do.
-    pub fn next_batch(
-        &mut self,
-        now: UnixMillis,
-        heartbeat: bool,
-        snapshot: u64,
-    ) -> Option<Vec<u8>> {
+    pub fn next_batch(&mut self, now: UnixMillis, heartbeat: bool, snapshot: u64) -> Option<&[u8]> {
         if !self.connected || self.in_flight.is_some() {
             return None;
         }
-        let idle = self.gathering.entries.is_empty()
+        let idle = self.records.named.is_empty()
             && self.gathering.lease_requests.is_empty()
             && self.gathering.lease_returns.is_empty()
             && self.gathering.key_set_requests.is_empty();
@@ -168,7 +212,6 @@ impl Outbox {
             return None;
         }
         let mut up = std::mem::take(&mut self.gathering);
-        self.keep_refusals(&mut up);
         self.next_seq += 1;
         up.seq = self.next_seq;
         if !self.hello_sent {
@@ -182,28 +225,30 @@ impl Outbox {
                 release: env!("CARGO_PKG_VERSION").to_owned(),
             });
         }
-        let bytes = up.encode_to_vec();
-        self.in_flight = Some(InFlight { up, sent: now });
-        Some(bytes)
-    }
-
-    /// Keeps refusals for later batches that are too many for one. They stay in their order,
-    /// and after the admits of their calls.
-    fn keep_refusals(&mut self, up: &mut v1::Up) {
-        if self.refusals <= MOST_REFUSALS_AT_ONCE {
-            self.refusals = 0;
-            return;
-        }
-        let mut refusals = 0;
-        let (now, later) = std::mem::take(&mut up.entries)
-            .into_iter()
-            .partition(|entry| {
-                refusals += usize::from(is_refusal(entry));
-                !is_refusal(entry) || refusals <= MOST_REFUSALS_AT_ONCE
-            });
-        up.entries = now;
-        self.gathering.entries = later;
-        self.refusals = self.gathering.entries.len();
+        let gathering = Records {
+            encoded: std::mem::take(&mut self.spare),
+            named: Vec::new(),
+        };
+        let mut records = std::mem::replace(&mut self.records, gathering);
+        // The rest is kept for later batches.
+        self.refusals = if self.refusals > MOST_REFUSALS_AT_ONCE {
+            records.keep_refusals(&mut self.records);
+            self.records.refusals()
+        } else {
+            0
+        };
+        let rest = records.encoded.len();
+        // The fields of a message may come in any order, its records first.
+        records.encoded.extend_from_slice(&up.encode_to_vec());
+        let batch = self.in_flight.insert(InFlight {
+            records,
+            rest,
+            seq: up.seq,
+            has_hello: up.hello.is_some(),
+            refusals_dropped: up.refusals_dropped,
+            sent: now,
+        });
+        Some(&batch.records.encoded)
     }
 
     /// When the batch under way was sent.
@@ -214,52 +259,83 @@ impl Outbox {
 
     /// Takes an acknowledgement in; returns what it made durable, in order.
     pub fn acknowledged(&mut self, down: &v1::Down) -> Vec<Acknowledged> {
-        let durable = self.in_flight.take_if(|batch| batch.up.seq <= down.ack);
-        let Some(batch) = durable else {
+        let durable = self.in_flight.take_if(|batch| batch.seq <= down.ack);
+        let Some(InFlight {
+            records,
+            has_hello,
+            sent,
+            ..
+        }) = durable
+        else {
             return Vec::new();
         };
-        self.durable_at = batch.sent;
-        if batch.up.hello.is_some() {
+        self.durable_at = sent;
+        if has_hello {
             self.gone.clear();
         }
-        let refused = |id: &Bytes| down.refused.iter().any(|refused| refused == id);
-        let entries = batch.up.entries.iter();
-        entries
-            .filter_map(|entry| {
-                let kind = match entry.kind() {
-                    v1::entry::Kind::Admit => RecordKind::Admit,
-                    v1::entry::Kind::Complete => RecordKind::Complete,
-                    v1::entry::Kind::Refuse => RecordKind::Refuse,
-                    v1::entry::Kind::Unspecified => return None,
-                };
-                Some(Acknowledged {
-                    record_id: RecordId::from_slice(&entry.record_id)?,
-                    kind,
-                    refused: kind == RecordKind::Admit && refused(&entry.record_id),
-                })
-            })
-            .collect()
+        let refused = |id: &RecordId| down.refused.iter().any(|refused| **refused == id.0);
+        let named = records.named.into_iter();
+        let durable = named.map(|named| Acknowledged {
+            record_id: named.record_id,
+            kind: named.kind,
+            refused: named.kind == RecordKind::Admit && refused(&named.record_id),
+        });
+        let durable = durable.collect();
+        self.spare = records.encoded;
+        self.spare.clear();
+        if self.spare.capacity() > MOST_SPARE {
+            self.spare = Vec::new();
+        }
+        durable
     }
 }
 
-fn is_refusal(entry: &v1::Entry) -> bool {
-    entry.kind() == v1::entry::Kind::Refuse
+impl Records {
+    fn refusals(&self) -> usize {
+        let refusals = self.named.iter().filter(|named| named.is_refusal());
+        refusals.count()
+    }
+
+    /// Moves refusals that are too many for one batch into `later`. They stay in their order,
+    /// and after the admits of their calls.
+    fn keep_refusals(&mut self, later: &mut Self) {
+        let whole = std::mem::take(self);
+        let (mut rest, mut refusals) = (whole.encoded.as_slice(), 0);
+        for named in whole.named {
+            let Some((encoded, after)) = rest.split_at_checked(named.length) else {
+                break;
+            };
+            rest = after;
+            refusals += usize::from(named.is_refusal());
+            let stays = !named.is_refusal() || refusals <= MOST_REFUSALS_AT_ONCE;
+            let to = if stays { &mut *self } else { &mut *later };
+            to.encoded.extend_from_slice(encoded);
+            to.named.push(named);
+        }
+    }
+
+    fn append(&mut self, later: &Self) {
+        self.encoded.extend_from_slice(&later.encoded);
+        self.named.extend_from_slice(&later.named);
+    }
+}
+
+impl Named {
+    fn is_refusal(&self) -> bool {
+        self.kind == RecordKind::Refuse
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(id: u8, kind: v1::entry::Kind) -> v1::Entry {
-        v1::Entry {
-            kind: kind.into(),
-            record_id: Bytes::copy_from_slice(&[id; 16]),
-            ..v1::Entry::default()
-        }
+    fn record(outbox: &mut Outbox, id: u8, kind: RecordKind) {
+        outbox.record(kind, &RecordId([id; 16]), b"{}", std::iter::empty());
     }
 
-    fn decode(bytes: Option<Vec<u8>>) -> v1::Up {
-        v1::Up::decode(bytes.unwrap().as_slice()).unwrap()
+    fn decode(bytes: Option<&[u8]>) -> v1::Up {
+        v1::Up::decode(bytes.unwrap()).unwrap()
     }
 
     fn ack(seq: u64) -> v1::Down {
@@ -278,11 +354,11 @@ mod tests {
     #[test]
     fn one_batch_is_under_way_and_the_rest_gathers() {
         let mut outbox = open();
-        outbox.record(entry(1, v1::entry::Kind::Admit));
+        record(&mut outbox, 1, RecordKind::Admit);
         let first = decode(outbox.next_batch(UnixMillis(10), false, 0));
         assert_eq!((first.seq, first.entries.len()), (1, 1));
-        outbox.record(entry(2, v1::entry::Kind::Admit));
-        outbox.record(entry(3, v1::entry::Kind::Complete));
+        record(&mut outbox, 2, RecordKind::Admit);
+        record(&mut outbox, 3, RecordKind::Complete);
         assert!(outbox.next_batch(UnixMillis(11), true, 0).is_none());
         assert_eq!(outbox.acknowledged(&ack(1)).len(), 1);
         assert_eq!(outbox.durable_at(), UnixMillis(10));
@@ -296,9 +372,9 @@ mod tests {
     #[test]
     fn what_was_not_acknowledged_is_sent_again_first_under_a_new_holder() {
         let mut outbox = open();
-        outbox.record(entry(1, v1::entry::Kind::Admit));
+        record(&mut outbox, 1, RecordKind::Admit);
         outbox.next_batch(UnixMillis(1), false, 0);
-        outbox.record(entry(2, v1::entry::Kind::Admit));
+        record(&mut outbox, 2, RecordKind::Admit);
         outbox.disconnected();
         assert!(outbox.next_batch(UnixMillis(2), true, 0).is_none());
         outbox.connected([3; 16]);
@@ -325,8 +401,8 @@ mod tests {
     #[test]
     fn a_refused_admit_is_told_apart() {
         let mut outbox = open();
-        outbox.record(entry(1, v1::entry::Kind::Admit));
-        outbox.record(entry(2, v1::entry::Kind::Admit));
+        record(&mut outbox, 1, RecordKind::Admit);
+        record(&mut outbox, 2, RecordKind::Admit);
         outbox.next_batch(UnixMillis(1), false, 0);
         let down = v1::Down {
             refused: vec![Bytes::copy_from_slice(&[2; 16])],
@@ -343,7 +419,7 @@ mod tests {
     #[test]
     fn an_acknowledgement_of_an_earlier_batch_frees_nothing() {
         let mut outbox = open();
-        outbox.record(entry(1, v1::entry::Kind::Admit));
+        record(&mut outbox, 1, RecordKind::Admit);
         outbox.next_batch(UnixMillis(1), false, 0);
         assert!(outbox.acknowledged(&ack(0)).is_empty());
         assert!(outbox.waiting_since().is_some());
@@ -373,8 +449,8 @@ mod tests {
     fn refusals_are_bounded_while_nobody_listens_and_calls_are_not() {
         let mut outbox = Outbox::new([1; 16], &[]);
         for _ in 0..MOST_REFUSALS + 5 {
-            outbox.record(entry(1, v1::entry::Kind::Refuse));
-            outbox.record(entry(1, v1::entry::Kind::Complete));
+            record(&mut outbox, 1, RecordKind::Refuse);
+            record(&mut outbox, 1, RecordKind::Complete);
         }
         outbox.connected([2; 16]);
         let up = decode(outbox.next_batch(UnixMillis(1), false, 0));
@@ -386,28 +462,29 @@ mod tests {
     #[test]
     fn many_refusals_go_in_several_batches_in_their_order_and_none_is_lost() {
         let mut outbox = open();
-        let refusal = |number: usize| v1::Entry {
-            record: number.to_be_bytes().to_vec().into(),
-            ..entry(1, v1::entry::Kind::Refuse)
-        };
         let many = 2 * MOST_REFUSALS_AT_ONCE + 10;
         for number in 0..many {
-            outbox.record(refusal(number));
+            let (id, number) = (RecordId([1; 16]), number.to_be_bytes());
+            outbox.record(RecordKind::Refuse, &id, &number, std::iter::empty());
         }
-        outbox.record(entry(7, v1::entry::Kind::Admit));
+        record(&mut outbox, 7, RecordKind::Admit);
+        let is_refusal = |entry: &v1::Entry| entry.kind() == v1::entry::Kind::Refuse;
         // The first batch is lost with its stream.
         let lost = decode(outbox.next_batch(UnixMillis(1), false, 0));
-        assert!(lost.entries.contains(&entry(7, v1::entry::Kind::Admit)));
+        let admit = lost.entries.iter().find(|entry| !is_refusal(entry));
+        assert_eq!(admit.unwrap().record_id[0], 7);
         outbox.disconnected();
         outbox.connected([3; 16]);
         let mut told = Vec::new();
         for seq in 1..=3 {
             let up = decode(outbox.next_batch(UnixMillis(1), false, 0));
             assert!(up.entries.len() <= MOST_REFUSALS_AT_ONCE + 1);
-            told.extend(up.entries.into_iter().filter(is_refusal));
+            let refusals = up.entries.into_iter().filter(is_refusal);
+            told.extend(refusals.map(|entry| entry.record.to_vec()));
             outbox.acknowledged(&ack(seq));
         }
-        assert_eq!(told, (0..many).map(refusal).collect::<Vec<_>>());
+        let all = (0..many).map(|number| number.to_be_bytes().to_vec());
+        assert_eq!(told, all.collect::<Vec<_>>());
         assert_eq!(outbox.next_batch(UnixMillis(1), false, 0), None);
     }
 }

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use sekisho_audit::About;
 use sekisho_domain::policy::{Api, AuditMode, Model};
 use sekisho_domain::{
-    BudgetId, ByteCount, Covered, Denial, DenialCode, Meter, Policy, Price, UnixMillis,
+    BudgetId, ByteCount, Covered, Denial, DenialCode, Meter, Policy, Price, RecordKind, UnixMillis,
 };
-use sekisho_link::v1;
+use sekisho_link::Reserved;
 use sekisho_providers::{Edit, ModelPlace, Operation, RequestBody};
 use sekisho_quota::Reservation;
 
@@ -321,13 +321,9 @@ fn admit(worker: &mut Worker, call: &SharedCall, context: u32, now: UnixMillis) 
     if stages.audit {
         shared.about = About::new(&shared.passage);
         let record = sekisho_audit::admit(&shared.passage, &shared.about, now);
-        let reservations = shared
-            .reservations
-            .iter()
-            .map(|held| on_wire(held, 0))
-            .collect();
         let record_id = shared.passage.record_id;
-        worker.record(v1::entry::Kind::Admit, &record_id, record, reservations);
+        let reservations = shared.reservations.iter().map(|held| on_wire(held, 0));
+        worker.record(RecordKind::Admit, &record_id, &record, reservations);
         if shared.strict {
             shared.phase = Phase::Held;
             let held = Held {
@@ -368,7 +364,7 @@ pub(crate) fn refuse(worker: &mut Worker, call: &mut Call, denial: &Denial, now:
     if !worker.alone {
         let record_id = call.passage.record_id;
         let record = sekisho_audit::refuse(&call.passage, denial, now);
-        worker.record(v1::entry::Kind::Refuse, &record_id, record, Vec::new());
+        worker.record(RecordKind::Refuse, &record_id, &record, std::iter::empty());
     }
     call.reservations.clear();
     call.phase = Phase::Done;
@@ -388,10 +384,10 @@ pub(crate) fn standing(
 }
 
 /// A reservation as the sidecar reads it.
-pub(crate) fn on_wire(held: &Reservation, used: u64) -> v1::Reservation {
-    v1::Reservation {
-        holder: prost::bytes::Bytes::copy_from_slice(&held.holder),
-        budget: (*held.budget).to_owned(),
+pub(crate) fn on_wire(held: &Reservation, used: u64) -> Reserved<'_> {
+    Reserved {
+        holder: &held.holder,
+        budget: &held.budget,
         window_start: held.window_start.0,
         reserved: held.amount,
         used,

@@ -3,8 +3,9 @@
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::Action;
 use sekisho_audit::Pooled;
-use sekisho_domain::{ByteCount, Denial, DenialCode, Micros, Outcome, Usage, UsageSource};
-use sekisho_link::v1;
+use sekisho_domain::{
+    ByteCount, Denial, DenialCode, Micros, Outcome, RecordKind, Usage, UsageSource,
+};
 use sekisho_providers::{UsageMeter, UsageSieve};
 use sekisho_upstream::{ATTEMPTS_HEADER, UPSTREAM_HEADER};
 
@@ -181,11 +182,9 @@ impl Filter {
             pooled: self.response.pooled.take(),
             detail: None,
         };
-        let mut settled = Vec::with_capacity(call.reservations.len());
         for held in &call.reservations {
             let used = held.used(&usage, cost);
             worker.accounts.settle(held, used, now);
-            settled.push(pipeline::on_wire(held, used));
         }
         // Goes with the record, after it.
         worker.return_recalled();
@@ -194,7 +193,9 @@ impl Filter {
         }
         let record_id = call.passage.record_id;
         let record = sekisho_audit::complete(&call.passage, &call.about, &ending, now);
-        worker.record(v1::entry::Kind::Complete, &record_id, record, settled);
+        let settled = call.reservations.iter();
+        let settled = settled.map(|held| pipeline::on_wire(held, held.used(&usage, cost)));
+        worker.record(RecordKind::Complete, &record_id, &record, settled);
         let hold = call.strict && outcome == Outcome::Answered;
         call.phase = if hold { Phase::Ending } else { Phase::Done };
         if hold {

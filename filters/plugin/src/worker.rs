@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use sekisho_audit::Passage;
 use sekisho_domain::policy::{AuditMode, Model};
-use sekisho_domain::{Policy, Price, UnixMillis};
-use sekisho_link::{Outbox, v1};
+use sekisho_domain::{Policy, Price, RecordId, RecordKind, UnixMillis};
+use sekisho_link::{Outbox, Reserved, v1};
 use sekisho_providers::Catalogue;
 use sekisho_quota::{Accounts, Budgets};
 use sekisho_scope::Authenticator;
@@ -206,23 +206,18 @@ impl Worker {
     }
 
     /// Adds a record to what the sidecar is told.
-    pub(crate) fn record(
+    pub(crate) fn record<'a>(
         &mut self,
-        kind: v1::entry::Kind,
-        record_id: &sekisho_domain::RecordId,
-        record: Vec<u8>,
-        reservations: Vec<v1::Reservation>,
+        kind: RecordKind,
+        record_id: &RecordId,
+        record: &[u8],
+        reservations: impl Iterator<Item = Reserved<'a>> + Clone,
     ) {
         if self.alone {
             return;
         }
-        self.has_refusals |= kind == v1::entry::Kind::Refuse;
-        self.outbox.record(v1::Entry {
-            kind: kind.into(),
-            record_id: prost::bytes::Bytes::copy_from_slice(&record_id.0),
-            record: record.into(),
-            reservations,
-        });
+        self.has_refusals |= kind == RecordKind::Refuse;
+        self.outbox.record(kind, record_id, record, reservations);
     }
 
     /// Sends the next batch if a call waits for it, if it tells of a refusal or asks for a
@@ -249,7 +244,7 @@ impl Worker {
         self.has_refusals = false;
         self.has_returns = false;
         let send =
-            || proxy_wasm::hostcalls::send_grpc_stream_message(stream, Some(&batch), false).is_ok();
+            || proxy_wasm::hostcalls::send_grpc_stream_message(stream, Some(batch), false).is_ok();
         let sent = if context == self.root {
             Some(send())
         } else {

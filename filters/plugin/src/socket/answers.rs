@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use sekisho_domain::{
-    ByteCount, Denial, DenialCode, Micros, Outcome, RecordId, UnixMillis, Usage, UsageSource,
+    ByteCount, Denial, DenialCode, Micros, Outcome, RecordId, RecordKind, UnixMillis, Usage,
+    UsageSource,
 };
-use sekisho_link::v1;
 
 use super::{MOST_AT_ONCE, Session, State};
 use crate::call::{Call, Phase, SharedCall};
@@ -186,16 +186,16 @@ fn settle(
         pooled: None,
         detail,
     };
-    let mut settled = Vec::with_capacity(call.reservations.len());
     for held in &call.reservations {
         let used = held.used(&usage, cost);
         worker.accounts.settle(held, used, now);
-        settled.push(pipeline::on_wire(held, used));
     }
     worker.return_recalled();
     let about = sekisho_audit::About::new(&call.passage);
     let record = sekisho_audit::complete(&call.passage, &about, &ending, now);
     let record_id = call.passage.record_id;
-    worker.record(v1::entry::Kind::Complete, &record_id, record, settled);
+    let settled = call.reservations.iter();
+    let settled = settled.map(|held| pipeline::on_wire(held, held.used(&usage, cost)));
+    worker.record(RecordKind::Complete, &record_id, &record, settled);
     call.phase = Phase::Done;
 }

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use sekisho_domain::{Meter, RecordKind, UnixMillis};
-use sekisho_link::{Outbox, v1};
+use sekisho_domain::{Meter, RecordId, RecordKind, UnixMillis};
+use sekisho_link::{Outbox, Reserved, v1};
 use sekisho_quota::{Accounts, Demand, Grant, Reservation};
 
 use super::{BUDGET, LATER, NOW, WORST, vm};
@@ -48,21 +48,18 @@ pub(super) struct Gateway {
     pub(super) relaxed: bool,
 }
 
-/// What a record says, for the model: who made it and how much was used.
-pub(super) fn entry(kind: v1::entry::Kind, call: &Call, amount: u64) -> v1::Entry {
-    let reservation = |held: &Reservation| v1::Reservation {
-        holder: held.holder.to_vec().into(),
-        budget: (*held.budget).to_owned(),
+/// Puts a call on record. What the record says, for the model: how much was used.
+pub(super) fn record(outbox: &mut Outbox, kind: RecordKind, call: &Call, amount: u64) {
+    let reserved = |held: &'_ Reservation| Reserved {
+        holder: &held.holder,
+        budget: &held.budget,
         window_start: held.window_start.0,
         reserved: held.amount,
         used: amount,
     };
-    v1::Entry {
-        kind: kind.into(),
-        record_id: call.id.to_vec().into(),
-        record: vec![u8::try_from(amount).unwrap()].into(),
-        reservations: call.held.iter().map(reservation).collect(),
-    }
+    let text = [u8::try_from(amount).unwrap()];
+    let held = call.held.iter().map(reserved);
+    outbox.record(kind, &RecordId(call.id), &text, held);
 }
 
 impl Gateway {
@@ -101,8 +98,7 @@ impl Gateway {
                 } else {
                     Phase::Admitting
                 };
-                self.outbox
-                    .record(entry(v1::entry::Kind::Admit, call, WORST));
+                record(&mut self.outbox, RecordKind::Admit, call, WORST);
                 let renewals = self.accounts.take_renewals();
                 if !renewals.is_empty() {
                     self.ask(renewals);
@@ -170,7 +166,7 @@ impl Gateway {
                 Phase::Waits => call.phase = Phase::Done,
                 Phase::Admitting => {
                     call.phase = Phase::Done;
-                    self.outbox.record(entry(v1::entry::Kind::Refuse, call, 0));
+                    record(&mut self.outbox, RecordKind::Refuse, call, 0);
                 }
                 Phase::Upstream | Phase::Done => {}
             }

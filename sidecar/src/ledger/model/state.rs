@@ -5,10 +5,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
 
 use prost::Message as _;
-use sekisho_domain::{Policy, RecordId, Tokens, UnixMillis, Usage};
+use sekisho_domain::{Policy, RecordId, RecordKind, Tokens, UnixMillis, Usage};
 use sekisho_link::v1;
 
-use super::gateway::{Call, Gateway, Phase, entry};
+use super::gateway::{Call, Gateway, Phase, record};
 use super::{BUDGET, Bounds, CALL, Event, Flaw, LATER, NOW, WORST, vm};
 use crate::ledger::desk::Desk;
 use crate::ledger::{Account, Admit, Asked, HolderId, Ledger, Window};
@@ -160,7 +160,7 @@ impl State {
             Event::Send(g) => {
                 let gateway = &mut self.gateways[g];
                 let batch = gateway.outbox.next_batch(NOW, true, 0);
-                gateway.up.extend(batch);
+                gateway.up.extend(batch.map(<[u8]>::to_vec));
             }
             Event::Deliver(g) => {
                 let Some(batch) = self.gateways[g].up.pop_front() else {
@@ -213,9 +213,7 @@ impl State {
                 gateway.calls[at].phase = Phase::Done;
                 gateway.settle(at, amount);
                 let call = &gateway.calls[at];
-                gateway
-                    .outbox
-                    .record(entry(v1::entry::Kind::Complete, call, amount));
+                record(&mut gateway.outbox, RecordKind::Complete, call, amount);
             }
             Event::GiveUp(g) => {
                 let gateway = &mut self.gateways[g];
@@ -225,9 +223,7 @@ impl State {
                 gateway.calls[at].phase = Phase::Done;
                 gateway.settle(at, 0);
                 let call = &gateway.calls[at];
-                gateway
-                    .outbox
-                    .record(entry(v1::entry::Kind::Refuse, call, 0));
+                record(&mut gateway.outbox, RecordKind::Refuse, call, 0);
             }
             Event::Expire(g) => {
                 self.expiries += 1;

@@ -1,0 +1,154 @@
+//! Records on the wire, written as they come: what a general encoder takes of memory for each of
+//! them and each of their parts, and takes again when it measures them, costs more than the
+//! writing.
+
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use sekisho_domain::RecordId;
+
+use crate::v1::entry::Kind;
+
+/// Number of `Up.entries`.
+const ENTRIES: u32 = 3;
+/// Numbers of `Entry`.
+const KIND: u32 = 1;
+const RECORD_ID: u32 = 2;
+const RECORD: u32 = 3;
+const RESERVATIONS: u32 = 4;
+/// Numbers of `Reservation`.
+const HOLDER: u32 = 1;
+const BUDGET: u32 = 2;
+const WINDOW_START: u32 = 3;
+const RESERVED: u32 = 4;
+const USED: u32 = 5;
+
+/// What a record says of a part of a lease that was set aside for its call: a `Reservation`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reserved<'a> {
+    /// The holder of the lease.
+    pub holder: &'a [u8; 16],
+    /// The budget, by the name of its counter.
+    pub budget: &'a str,
+    /// Start of the budget's window, Unix milliseconds.
+    pub window_start: u64,
+    /// How much was set aside, in the budget's unit.
+    pub reserved: u64,
+    /// How much of it was used.
+    pub used: u64,
+}
+
+/// Appends an entry of `Up`.
+pub(crate) fn write<'a>(
+    out: &mut Vec<u8>,
+    kind: Kind,
+    record_id: &RecordId,
+    record: &[u8],
+    reservations: impl Iterator<Item = Reserved<'a>> + Clone,
+) {
+    let inner = |reserved: Reserved<'_>| field_len(reserved.len());
+    let length = field_len(record_id.0.len())
+        + field_len(record.len())
+        + number_len(kind as u64)
+        + reservations.clone().map(inner).sum::<usize>();
+    encode_key(ENTRIES, WireType::LengthDelimited, out);
+    encode_varint(length as u64, out);
+    number(KIND, kind as u64, out);
+    bytes(RECORD_ID, &record_id.0, out);
+    bytes(RECORD, record, out);
+    for reserved in reservations {
+        encode_key(RESERVATIONS, WireType::LengthDelimited, out);
+        encode_varint(reserved.len() as u64, out);
+        bytes(HOLDER, reserved.holder, out);
+        bytes(BUDGET, reserved.budget.as_bytes(), out);
+        number(WINDOW_START, reserved.window_start, out);
+        number(RESERVED, reserved.reserved, out);
+        number(USED, reserved.used, out);
+    }
+}
+
+impl Reserved<'_> {
+    fn len(&self) -> usize {
+        field_len(self.holder.len())
+            + field_len(self.budget.len())
+            + number_len(self.window_start)
+            + number_len(self.reserved)
+            + number_len(self.used)
+    }
+}
+
+/// What a field of so many bytes takes. All our fields have numbers whose key is one byte; an
+/// empty field is written as well, which means the same.
+const fn field_len(length: usize) -> usize {
+    1 + encoded_len_varint(length as u64) + length
+}
+
+/// What a number takes; 0 is the default, which is not written.
+const fn number_len(value: u64) -> usize {
+    match value {
+        0 => 0,
+        value => 1 + encoded_len_varint(value),
+    }
+}
+
+fn bytes(field: u32, value: &[u8], out: &mut Vec<u8>) {
+    encode_key(field, WireType::LengthDelimited, out);
+    encode_varint(value.len() as u64, out);
+    out.extend_from_slice(value);
+}
+
+fn number(field: u32, value: u64, out: &mut Vec<u8>) {
+    if value > 0 {
+        encode_key(field, WireType::Varint, out);
+        encode_varint(value, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+    use crate::v1;
+
+    #[test]
+    fn the_sidecar_reads_what_was_written() {
+        let long = "営".repeat(100);
+        let held = |budget, window_start, reserved, used| Reserved {
+            holder: &[7; 16],
+            budget,
+            window_start,
+            reserved,
+            used,
+        };
+        let several = [
+            held("a", 0, 0, 0),
+            held(&long, 1_795_000_000_000, u64::MAX, 127),
+            held("", 1, 128, 16_384),
+        ];
+        let mut up = v1::Up::default();
+        let mut out = Vec::new();
+        for (nth, kind) in [Kind::Unspecified, Kind::Admit, Kind::Complete, Kind::Refuse]
+            .into_iter()
+            .enumerate()
+        {
+            for (id, size) in [(0, 0), (9, 1), (255, 127), (1, 128), (2, 70_000)] {
+                let (id, record) = (RecordId([id; 16]), vec![b'r'; size]);
+                let reserved = &several[..nth];
+                write(&mut out, kind, &id, &record, reserved.iter().copied());
+                let reservations = reserved.iter().map(|held| v1::Reservation {
+                    holder: held.holder.to_vec().into(),
+                    budget: held.budget.to_owned(),
+                    window_start: held.window_start,
+                    reserved: held.reserved,
+                    used: held.used,
+                });
+                up.entries.push(v1::Entry {
+                    kind: kind.into(),
+                    record_id: id.0.to_vec().into(),
+                    record: record.into(),
+                    reservations: reservations.collect(),
+                });
+            }
+        }
+        assert_eq!(v1::Up::decode(out.as_slice()).unwrap(), up);
+    }
+}
