@@ -50,15 +50,14 @@ pub(super) struct Gateway {
 
 /// Puts a call on record. What the record says, for the model: how much was used.
 pub(super) fn record(outbox: &mut Outbox, kind: RecordKind, call: &Call, amount: u64) {
-    let reserved = |held: &'_ Reservation| Reserved {
+    let held = call.held.iter().map(|held| Reserved {
         holder: &held.holder,
         budget: &held.budget,
         window_start: held.window_start.0,
         reserved: held.amount,
         used: amount,
-    };
+    });
     let text = [u8::try_from(amount).unwrap()];
-    let held = call.held.iter().map(reserved);
     outbox.record(kind, &RecordId(call.id), &text, held);
 }
 
