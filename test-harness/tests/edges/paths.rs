@@ -73,9 +73,14 @@ impl Call {
 pub(crate) fn cases(world: &World) -> Vec<Case> {
     let mut cases = Vec::new();
     let operations = PROVIDERS.iter().flat_map(|provider| operations(*provider));
-    // One that concerns no model can be opened to nobody; a WebSocket is no such request.
-    let operations = operations
-        .filter(|operation| operation.model != ModelPlace::Nowhere && !operation.is_socket);
+    // One that concerns no model can be opened to nobody; a WebSocket is no such request, and a
+    // form names its model in a part.
+    let operations = operations.filter(|operation| {
+        operation.model != ModelPlace::Nowhere
+            && !operation.is_socket
+            && operation.request != RequestBody::Form
+            && world.opens(operation)
+    });
     for call in operations.map(Call::of) {
         let path = call.path.clone();
         let plain = Expect::Passes(path.clone());

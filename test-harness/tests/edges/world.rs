@@ -1,4 +1,4 @@
-//! A gateway on Envoy with every operation of the catalogue open, and what it let through.
+//! A gateway on Envoy with operations of every provider open, and what it let through.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use sekisho::clock::Clock;
 use sekisho_domain::UnixMillis;
 use sekisho_link::v1;
+use sekisho_providers::Operation;
 use sekisho_test_harness::gateway::{Answer, Gateway as _, ModuleSet, Place, Request, Seen};
 use sekisho_test_harness::on_envoy::{OnEnvoy, Surroundings};
 use sekisho_test_harness::scenario::ScenarioPolicy;
@@ -103,6 +104,15 @@ impl World {
             refused: Vec::new(),
             refused_by_proxy: BTreeMap::new(),
         }
+    }
+
+    /// Whether the policy opens an operation.
+    pub(crate) fn opens(&self, operation: &Operation) -> bool {
+        let apis = &self.gateway.sidecar().policy().apis;
+        apis.iter().any(|api| {
+            api.provider == operation.provider
+                && api.operations.iter().any(|open| open == operation.name)
+        })
     }
 
     /// Sends all cases, some at a time, and says what of their outcomes is not as it must be.
