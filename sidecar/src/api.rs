@@ -31,6 +31,7 @@ mod moments;
 mod money;
 mod page;
 mod problem;
+mod recording;
 mod standby;
 mod usage_summary;
 mod user_disable;

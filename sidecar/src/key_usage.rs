@@ -41,7 +41,7 @@ SELECT ended.body AS body, ended.cost_micros AS cost_micros, admitted.at AS admi
 FROM audit_entries AS ended
 LEFT JOIN audit_entries AS admitted
     ON admitted.record_id = ended.record_id AND admitted.kind = 1 AND ended.kind = 2
-WHERE ended.seq >= $1 AND ended.seq < $2 AND ended.kind <> 1 AND ended.object_id IS NULL
+WHERE ended.seq >= $1 AND ended.seq < $2 AND ended.kind IN (2, 3) AND ended.object_id IS NULL
 ";
 
 /// The log has what calls used by kind: all is read from it once more.

@@ -8,6 +8,7 @@ pub mod api;
 pub mod apikeys;
 pub mod cli;
 pub mod clock;
+pub mod events;
 pub mod jwks;
 pub mod key_usage;
 pub mod ledger;

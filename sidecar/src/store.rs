@@ -14,6 +14,7 @@ pub mod keys;
 mod lock;
 mod migrations;
 pub mod orders;
+pub mod pending;
 pub mod people;
 pub mod policies;
 pub(crate) mod script;
@@ -69,9 +70,18 @@ impl Dialect {
             Self::Sqlite => "WITHOUT ROWID",
             Self::Postgres => "",
         };
+        let outcome_in_body = match self {
+            // Of what somebody has damaged nothing is found, and the rest is.
+            Self::Sqlite => {
+                "CASE WHEN json_valid(CAST(body AS TEXT)) \
+                 THEN json_extract(CAST(body AS TEXT), '$.outcome') END"
+            }
+            Self::Postgres => r#"substring(encode(body, 'escape') from '"outcome":"([a-z]+)"')"#,
+        };
         sql.replace("{blob}", blob)
             .replace("{key}", key)
             .replace("{clustered}", clustered)
+            .replace("{outcome_in_body}", outcome_in_body)
     }
 
     /// What every connection begins with.

@@ -22,12 +22,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
+use crate::events::Telling;
 use crate::ledger::{HolderId, UnknownTimeZone, VmId};
-use crate::log::Malformed;
+use crate::log::{Malformed, Recorded};
 use crate::store::{Store, StoreError};
 use batch::Batch;
 use core::Core;
-pub use orders::{BudgetOrder, BudgetOutcome};
+pub use orders::{BudgetOrder, BudgetOutcome, Recording};
 
 /// How long leases live after the last batch of their VM, milliseconds.
 pub const LEASE_TTL_MILLIS: u64 = 10_000;
@@ -106,6 +107,17 @@ pub enum ApplyError {
     Gone(#[from] WriterGone),
 }
 
+/// Why an event is not on record.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// It cannot be written.
+    #[error("an event cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+    /// See [`WriterGone`].
+    #[error(transparent)]
+    Gone(#[from] WriterGone),
+}
+
 /// Who sends a batch: one stream of one VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -145,6 +157,8 @@ enum Request {
     Listen(HolderId, mpsc::UnboundedSender<v1::Down>),
     Disconnect(HolderId),
     Budget(Box<BudgetOrder>, oneshot::Sender<BudgetOutcome>),
+    Record(Box<Recorded>, oneshot::Sender<Recording>),
+    Pending(oneshot::Sender<()>),
     Tick(oneshot::Sender<()>),
 }
 
@@ -268,6 +282,31 @@ impl Writer {
     pub async fn change_budget(&self, order: BudgetOrder) -> Result<BudgetOutcome, WriterGone> {
         let (answer, answered) = oneshot::channel();
         let request = Request::Budget(Box::new(order), answer);
+        self.requests.send(request).await.map_err(|_| WriterGone)?;
+        answered.await.map_err(|_| WriterGone)
+    }
+
+    /// Puts an event on record; returns once it is durable. Events of changes in the database
+    /// do not come this way: see [`crate::store::pending`].
+    ///
+    /// # Errors
+    /// [`RecordError`]; if the writer is gone nobody knows whether it is on record.
+    pub async fn record(&self, event: Telling) -> Result<Recording, RecordError> {
+        let recorded = Box::new(event.record()?);
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Record(recorded, answer);
+        self.requests.send(request).await.map_err(|_| WriterGone)?;
+        Ok(answered.await.map_err(|_| WriterGone)?)
+    }
+
+    /// Takes into the log whatever changes have left to be recorded. Those that were committed
+    /// before this was called are in it when it returns.
+    ///
+    /// # Errors
+    /// [`WriterGone`]: then the writer that comes next does it.
+    pub async fn take_pending(&self) -> Result<(), WriterGone> {
+        let (done, answered) = oneshot::channel();
+        let request = Request::Pending(done);
         self.requests.send(request).await.map_err(|_| WriterGone)?;
         answered.await.map_err(|_| WriterGone)
     }

@@ -14,6 +14,8 @@ mod audit;
 mod authentication;
 #[path = "api/budgets.rs"]
 mod budgets;
+#[path = "api/changes.rs"]
+mod changes;
 #[path = "api/departments.rs"]
 mod departments;
 #[path = "api/openapi.rs"]

@@ -12,6 +12,8 @@ mod archive;
 mod crash;
 #[path = "core/duplicates.rs"]
 mod duplicates;
+#[path = "core/events.rs"]
+mod events;
 #[path = "core/grpc.rs"]
 mod grpc;
 #[path = "core/key_sets.rs"]

@@ -22,7 +22,7 @@ use sekisho::store::{Store, StoreError, keys};
 use sekisho::usage::{Days, Figures};
 use sekisho::writer::{BudgetOrder, BudgetOutcome, StartError, Writer};
 use sekisho_domain::policy::raw::RawBudget;
-use sekisho_domain::{Budget, DepartmentId, IssuerKey, Policy, UnixMillis};
+use sekisho_domain::{Budget, DepartmentId, IssuerKey, Policy, RecordKind, UnixMillis};
 use sekisho_link::{directory, v1};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -191,7 +191,7 @@ impl Sidecar {
         let runtime = runtime()?;
         let store = runtime.block_on(async {
             let store = Store::open(&sidecar.database()).await?;
-            people::register(&store, &setup.people).await?;
+            people::register(&store, &setup.people, sidecar.clock.now()).await?;
             people::issue(&store, &setup.keys, sidecar.clock.now()).await?;
             Ok::<_, SidecarError>(store)
         })?;
@@ -309,7 +309,9 @@ impl Sidecar {
     /// [`SidecarError`].
     pub fn suspend(&self, person: &str, suspended: bool) -> Result<(), SidecarError> {
         let process = self.process()?;
-        let changed = sekisho::store::people::suspend(&process.store, person, suspended);
+        let mut author = people::author(self.now());
+        let changed =
+            sekisho::store::people::suspend(&process.store, person, suspended, &mut author);
         let changed = process.runtime.block_on(changed)?;
         changed
             .map(|_| ())
@@ -322,7 +324,8 @@ impl Sidecar {
     /// [`SidecarError`].
     pub fn revoke_sessions(&self, person: &str) -> Result<(), SidecarError> {
         let process = self.process()?;
-        let revoked = sekisho::store::people::revoke_sessions(&process.store, person, self.now());
+        let mut author = people::author(self.now());
+        let revoked = sekisho::store::people::revoke_sessions(&process.store, person, &mut author);
         let revoked = process.runtime.block_on(revoked)?;
         revoked
             .map(|_| ())
@@ -337,7 +340,9 @@ impl Sidecar {
         let process = self.process()?;
         let now = self.now();
         let overlap = u64::try_from(overlap.as_millis()).unwrap_or(u64::MAX);
-        let rotated = keys::change(&process.store, key, None, |key| {
+        let mut author = people::author(now);
+        let event = (&mut author, "apikey.rotate");
+        let rotated = keys::change(&process.store, key, None, event, |key| {
             let hash = people::hash(secret);
             key.former = Some(keys::Former {
                 hash: std::mem::replace(&mut key.hash, hash),
@@ -378,7 +383,7 @@ impl Sidecar {
             id: id.clone(),
             wanted,
             condition: Box::new(|_| true),
-            by: "scenario".to_owned(),
+            author: people::author(self.now()),
         };
         let outcome = process
             .runtime
@@ -411,14 +416,15 @@ impl Sidecar {
     /// [`SidecarError`].
     pub fn revoke(&self, key: &str) -> Result<(), SidecarError> {
         let process = self.process()?;
-        let revoked = keys::revoke(&process.store, key, self.clock.now());
+        let mut author = people::author(self.now());
+        let revoked = keys::revoke(&process.store, key, &mut author);
         let revoked = process.runtime.block_on(revoked)?;
         revoked
             .map(|_| ())
             .ok_or_else(|| SidecarError::Unknown(key.to_owned()))
     }
 
-    /// All records, in the order of the log.
+    /// All records of calls, in the order of the log.
     ///
     /// # Errors
     /// [`SidecarError`].
@@ -431,10 +437,12 @@ impl Sidecar {
             let page = search(&process.store, &everything, cursor, 1000);
             let page = process.runtime.block_on(page)?;
             for found in page.records {
-                records.push(LogRecord {
-                    place: found.seq,
-                    record: serde_json::from_slice(&found.body)?,
-                });
+                let record: Value = serde_json::from_slice(&found.body)?;
+                let kind = record.get("kind").and_then(Value::as_str);
+                if kind != Some(RecordKind::Event.as_str()) {
+                    let place = found.seq;
+                    records.push(LogRecord { place, record });
+                }
             }
             cursor = page.next;
             if cursor.is_none() {

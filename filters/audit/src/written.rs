@@ -54,6 +54,8 @@ impl About {
             duration_millis,
             answered_by,
             attempts,
+            // Gateways tell of calls alone.
+            event: _,
         } = record;
         let mut json = Vec::with_capacity(RECORD_BYTES);
         let mut object = Object::begin(&mut json);

@@ -7,6 +7,7 @@
 pub mod budget;
 pub mod denial;
 pub mod directory;
+pub mod event;
 pub mod ids;
 pub mod network;
 pub mod policy;
@@ -21,6 +22,7 @@ pub mod usage;
 pub use budget::{Budget, Counting, Covered, Covering, Meter, Payer, Subject, WindowUnit};
 pub use denial::{Denial, DenialCode, Stage};
 pub use directory::{ApiKey, FormerSecret, User};
+pub use event::{Event, EventOutcome};
 pub use ids::{ApiId, BudgetId, DepartmentId, KeyId, RecordId, TitleId, UserId};
 pub use network::{Network, NetworkError};
 pub use policy::{AuditMode, Policy, Problem};

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::Event;
 use crate::{Denial, DenialCode, Micros, RecordId, Stage, UnixMillis, Usage, UsageSource};
 
 /// The version of this schema, in every record.
 pub const SCHEMA: &str = "sekisho.audit.v1";
 
-/// Which moment of a call a record tells.
+/// Which moment of a call a record tells, or that it tells of something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordKind {
@@ -20,6 +21,8 @@ pub enum RecordKind {
     Complete,
     /// The call was refused.
     Refuse,
+    /// Something happened that is no call. Only the sidecar writes such records.
+    Event,
 }
 
 impl RecordKind {
@@ -30,6 +33,7 @@ impl RecordKind {
             Self::Admit => "admit",
             Self::Complete => "complete",
             Self::Refuse => "refuse",
+            Self::Event => "event",
         }
     }
 }
@@ -44,6 +48,18 @@ pub enum Outcome {
     Aborted,
     /// Nobody knows: the gateway fell silent. Charged at its worst case.
     Unknown,
+}
+
+impl Outcome {
+    /// The name in records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Aborted => "aborted",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// One record. Absent members are unknown or do not apply.
@@ -107,6 +123,9 @@ pub struct AuditRecord<'a> {
     /// charged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
+    /// What happened; of events alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<Box<Event<'a>>>,
 }
 
 /// Who called.
@@ -197,6 +216,7 @@ impl<'a> AuditRecord<'a> {
             duration_millis: None,
             answered_by: None,
             attempts: None,
+            event: None,
         }
     }
 

@@ -159,6 +159,8 @@ impl Outbox {
             RecordKind::Admit => v1::entry::Kind::Admit,
             RecordKind::Complete => v1::entry::Kind::Complete,
             RecordKind::Refuse => v1::entry::Kind::Refuse,
+            // Not a gateway's to tell: the sidecar refuses it.
+            RecordKind::Event => v1::entry::Kind::Unspecified,
         };
         let out = &mut self.records.encoded;
         let start = out.len();

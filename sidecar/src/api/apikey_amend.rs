@@ -11,6 +11,7 @@ use super::etag::IfMatch;
 use super::extract::{Json as Body, Path};
 use super::moments::moment;
 use super::problem::Problem;
+use super::recording::recorded;
 use crate::apikeys::Amendment;
 use crate::store::keys;
 use crate::store::orders::Order as Carried;
@@ -77,14 +78,16 @@ pub(super) async fn patch(
     let (now, policy) = (shared.clock.now(), shared.hub.policy());
     let amendment = amendment(&api, changes).await?;
     let _turn = shared.hub.turn().await;
-    let changed = keys::change(&shared.store, &id, None, |key| {
+    let (writer, mut author) = (shared.recording()?, administrator.author(now)?);
+    let event = (&mut author, "apikey.change");
+    let changed = keys::change(&shared.store, &id, None, event, |key| {
         condition.check(key.version)?;
         amendment.apply(key, &policy, now).map_err(Problem::from)
     });
     match changed.await?.ok_or_else(apikey::unknown)?? {
         Carried::New(key) | Carried::Repeated { was: key, .. } => {
             shared.hub.upsert_keys(vec![key.to_link()]);
-            administrator.has_done("change_key", key.id.as_str());
+            recorded(writer).await?;
             Ok(apikey::answer(key, now))
         }
         Carried::Reused => Err(apikey::unknown()),

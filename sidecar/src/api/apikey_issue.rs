@@ -13,6 +13,7 @@ use super::extract::Json as Body;
 use super::idempotency::{self, IdempotencyKey};
 use super::moments::moment;
 use super::problem::Problem;
+use super::recording::recorded;
 use crate::apikeys::{self, Order, OrderError, OrderName};
 use crate::store::keys::{self, StoredKey};
 use crate::store::orders::Order as Carried;
@@ -79,10 +80,12 @@ pub(super) async fn post(
     let order = order(&api, wanted).await?;
     let policy = shared.hub.policy();
     let (secret, key) = apikeys::issue(order, &policy, pepper, secret, random()?, now)?;
-    match keys::add_once(&shared.store, &key, once.as_ref()).await? {
+    let writer = shared.recording()?;
+    let mut author = administrator.author(now)?;
+    match keys::add_once(&shared.store, &key, once.as_ref(), &mut author).await? {
         Carried::New(key) => {
             shared.hub.upsert_keys(vec![key.to_link()]);
-            administrator.has_done("issue_key", key.id.as_str());
+            recorded(writer).await?;
             Ok(secret_answer(StatusCode::CREATED, secret, key, now))
         }
         Carried::Repeated { was, salt } => {

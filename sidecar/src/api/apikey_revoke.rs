@@ -6,6 +6,7 @@ use super::apikey::{self, Key};
 use super::authentication::Administrator;
 use super::extract::Path;
 use super::problem::Problem;
+use super::recording::recorded;
 use crate::store::keys;
 
 /// Revoke a subscription key
@@ -30,10 +31,10 @@ pub(super) async fn put(
     let shared = &api.0;
     let now = shared.clock.now();
     let _turn = shared.hub.turn().await;
-    let revoked = keys::revoke(&shared.store, &id, now).await?;
+    let (writer, mut author) = (shared.recording()?, administrator.author(now)?);
+    let revoked = keys::revoke(&shared.store, &id, &mut author).await?;
     let revoked = revoked.ok_or_else(apikey::unknown)?;
     shared.hub.upsert_keys(vec![revoked.to_link()]);
-    // Only now: what is not the id of a key may be the secret of one.
-    administrator.has_done("revoke_key", &id);
+    recorded(writer).await?;
     Ok(apikey::answer(revoked, now))
 }

@@ -12,6 +12,7 @@ use super::etag::IfMatch;
 use super::extract::{OptionalJson, Path};
 use super::idempotency::{self, IdempotencyKey};
 use super::problem::Problem;
+use super::recording::recorded;
 use crate::apikeys::{self, DEFAULT_OVERLAP_SECONDS, MOST_OVERLAP_SECONDS, RotationError};
 use crate::store::keys;
 use crate::store::orders::Order as Carried;
@@ -75,7 +76,9 @@ pub(super) async fn post(
     let random = secret_of(name.as_ref(), pepper, &salt);
     let mut secret = String::new();
     let _turn = shared.hub.turn().await;
-    let carried = keys::change(&shared.store, &id, once.as_ref(), |key| {
+    let (writer, mut author) = (shared.recording()?, administrator.author(now)?);
+    let event = (&mut author, "apikey.rotate");
+    let carried = keys::change(&shared.store, &id, once.as_ref(), event, |key| {
         condition.check(key.version)?;
         secret = apikeys::rotate(key, pepper, random, overlap, now)?;
         Ok::<_, Problem>(())
@@ -83,7 +86,7 @@ pub(super) async fn post(
     match carried.await?.ok_or_else(apikey::unknown)?? {
         Carried::New(key) => {
             shared.hub.upsert_keys(vec![key.to_link()]);
-            administrator.has_done("rotate_key", key.id.as_str());
+            recorded(writer).await?;
             Ok(secret_answer(StatusCode::OK, secret, key, now))
         }
         Carried::Repeated { was, salt } => {

@@ -35,7 +35,7 @@ pub(super) struct Search {
     model: Option<String>,
     /// Of one call.
     record_id: Option<String>,
-    /// Only these: `admit`, `complete` or `refuse`.
+    /// Only these: `admit`, `complete`, `refuse` or `event`.
     #[param(example = "refuse")]
     decision: Option<Decision>,
     /// Only refusals with this code.
@@ -58,6 +58,8 @@ enum Decision {
     Complete,
     /// The call was refused.
     Refuse,
+    /// It was no call: somebody changed something, or another system told something.
+    Event,
 }
 
 /// A page of records, newest first.
@@ -145,6 +147,7 @@ impl From<Decision> for RecordKind {
             Decision::Admit => Self::Admit,
             Decision::Complete => Self::Complete,
             Decision::Refuse => Self::Refuse,
+            Decision::Event => Self::Event,
         }
     }
 }

@@ -1,17 +1,22 @@
 //! Who is calling the API: the same checks as at the gateway, on the same snapshot.
 
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use sekisho_domain::record::Caller;
 use sekisho_domain::{Denial, DenialCode, Policy, UnixMillis};
 use sekisho_link::{directory, v1};
 use sekisho_scope::{Authenticator, MissingKey, Principal, PureRust, find_credential};
 
 use super::Api;
+use super::apikey_issue::random;
 use super::problem::Problem;
+use crate::events::Author;
 use crate::snapshot::{SnapshotHub, Subscription};
 
 const ADMINISTRATOR: &str = "Sekisho.Administrator";
@@ -106,23 +111,16 @@ pub(super) struct Auditor;
 /// A caller who may also change.
 pub(super) struct Administrator {
     principal: Arc<Principal>,
+    /// Where the caller is, or the proxy before the API.
+    address: Option<IpAddr>,
 }
 
 impl Administrator {
-    /// Notes a change and who made it in the sidecar's log.
-    pub(super) fn has_done(&self, action: &'static str, target: &str) {
-        let (tenant, object_id) = (&self.principal.tenant, &self.principal.object_id);
-        tracing::info!(
-            action,
-            target,
-            tenant,
-            object_id,
-            "an administrator changed something"
-        );
+    /// Whose doing is put on record.
+    pub(super) fn author(&self, now: UnixMillis) -> Result<Author, Problem> {
+        author(&self.principal, self.address, now)
     }
-}
 
-impl Administrator {
     /// Who it is, as one text.
     pub(super) fn identity(&self) -> String {
         format!("{}/{}", self.principal.tenant, self.principal.object_id)
@@ -137,7 +135,8 @@ impl FromRequestParts<Api> for Administrator {
         if !has_role(&principal, ADMINISTRATOR) {
             return Err(Problem::missing_role(ADMINISTRATOR));
         }
-        Ok(Self { principal })
+        let address = address(parts);
+        Ok(Self { principal, address })
     }
 }
 
@@ -166,6 +165,36 @@ impl OptionalFromRequestParts<Api> for Auditor {
         let auditor = <Self as FromRequestParts<Api>>::from_request_parts(parts, api).await?;
         Ok(Some(auditor))
     }
+}
+
+/// The peer of the connection. A header could say anything.
+fn address(parts: &Parts) -> Option<IpAddr> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map(|ConnectInfo(peer)| peer.ip().to_canonical())
+}
+
+fn author(
+    principal: &Principal,
+    address: Option<IpAddr>,
+    now: UnixMillis,
+) -> Result<Author, Problem> {
+    let given = |text: &str| (!text.is_empty()).then(|| Cow::Owned(text.to_owned()));
+    let caller = Caller {
+        tenant: given(&principal.tenant),
+        object_id: given(&principal.object_id),
+        user: principal
+            .user
+            .as_ref()
+            .and_then(|user| given(user.as_str())),
+        department: principal
+            .department
+            .as_ref()
+            .and_then(|department| given(department.as_str())),
+        application: principal.application.as_deref().and_then(given),
+        key: principal.key.as_ref().and_then(|key| given(key.as_str())),
+        address: address.map(|address| Cow::Owned(address.to_string())),
+    };
+    Ok(Author::new(caller, now, random()?))
 }
 
 /// The caller. If the token names a signing key that is not known, its issuer is asked for

@@ -47,21 +47,17 @@ pub(super) async fn put(
 ) -> Result<Response, Problem> {
     let wanted = read(&id, wanted, &api.0.hub.policy())?;
     let order = BudgetOrder {
-        id: id.clone(),
+        id,
         wanted: Some(wanted),
         condition: budget::condition(condition),
-        by: administrator.identity(),
+        author: administrator.author(api.0.clock.now())?,
     };
     match budget::change(&api, order).await? {
         BudgetOutcome::Created(stored) => {
-            administrator.has_done("set_budget", &id);
             let shown = budget::answer(&api, stored).await?;
             Ok((StatusCode::CREATED, shown).into_response())
         }
-        BudgetOutcome::Changed(stored) => {
-            administrator.has_done("set_budget", &id);
-            budget::answer(&api, stored).await
-        }
+        BudgetOutcome::Changed(stored) => budget::answer(&api, stored).await,
         BudgetOutcome::Condition => Err(budget::changed_since()),
         BudgetOutcome::Removed(_) | BudgetOutcome::Unknown => Err(budget::unknown()),
     }

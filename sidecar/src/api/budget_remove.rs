@@ -36,16 +36,13 @@ pub(super) async fn delete(
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
     let order = BudgetOrder {
-        id: id.clone(),
+        id,
         wanted: None,
         condition: budget::condition(condition),
-        by: administrator.identity(),
+        author: administrator.author(api.0.clock.now())?,
     };
     match budget::change(&api, order).await? {
-        BudgetOutcome::Removed(_) => {
-            administrator.has_done("remove_budget", &id);
-            Ok(StatusCode::NO_CONTENT)
-        }
+        BudgetOutcome::Removed(_) => Ok(StatusCode::NO_CONTENT),
         BudgetOutcome::Condition => Err(budget::changed_since()),
         _ => Err(budget::unknown()),
     }

@@ -5,6 +5,7 @@ use super::Api;
 use super::authentication::Administrator;
 use super::extract::Path;
 use super::problem::Problem;
+use super::recording::recorded;
 use super::users::User;
 use crate::store::people;
 
@@ -29,7 +30,7 @@ pub(super) async fn put(
     suspend(&api, &administrator, &id, true).await.map(Json)
 }
 
-/// Stores it, tells the gateways, and notes who did it.
+/// Stores it, tells the gateways, and has it on record when it returns.
 pub(super) async fn suspend(
     api: &Api,
     administrator: &Administrator,
@@ -37,16 +38,13 @@ pub(super) async fn suspend(
     suspended: bool,
 ) -> Result<User, Problem> {
     let shared = &api.0;
-    let today = shared.calendar.day(shared.clock.now());
+    let now = shared.clock.now();
+    let today = shared.calendar.day(now);
     let _turn = shared.hub.turn().await;
-    let person = people::suspend(&shared.store, id, suspended).await?;
+    let (writer, mut author) = (shared.recording()?, administrator.author(now)?);
+    let person = people::suspend(&shared.store, id, suspended, &mut author).await?;
     let person = person.ok_or_else(|| Problem::not_found("the directory has no such person"))?;
     shared.hub.upsert_users(vec![person.to_link(today)]);
-    let action = if suspended {
-        "disable_user"
-    } else {
-        "enable_user"
-    };
-    administrator.has_done(action, id);
+    recorded(writer).await?;
     Ok(User::new(person, today))
 }

@@ -5,6 +5,7 @@ use super::Api;
 use super::authentication::Administrator;
 use super::extract::Path;
 use super::problem::Problem;
+use super::recording::recorded;
 use super::users::User;
 use crate::store::people;
 
@@ -32,9 +33,10 @@ pub(super) async fn post(
     let now = shared.clock.now();
     let today = shared.calendar.day(now);
     let _turn = shared.hub.turn().await;
-    let person = people::revoke_sessions(&shared.store, &id, now).await?;
+    let (writer, mut author) = (shared.recording()?, administrator.author(now)?);
+    let person = people::revoke_sessions(&shared.store, &id, &mut author).await?;
     let person = person.ok_or_else(|| Problem::not_found("the directory has no such person"))?;
     shared.hub.upsert_users(vec![person.to_link(today)]);
-    administrator.has_done("revoke_sessions", &id);
+    recorded(writer).await?;
     Ok(Json(User::new(person, today)))
 }

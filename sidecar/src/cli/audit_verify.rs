@@ -135,6 +135,12 @@ fn print(report: &Report, database: bool) {
             report.refusals_dropped
         );
     }
+    if report.events_waiting > 0 {
+        println!(
+            "waiting      {} events that the next sidecar to run takes into the log",
+            report.events_waiting
+        );
+    }
     for finding in &report.findings {
         println!("{}", sentence(finding));
     }

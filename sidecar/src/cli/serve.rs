@@ -17,6 +17,7 @@ use url::Url;
 use super::{Failure, block_on, sound_policy};
 use crate::api::{self, Api, Role};
 use crate::clock::Clock;
+use crate::events::Author;
 use crate::jwks::KeySets;
 use crate::key_usage;
 use crate::ledger::Calendar;
@@ -29,7 +30,7 @@ use crate::store::state_marks::{self, Shared};
 use crate::store::{Store, policies};
 use crate::writer::{Post, Writer};
 use crate::{managed_identity, secret_keeper};
-pub(super) use state::{CHECKPOINTS, PUBLIC_KEY, read_public_key};
+pub(super) use state::{CHECKPOINTS, PUBLIC_KEY, random, read_public_key};
 use state::{LOG_KEY, PEPPER, State};
 use tracing_output::LogFormat;
 
@@ -143,6 +144,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         state.pepper,
     );
     let router = api::router(api.clone().with_role(watched));
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(api_listener, router).with_graceful_shutdown(stopped(&stop));
     let mut rest = tokio::spawn(async move { served.await });
     let (mut terminate, mut interrupt) = (
@@ -167,7 +169,9 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
-    policies::serve(&store, &policy_json, clock.now()).await?;
+    let mut author = Author::program("sekisho serve", clock.now(), random()?);
+    policies::serve(&store, &policy_json, &mut author).await?;
+    writer.take_pending().await?;
     let archiving = arguments
         .archive
         .clone()

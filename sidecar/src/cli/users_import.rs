@@ -3,7 +3,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use sekisho_domain::Policy;
 
+use super::serve::random;
 use super::{Failure, block_on, sound_policy};
+use crate::clock::Clock;
+use crate::events::Author;
 use crate::people::csv;
 use crate::people::import::{Change, Imported, import};
 use crate::policy_file::count;
@@ -54,7 +57,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let rows = csv::read(&file, &policy).map_err(|problems| refused(&arguments.file, &problems))?;
     let imported = block_on(async {
         let store = Store::open(&arguments.db).await?;
-        Ok(import(&store, &tenant, rows).await?)
+        let mut author = Author::program("sekisho users import", Clock::system().now(), random()?);
+        Ok(import(&store, &tenant, rows, &mut author).await?)
     })?;
     let imported = imported.map_err(|problems| refused(&arguments.file, &problems))?;
     report(&arguments.file, &imported);

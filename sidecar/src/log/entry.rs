@@ -3,8 +3,8 @@
 use prost::bytes::Bytes;
 use sekisho_domain::record::SCHEMA;
 use sekisho_domain::{
-    AuditRecord, BudgetId, Covered, Micros, Policy, RecordId, RecordKind, UnixMillis, Usage,
-    UsageSource,
+    AuditRecord, BudgetId, Covered, Micros, Outcome, Policy, RecordId, RecordKind, UnixMillis,
+    Usage, UsageSource,
 };
 use sekisho_link::v1;
 use sekisho_providers::operations;
@@ -61,6 +61,10 @@ pub struct Index {
     pub model: Option<String>,
     /// Denial code.
     pub denial: Option<String>,
+    /// Name of an event.
+    pub event: Option<String>,
+    /// How a call or what an event tells of has ended.
+    pub outcome: Option<String>,
 }
 
 impl Index {
@@ -78,8 +82,18 @@ impl Index {
             api: text(&record.call.api),
             model: text(&record.call.model),
             denial: record.denial.map(|code| code.as_str().to_owned()),
+            event: record
+                .event
+                .as_ref()
+                .map(|event| event.name.clone().into_owned()),
+            outcome: outcome(record).map(str::to_owned),
         }
     }
+}
+
+fn outcome(record: &AuditRecord<'_>) -> Option<&'static str> {
+    let of_event = record.event.as_ref().map(|event| event.outcome.as_str());
+    of_event.or(record.outcome.map(Outcome::as_str))
 }
 
 /// A checked record.
@@ -145,7 +159,12 @@ impl Recorded {
         }
         let record: AuditRecord<'_> =
             serde_json::from_slice(&body).map_err(|source| Malformed::Schema { id, source })?;
-        if record.kind != kind || record.record_id != id || record.schema != SCHEMA {
+        let is_event = record.kind == RecordKind::Event;
+        if record.kind != kind
+            || record.record_id != id
+            || record.schema != SCHEMA
+            || record.event.is_some() != is_event
+        {
             return Err(Malformed::Envelope(id));
         }
         let (at, index) = (record.at, Index::of(&record));
@@ -166,6 +185,29 @@ impl Recorded {
             status,
             key,
             operation,
+            asked: Vec::new(),
+        })
+    }
+
+    /// The record of an event that is being made.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub fn of_event(record: &AuditRecord<'_>) -> Result<Self, serde_json::Error> {
+        let body = Bytes::from(serde_json::to_vec(record)?);
+        Ok(Self {
+            kind: record.kind,
+            id: record.record_id,
+            at: record.at,
+            leaf: leaf_hash(&body),
+            body,
+            index: Index::of(record),
+            usage: None,
+            source: UsageSource::default(),
+            cost: None,
+            status: None,
+            key: record.caller.key.clone().map(std::borrow::Cow::into_owned),
+            operation: None,
             asked: Vec::new(),
         })
     }

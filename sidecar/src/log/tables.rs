@@ -14,7 +14,7 @@ use crate::store::script::{Rows, Script};
 
 /// `body` is the leaf, byte by byte as it came; the other columns of `audit_entries` are
 /// taken from it. `cost_micros` and `charges` (JSON) are what a completion was charged.
-/// `kind`: 1 admit, 2 complete, 3 refuse.
+/// `kind`: 1 admit, 2 complete, 3 refuse, 4 event.
 pub(crate) const DDL: &str = "
 CREATE TABLE audit_entries (
     seq {key},
@@ -53,16 +53,34 @@ CREATE TABLE audit_checkpoints (
 );
 ";
 
+/// Version 7: events, and whatever ended is found by how it did. A search goes by time within
+/// what it is for, so the indexes do, too: the old ones went by place in the log. Those on
+/// `event` and `outcome` cost calls nothing.
+pub(crate) const DDL_7: &str = "
+ALTER TABLE audit_entries ADD COLUMN event TEXT;
+ALTER TABLE audit_entries ADD COLUMN outcome TEXT;
+UPDATE audit_entries SET outcome = {outcome_in_body} WHERE kind = 2;
+DROP INDEX audit_entries_department;
+DROP INDEX audit_entries_user;
+DROP INDEX audit_entries_denial;
+CREATE INDEX audit_entries_department ON audit_entries (department, at);
+CREATE INDEX audit_entries_user ON audit_entries (user_id, at);
+CREATE INDEX audit_entries_denial ON audit_entries (denial, at) WHERE denial IS NOT NULL;
+CREATE INDEX audit_entries_event ON audit_entries (event, at) WHERE event IS NOT NULL;
+CREATE INDEX audit_entries_unknown ON audit_entries (at) WHERE outcome = 'unknown';
+";
+
 const APPEND: Rows = Rows {
     head: "INSERT INTO audit_entries (seq, record_id, kind, at, leaf_hash, body, tenant, \
-           object_id, user_id, department, api, model, denial, cost_micros, charges) VALUES",
-    columns: 15,
+           object_id, user_id, department, api, model, denial, event, outcome, cost_micros, \
+           charges) VALUES",
+    columns: 17,
     tail: "",
 };
 
 /// The columns of an entry, in the order that [`Stored::read`] knows.
 pub(crate) const COLUMNS: &str = "seq, record_id, kind, at, leaf_hash, body, tenant, \
-    object_id, user_id, department, api, model, denial, cost_micros, charges";
+    object_id, user_id, department, api, model, denial, event, outcome, cost_micros, charges";
 
 /// A record with its place in the log, and what it was charged.
 #[derive(Clone, Debug)]
@@ -103,11 +121,17 @@ pub(crate) const fn kind_number(kind: RecordKind) -> i64 {
         RecordKind::Admit => 1,
         RecordKind::Complete => 2,
         RecordKind::Refuse => 3,
+        RecordKind::Event => 4,
     }
 }
 
 pub(crate) fn kind_of(number: i64) -> Option<RecordKind> {
-    let kinds = [RecordKind::Admit, RecordKind::Complete, RecordKind::Refuse];
+    let kinds = [
+        RecordKind::Admit,
+        RecordKind::Complete,
+        RecordKind::Refuse,
+        RecordKind::Event,
+    ];
     kinds.into_iter().find(|kind| kind_number(*kind) == number)
 }
 
@@ -143,6 +167,8 @@ impl Stored {
                 api: row.try_get("api")?,
                 model: row.try_get("model")?,
                 denial: row.try_get("denial")?,
+                event: row.try_get("event")?,
+                outcome: row.try_get("outcome")?,
             },
             cost: row.try_get("cost_micros")?,
             charges: row.try_get("charges")?,
@@ -173,6 +199,8 @@ pub(crate) fn append(script: &mut Script, rows: Vec<Appended>) {
             index.api.into(),
             index.model.into(),
             index.denial.into(),
+            index.event.into(),
+            index.outcome.into(),
             appended.cost.map(|cost| to_db(cost.0)).into(),
             appended.charges.into(),
         ]

@@ -211,6 +211,8 @@ pub struct Report {
     pub archived: Option<u64>,
     /// Refusals that gateways could not record while the sidecar was away.
     pub refusals_dropped: u64,
+    /// Events of changes that were made and are not in the log yet.
+    pub events_waiting: u64,
     /// What is not as it must be, the first thousand.
     pub findings: Vec<Finding>,
     /// How many findings there are.
@@ -314,6 +316,7 @@ pub async fn verify(
     let sql = "SELECT refusals_dropped FROM audit_tree WHERE id = 1";
     let row = sqlx::query(sql).fetch_one(&mut *connection).await?;
     report.refusals_dropped = crate::store::figures::from_db(row.try_get("refusals_dropped")?);
+    report.events_waiting = crate::store::pending::count(&mut connection).await?;
     let signed = checkpoints::read(&mut connection, &notes, public_key, &mut report).await?;
     let mut walk = walk::Walk::new(policy, &mut connection, signed).await?;
     walk.run(&mut connection, &mut report).await?;

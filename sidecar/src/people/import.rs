@@ -6,6 +6,7 @@ use sekisho_domain::{UnixMillis, UserId};
 
 use super::csv::{Row, RowProblem, masked};
 use super::{Person, embedded_object_id};
+use crate::events::Author;
 use crate::store::{Store, StoreError, people};
 
 /// What an import does with one person.
@@ -30,9 +31,10 @@ pub async fn import(
     store: &Store,
     tenant: &str,
     rows: Vec<Row>,
+    author: &mut Author,
 ) -> Result<Result<Imported, Vec<RowProblem>>, StoreError> {
     let tenant = tenant.to_lowercase();
-    people::change(store, |everybody| plan(&everybody, &tenant, rows)).await
+    people::change(store, author, |everybody| plan(everybody, &tenant, rows)).await
 }
 
 fn plan(
@@ -166,6 +168,12 @@ mod tests {
         }
     }
 
+    fn author() -> Author {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).unwrap();
+        Author::program("test", UnixMillis(1_000), seed)
+    }
+
     async fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", dir.path().join("d.db").display());
@@ -184,13 +192,19 @@ mod tests {
     async fn a_second_import_of_the_same_file_changes_nothing() {
         let (_dir, store) = store().await;
         let file = || vec![row(2, "001", "a@x.example"), row(3, "002", "b@x.example")];
-        let first = import(&store, TENANT, file()).await.unwrap().unwrap();
+        let first = import(&store, TENANT, file(), &mut author())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(
             changes(&first),
             [("001", Change::Created), ("002", Change::Created)]
         );
         let version = people::version(&store).await.unwrap();
-        let second = import(&store, TENANT, file()).await.unwrap().unwrap();
+        let second = import(&store, TENANT, file(), &mut author())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(
             changes(&second),
             [("001", Change::Unchanged), ("002", Change::Unchanged)]
@@ -201,15 +215,28 @@ mod tests {
     #[tokio::test]
     async fn a_new_address_keeps_the_identity_and_a_suspension_survives() {
         let (_dir, store) = store().await;
-        import(&store, TENANT, vec![row(2, "001", "a@x.example")])
+        import(
+            &store,
+            TENANT,
+            vec![row(2, "001", "a@x.example")],
+            &mut author(),
+        )
+        .await
+        .unwrap()
+        .unwrap();
+        let before = people::suspend(&store, "001", true, &mut author())
             .await
             .unwrap()
             .unwrap();
-        let before = people::suspend(&store, "001", true).await.unwrap().unwrap();
         let seen = people::version(&store).await.unwrap();
-        let done = import(&store, TENANT, vec![row(2, "001", "new@x.example")])
-            .await
-            .unwrap();
+        let done = import(
+            &store,
+            TENANT,
+            vec![row(2, "001", "new@x.example")],
+            &mut author(),
+        )
+        .await
+        .unwrap();
         assert_eq!(changes(&done.unwrap()), [("001", Change::Updated)]);
         let changed = people::changed_after(&store, seen).await.unwrap();
         assert_eq!(changed.len(), 1);
@@ -221,12 +248,20 @@ mod tests {
     #[tokio::test]
     async fn an_address_of_somebody_else_stops_the_whole_import() {
         let (_dir, store) = store().await;
-        import(&store, TENANT, vec![row(2, "001", "a@x.example")])
+        import(
+            &store,
+            TENANT,
+            vec![row(2, "001", "a@x.example")],
+            &mut author(),
+        )
+        .await
+        .unwrap()
+        .unwrap();
+        let file = vec![row(2, "002", "b@x.example"), row(3, "003", "a@x.example")];
+        let problems = import(&store, TENANT, file, &mut author())
             .await
             .unwrap()
-            .unwrap();
-        let file = vec![row(2, "002", "b@x.example"), row(3, "003", "a@x.example")];
-        let problems = import(&store, TENANT, file).await.unwrap().unwrap_err();
+            .unwrap_err();
         assert!(
             problems.iter().all(|problem| problem.line == 3),
             "{problems:?}"
@@ -237,15 +272,20 @@ mod tests {
     #[tokio::test]
     async fn without_a_uuid_for_tenant_the_file_must_give_object_ids() {
         let (_dir, store) = store().await;
-        let problems = import(&store, "contoso", vec![row(2, "001", "a@x.example")])
-            .await
-            .unwrap();
+        let problems = import(
+            &store,
+            "contoso",
+            vec![row(2, "001", "a@x.example")],
+            &mut author(),
+        )
+        .await
+        .unwrap();
         assert_eq!(problems.unwrap_err()[0].column, Some("object_id"));
         let given = Row {
             object_id: Some("o".into()),
             ..row(2, "001", "a@x.example")
         };
-        import(&store, "contoso", vec![given])
+        import(&store, "contoso", vec![given], &mut author())
             .await
             .unwrap()
             .unwrap();

@@ -9,17 +9,19 @@ mod seed;
 
 pub use events::{BudgetEvent, events};
 pub use history::{Action, Change, history};
-pub(crate) use seed::seed;
+pub(crate) use seed::{THE_FILE, seed};
 
+use sekisho_domain::Budget;
 use sekisho_domain::policy::raw::RawBudget;
-use sekisho_domain::{Budget, UnixMillis};
 use sekisho_link::{directory, v1};
+use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
 use super::figures::{from_db, to_db};
 use super::people::next_version;
-use super::{Store, StoreError};
+use super::{Store, StoreError, pending};
+use crate::events::Author;
 
 /// `definition`: the budget as JSON, members as in the policy file. `generation`: which of
 /// its counters is in use. `origin`: who has the last word, `file` or `api`. A row stays when
@@ -89,6 +91,11 @@ impl StoredBudget {
             removed: self.removed,
             ..directory::budget_on_wire(&self.budget)
         }
+    }
+
+    /// What is on record of it, members as in the policy file.
+    fn state(&self) -> Value {
+        serde_json::to_value(self.budget.to_raw()).unwrap_or_default()
     }
 
     fn read(row: &AnyRow) -> Result<Self, StoreError> {
@@ -220,13 +227,13 @@ pub async fn list(
     rows.iter().map(StoredBudget::read).collect()
 }
 
-/// Stores a budget and who made it so, within a transaction; returns it with its version.
+/// Stores a budget and who made it so, within a transaction; returns it with its version. Its
+/// event is [`tell`]'s.
 pub(crate) async fn save(
     connection: &mut AnyConnection,
     former: Option<&StoredBudget>,
     mut changed: StoredBudget,
-    by: &str,
-    now: UnixMillis,
+    author: &Author,
 ) -> Result<StoredBudget, StoreError> {
     changed.version = next_version(connection).await?;
     let sql = "INSERT INTO budgets \
@@ -249,8 +256,27 @@ pub(crate) async fn save(
         .bind(changed.version)
         .execute(&mut *connection)
         .await?;
-    history::note(connection, former, &changed, by, now).await?;
+    history::note(connection, former, &changed, author).await?;
     Ok(changed)
+}
+
+/// Leaves the event of a change in its transaction.
+pub(crate) async fn tell(
+    connection: &mut AnyConnection,
+    former: Option<&StoredBudget>,
+    changed: &StoredBudget,
+    author: &mut Author,
+) -> Result<(), StoreError> {
+    let former = former.filter(|former| !former.removed);
+    let name = match Action::of(former, changed) {
+        Action::Created => "budget.create",
+        Action::Changed => "budget.change",
+        Action::Removed => "budget.remove",
+    };
+    let told = author.tell(name, changed.budget.id.plain());
+    let told = told.before(former.map(StoredBudget::state));
+    let after = (!changed.removed).then(|| changed.state());
+    pending::leave(connection, told.after(after)).await
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 
 use sekisho_domain::{DepartmentId, KeyId, Network, UnixMillis, UserId};
 use sekisho_link::v1;
+use serde_json::{Value, json};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Connection as _, Row as _};
 
 use super::orders::{self, Once, Order};
 use super::people::next_version;
-use super::{Store, StoreError};
+use super::{Store, StoreError, pending};
+use crate::events::Author;
 
 /// The secret itself is nowhere; its keyed hash is.
 pub(crate) const DDL: &str = "
@@ -42,6 +44,9 @@ const ADD: &str = "INSERT INTO api_keys (hash, name, department, user_id, scopes
 const CHANGE: &str = "UPDATE api_keys SET hash = $1, name = $2, department = $3, user_id = $4, \
     scopes = $5, networks = $6, created = $7, expires = $8, revoked = $9, rotated = $10, \
     former_hash = $11, former_until = $12, version = $13 WHERE id = $14";
+
+const ISSUED: &str = "apikey.issue";
+const REVOKED: &str = "apikey.revoke";
 
 /// A subscription key as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +89,25 @@ pub struct Former {
 }
 
 impl StoredKey {
+    /// What may be on record of it: everything but the hashes of its secrets.
+    #[must_use]
+    pub fn state(&self) -> Value {
+        json!({
+            "id": self.id.as_str(),
+            "name": self.name,
+            "department": self.department.as_str(),
+            "user": self.user.as_ref().map(UserId::as_str),
+            "scopes": self.scopes,
+            "networks": self.networks.iter().map(Network::to_string).collect::<Vec<_>>(),
+            "created": self.created.0,
+            "expires": self.expires.map(|moment| moment.0),
+            "revoked": self.revoked.map(|moment| moment.0),
+            "rotated": self.rotated.map(|moment| moment.0),
+            "former_secret_until": self.former.as_ref().map(|former| former.until.0),
+            "version": self.version,
+        })
+    }
+
     /// What a filter needs to know.
     #[must_use]
     pub fn to_link(&self) -> v1::ApiKey {
@@ -150,19 +174,15 @@ pub async fn list(
     rows.iter().map(key).collect()
 }
 
-/// Adds a key.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn add(store: &Store, key: &StoredKey) -> Result<(), StoreError> {
-    add_once(store, key, None).await.map(|_| ())
-}
-
 /// Adds many keys, all or none.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn add_all(store: &Store, keys: &[StoredKey]) -> Result<(), StoreError> {
+pub async fn add_all(
+    store: &Store,
+    keys: &[StoredKey],
+    author: &mut Author,
+) -> Result<(), StoreError> {
     let mut connection = store.pool().acquire().await?;
     let mut transaction = connection
         .begin_with(store.dialect().begin_writing())
@@ -174,12 +194,13 @@ pub async fn add_all(store: &Store, keys: &[StoredKey]) -> Result<(), StoreError
             ..key.clone()
         };
         write(&mut transaction, ADD, &key).await?;
+        note(&mut transaction, author, ISSUED, None, &key).await?;
     }
     transaction.commit().await?;
     Ok(())
 }
 
-/// Adds a key, unless the same order added one before.
+/// Adds a key on behalf of `author`, unless the same order added one before.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -187,6 +208,7 @@ pub async fn add_once(
     store: &Store,
     key: &StoredKey,
     once: Option<&Once>,
+    author: &mut Author,
 ) -> Result<Order<StoredKey>, StoreError> {
     let mut connection = store.pool().acquire().await?;
     let mut transaction = connection
@@ -206,13 +228,14 @@ pub async fn add_once(
     if let Some(once) = once {
         orders::note(&mut transaction, once, &added.id).await?;
     }
+    note(&mut transaction, author, ISSUED, None, &added).await?;
     transaction.commit().await?;
     Ok(Order::New(added))
 }
 
 /// Decides on a key with nobody else changing it meanwhile, and saves what the decision
 /// made of it. `None`: no such key. If the decision is an error, or the same order was
-/// carried out before, nothing is changed.
+/// carried out before, nothing is changed. `event`: what the change is called on record.
 ///
 /// # Errors
 /// [`StoreError`]; the decision's own error is inside.
@@ -220,6 +243,7 @@ pub async fn change<E>(
     store: &Store,
     id: &str,
     once: Option<&Once>,
+    (author, event): (&mut Author, &'static str),
     decide: impl FnOnce(&mut StoredKey) -> Result<(), E>,
 ) -> Result<Option<Result<Order<StoredKey>, E>>, StoreError> {
     let mut connection = store.pool().acquire().await?;
@@ -248,6 +272,7 @@ pub async fn change<E>(
     if let Some(once) = once {
         orders::note(&mut transaction, once, &after.id).await?;
     }
+    note(&mut transaction, author, event, Some(&before), &after).await?;
     transaction.commit().await?;
     Ok(Some(Ok(Order::New(after))))
 }
@@ -259,18 +284,31 @@ pub async fn change<E>(
 pub async fn revoke(
     store: &Store,
     id: &str,
-    now: UnixMillis,
+    author: &mut Author,
 ) -> Result<Option<StoredKey>, StoreError> {
+    let now = author.at();
     let revoke = |key: &mut StoredKey| {
         key.revoked.get_or_insert(now);
         Ok::<_, std::convert::Infallible>(())
     };
-    let revoked = change(store, id, None, revoke).await?;
+    let revoked = change(store, id, None, (author, REVOKED), revoke).await?;
     Ok(revoked.and_then(|done| match done {
         Ok(Order::New(key) | Order::Repeated { was: key, .. }) => Some(key),
         Ok(Order::Reused) => None,
         Err(never) => match never {},
     }))
+}
+
+async fn note(
+    connection: &mut AnyConnection,
+    author: &mut Author,
+    event: &'static str,
+    before: Option<&StoredKey>,
+    after: &StoredKey,
+) -> Result<(), StoreError> {
+    let told = author.tell(event, after.id.as_str());
+    let told = told.before(before.map(StoredKey::state));
+    pending::leave(connection, told.after(Some(after.state()))).await
 }
 
 /// What an earlier order of the same name did.

@@ -36,9 +36,12 @@ const VERSION_5: &[&str] = &[super::budgets::DDL, crate::ledger::terms::DDL_5];
 /// Budgets that tell when they are used up.
 const VERSION_6: &[&str] = &[super::budgets::events::DDL];
 
+/// Events on record, and searches by time.
+const VERSION_7: &[&str] = &[crate::log::tables::DDL_7, super::pending::DDL];
+
 /// Every version, oldest first.
 const VERSIONS: &[&[&str]] = &[
-    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6,
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7,
 ];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {

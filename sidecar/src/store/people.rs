@@ -1,12 +1,16 @@
 //! The directory's table, and the counter by which running sidecars see that it changed.
 
+use std::collections::HashMap;
+
 use jiff::civil::Date;
 use sekisho_domain::{DepartmentId, UnixMillis, UserId};
+use serde_json::{Value, json};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Connection as _, Row as _};
 
 use super::figures::{from_db, to_db};
-use super::{Store, StoreError};
+use super::{Store, StoreError, pending};
+use crate::events::Author;
 use crate::people::Person;
 
 /// Every change of a person or key takes the next version, in the same transaction.
@@ -105,12 +109,20 @@ pub async fn suspend(
     store: &Store,
     id: &str,
     suspended: bool,
+    author: &mut Author,
 ) -> Result<Option<Person>, StoreError> {
-    let sql = "UPDATE people SET suspended = $1, version = $2 WHERE id = $3";
-    update(store, id, sql, i64::from(suspended)).await
+    let event = if suspended {
+        "user.disable"
+    } else {
+        "user.enable"
+    };
+    update(store, id, (author, event), |person| {
+        person.suspended = suspended;
+    })
+    .await
 }
 
-/// Revokes a person's sessions: tokens that were issued before `now` are refused from now
+/// Revokes a person's sessions: tokens that were issued before now are refused from now
 /// on. The person as he or she is then, or `None`. The moment never moves back.
 ///
 /// # Errors
@@ -118,47 +130,101 @@ pub async fn suspend(
 pub async fn revoke_sessions(
     store: &Store,
     id: &str,
-    now: UnixMillis,
+    author: &mut Author,
 ) -> Result<Option<Person>, StoreError> {
-    let sql = "UPDATE people SET version = $2, tokens_valid_from = \
-        CASE WHEN tokens_valid_from > $1 THEN tokens_valid_from ELSE $1 END WHERE id = $3";
-    update(store, id, sql, to_db(now.0)).await
+    let now = author.at();
+    update(store, id, (author, "user.revoke_sessions"), |person| {
+        person.tokens_valid_from = person.tokens_valid_from.max(now);
+    })
+    .await
 }
 
-/// `sql`: sets `$1` and the version `$2` where the id is `$3`.
+/// Changes one person, with nobody else changing anybody meanwhile. Also if nothing is
+/// different then it takes a version and is on record: somebody asked for it.
 async fn update(
     store: &Store,
     id: &str,
-    sql: &'static str,
-    value: i64,
+    (author, event): (&mut Author, &'static str),
+    set: impl FnOnce(&mut Person),
 ) -> Result<Option<Person>, StoreError> {
     let mut connection = store.pool().acquire().await?;
     let mut transaction = connection
         .begin_with(store.dialect().begin_writing())
         .await?;
     let version = next_version(&mut transaction).await?;
-    sqlx::query(sql)
-        .bind(value)
-        .bind(version)
-        .bind(id)
-        .execute(&mut *transaction)
-        .await?;
     let row = sqlx::query("SELECT * FROM people WHERE id = $1")
         .bind(id)
         .fetch_optional(&mut *transaction)
         .await?;
+    let Some(before) = row.as_ref().map(person).transpose()? else {
+        transaction.rollback().await?;
+        return Ok(None);
+    };
+    let mut after = before.clone();
+    set(&mut after);
+    save(&mut transaction, &after, version).await?;
+    note(&mut transaction, author, event, Some(&before), &after).await?;
     transaction.commit().await?;
-    row.as_ref().map(person).transpose()
+    Ok(Some(after))
+}
+
+/// Leaves the event of a change in its transaction.
+async fn note(
+    connection: &mut AnyConnection,
+    author: &mut Author,
+    event: &'static str,
+    before: Option<&Person>,
+    after: &Person,
+) -> Result<(), StoreError> {
+    let mut told = author.tell(event, after.id.as_str());
+    if let Some(before) = before {
+        let personal = personal_changes(before, after);
+        told = told.before(Some(state(before)));
+        if !personal.is_empty() {
+            told = told.detail(&format!("changed as well: {}", personal.join(", ")));
+        }
+    }
+    pending::leave(connection, told.after(Some(state(after)))).await
+}
+
+/// What is put on record of a person. The log keeps it for good, so name, address and phone
+/// are not in it: the id says who it is, as long as the directory does.
+fn state(person: &Person) -> Value {
+    json!({
+        "id": person.id.as_str(),
+        "tenant": person.tenant,
+        "object_id": person.object_id,
+        "department": person.department.as_str(),
+        "job_title": person.job_title,
+        "start_date": person.start.to_string(),
+        "end_date": person.end.map(|day| day.to_string()),
+        "enabled": person.enabled,
+        "disabled": person.suspended,
+        "tokens_valid_from": person.tokens_valid_from.0,
+    })
+}
+
+/// What has changed of that which is not put on record.
+fn personal_changes(before: &Person, after: &Person) -> Vec<&'static str> {
+    let members = [
+        ("name", before.name != after.name),
+        ("email", before.email != after.email),
+        ("phone", before.phone != after.phone),
+    ];
+    let changed = members.into_iter().filter(|(_, differs)| *differs);
+    changed.map(|(name, _)| name).collect()
 }
 
 /// Decides with everybody in view and saves whom the decision names: nobody else changes
-/// the directory meanwhile, and if the decision is an error nothing is saved.
+/// the directory meanwhile, and if the decision is an error nothing is saved. Each of them is
+/// an event of `author`.
 ///
 /// # Errors
 /// [`StoreError`]; the decision's own error is inside.
 pub async fn change<T, E>(
     store: &Store,
-    decide: impl FnOnce(Vec<Person>) -> Result<(Vec<Person>, T), E>,
+    author: &mut Author,
+    decide: impl FnOnce(&[Person]) -> Result<(Vec<Person>, T), E>,
 ) -> Result<Result<T, E>, StoreError> {
     let mut connection = store.pool().acquire().await?;
     let mut transaction = connection
@@ -169,8 +235,8 @@ pub async fn change<T, E>(
     let rows = sqlx::query("SELECT * FROM people ORDER BY id")
         .fetch_all(&mut *transaction)
         .await?;
-    let everybody = rows.iter().map(person).collect::<Result<_, _>>()?;
-    match decide(everybody) {
+    let everybody = rows.iter().map(person).collect::<Result<Vec<_>, _>>()?;
+    match decide(&everybody) {
         Err(refused) => {
             transaction.rollback().await?;
             Ok(Err(refused))
@@ -180,8 +246,13 @@ pub async fn change<T, E>(
             Ok(Ok(outcome))
         }
         Ok((changed, outcome)) => {
+            let known: HashMap<&str, &Person> =
+                everybody.iter().map(|p| (p.id.as_str(), p)).collect();
             for person in &changed {
+                let before = known.get(person.id.as_str()).copied();
+                let event = before.map_or("user.create", |_| "user.update");
                 save(&mut transaction, person, version).await?;
+                note(&mut transaction, author, event, before, person).await?;
             }
             transaction.commit().await?;
             Ok(Ok(outcome))

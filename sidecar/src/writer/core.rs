@@ -1,6 +1,7 @@
 //! What the writer owns, and one transaction of it.
 
 mod budgets;
+mod recording;
 mod records;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,7 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::batch::Batch;
 use super::recent::{Memory, Recent};
-use super::{ApplyError, LEASE_TTL_MILLIS, Post, StartError, standby};
+use super::{ApplyError, LEASE_TTL_MILLIS, Post, Recording, StartError, standby};
 use crate::ledger::desk::Desk;
 use crate::ledger::{self, HolderId, Ledger};
 use crate::log::checkpoint::{Checkpoint, origin};
@@ -26,7 +27,7 @@ use crate::log::{Malformed, Recorded};
 use crate::store::budgets::events;
 use crate::store::journal::{Journal, JournalError};
 use crate::store::script::Script;
-use crate::store::{Dialect, Lock, Store, active};
+use crate::store::{Dialect, Lock, Store, active, pending};
 use crate::usage::{self, Figures, Place};
 
 /// Why the writer must stop.
@@ -94,12 +95,17 @@ fn patience(policy: &Policy) -> u32 {
     u32::try_from(looks.clamp(1, MOST_LOOKS)).unwrap_or(1)
 }
 
+/// What became of batches and of events, in their order.
+type Applied = (Vec<Result<v1::Down, ApplyError>>, Vec<Recording>);
+
 /// What one transaction adds.
 #[derive(Default)]
 struct Work {
     rows: Vec<Appended>,
     sums: BTreeMap<Place, Figures>,
     refusals_dropped: u64,
+    /// Events that no longer wait.
+    taken: Vec<RecordId>,
     /// Records that the log has, of those that memory is in doubt about.
     known: HashSet<(RecordId, i64)>,
 }
@@ -215,17 +221,18 @@ impl Core {
     /// Looks after those who wait, as is due every [`LOOK_MILLIS`] while anybody does.
     pub(super) async fn look_after_waiting(&mut self, now: UnixMillis) -> Result<(), Poison> {
         self.desk.grow_impatient();
-        self.apply(Vec::new(), now).await.map(|_| ())
+        self.apply(Vec::new(), Vec::new(), now).await.map(|_| ())
     }
 
-    /// Applies batches, in order, in one transaction.
+    /// Applies batches, in order, and then events, in one transaction.
     pub(super) async fn apply(
         &mut self,
         batches: Vec<Batch>,
+        events: Vec<Recorded>,
         now: UnixMillis,
-    ) -> Result<Vec<Result<v1::Down, ApplyError>>, Poison> {
+    ) -> Result<Applied, Poison> {
         let mut work = Work::default();
-        self.prepare(&batches, &mut work, now).await?;
+        self.prepare(&batches, &events, &mut work, now).await?;
         let mut answers = Vec::with_capacity(batches.len());
         for batch in batches {
             answers.push(self.batch(batch, &mut work, now));
@@ -233,19 +240,28 @@ impl Core {
         if self.desk.is_anybody_waiting() {
             self.desk.serve_waiting(&mut self.ledger, now);
         }
+        let recordings = events
+            .into_iter()
+            .map(|event| self.event(event, &mut work, now))
+            .collect();
         self.commit(work, now).await?;
         self.push();
-        Ok(answers)
+        Ok((answers, recordings))
     }
 
     /// Reads whatever the decisions need and memory does not have.
     async fn prepare(
         &mut self,
         batches: &[Batch],
+        events: &[Recorded],
         work: &mut Work,
         now: UnixMillis,
     ) -> Result<(), Poison> {
-        let mut doubtful = Vec::new();
+        let mut doubtful: Vec<RecordId> = events
+            .iter()
+            .filter(|event| self.recent.ask(event.id, event.kind, now) == Memory::Doubtful)
+            .map(|event| event.id)
+            .collect();
         let mut windows = HashSet::new();
         for batch in batches {
             for record in &batch.records {
@@ -337,11 +353,16 @@ impl Core {
 
     async fn commit(&mut self, work: Work, now: UnixMillis) -> Result<(), Poison> {
         let touched = self.ledger.take_touched();
-        if work.rows.is_empty() && touched.is_empty() && work.refusals_dropped == 0 {
+        if work.rows.is_empty()
+            && touched.is_empty()
+            && work.refusals_dropped == 0
+            && work.taken.is_empty()
+        {
             return Ok(());
         }
         let mut script = Script::default();
         tables::append(&mut script, work.rows);
+        pending::taken(&mut script, work.taken);
         ledger::tables::save(&mut script, &self.ledger, &touched);
         events::save(&mut script, &touched.levels, self.next_event, now);
         self.next_event += touched.levels.len() as u64;
@@ -368,6 +389,7 @@ impl Core {
     /// What is due from time to time.
     pub(super) async fn tick(&mut self, now: UnixMillis) -> Result<(), Poison> {
         self.still_ours().await?;
+        self.take_pending(now).await?;
         let mut work = Work::default();
         for vm in self.ledger.silent(now, LEASE_TTL_MILLIS) {
             for id in self.ledger.expire(vm) {

@@ -1,7 +1,8 @@
-//! Changes of budgets that people ask for.
+//! Changes of budgets that people ask for, and what becomes of events.
 
 use sekisho_domain::Budget;
 
+use crate::events::Author;
 use crate::store::budgets::StoredBudget;
 
 /// A budget is to be as it says.
@@ -13,7 +14,7 @@ pub struct BudgetOrder {
     /// Whether it may be changed that has this version now; none: there is no such budget.
     pub condition: Box<dyn Fn(Option<i64>) -> bool + Send>,
     /// Who asks.
-    pub by: String,
+    pub author: Author,
 }
 
 impl std::fmt::Debug for BudgetOrder {
@@ -21,7 +22,7 @@ impl std::fmt::Debug for BudgetOrder {
         f.debug_struct("BudgetOrder")
             .field("id", &self.id)
             .field("wanted", &self.wanted)
-            .field("by", &self.by)
+            .field("author", &self.author)
             .finish_non_exhaustive()
     }
 }
@@ -39,4 +40,13 @@ pub enum BudgetOutcome {
     Unknown,
     /// The condition does not hold.
     Condition,
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recording {
+    /// It is on record now.
+    New,
+    /// There is a record of this id already, and that one stays.
+    Known,
 }

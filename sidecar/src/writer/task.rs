@@ -66,6 +66,7 @@ async fn serve(core: &mut Core, clock: &Clock, waiting: &mut Vec<Request>) -> Re
     let mut batches = Vec::with_capacity(waiting.len());
     let mut answers: Vec<oneshot::Sender<_>> = Vec::with_capacity(waiting.len());
     let (mut left, mut ticks, mut orders) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut events, mut recordings, mut pending) = (Vec::new(), Vec::new(), Vec::new());
     for request in waiting.drain(..) {
         match request {
             Request::Apply(batch, answer) => {
@@ -75,14 +76,22 @@ async fn serve(core: &mut Core, clock: &Clock, waiting: &mut Vec<Request>) -> Re
             Request::Listen(holder, session) => core.listen(holder, session),
             Request::Disconnect(holder) => left.push(holder),
             Request::Budget(order, answer) => orders.push((order, answer)),
+            Request::Record(event, answer) => {
+                events.push(*event);
+                recordings.push(answer);
+            }
+            Request::Pending(done) => pending.push(done),
             Request::Tick(done) => ticks.push(done),
         }
     }
-    match core.apply(batches, clock.now()).await {
-        Ok(results) => {
+    match core.apply(batches, events, clock.now()).await {
+        Ok((results, recorded)) => {
             for (answer, result) in answers.into_iter().zip(results) {
                 // A session that has gone meanwhile will ask again.
                 let _ = answer.send(result);
+            }
+            for (answer, recording) in recordings.into_iter().zip(recorded) {
+                let _ = answer.send(recording);
             }
         }
         Err(reason) => {
@@ -100,6 +109,12 @@ async fn serve(core: &mut Core, clock: &Clock, waiting: &mut Vec<Request>) -> Re
         let outcome = core.change_budget(*order, clock.now()).await?;
         // Whoever asked may not wait any longer.
         let _ = answer.send(outcome);
+    }
+    if !pending.is_empty() {
+        core.take_pending(clock.now()).await?;
+        for done in pending {
+            let _ = done.send(());
+        }
     }
     for done in ticks {
         core.tick(clock.now()).await?;

@@ -14,6 +14,7 @@ use rsa::signature::{SignatureEncoding as _, Signer as _};
 use rsa::traits::PublicKeyParts as _;
 use rsa::{RsaPrivateKey, RsaPublicKey};
 use sekisho::api::{Api, router};
+use sekisho::events::Author;
 use sekisho::ledger::Calendar;
 use sekisho::people::csv;
 use sekisho::people::import::import;
@@ -63,7 +64,10 @@ impl Service {
     pub(crate) async fn new() -> Self {
         let world = World::new().await;
         let rows = csv::read(PEOPLE.as_bytes(), &world.policy).unwrap();
-        import(&world.store, "t", rows).await.unwrap().unwrap();
+        let mut author = Author::program("sekisho users import", world.clock.now(), [1; 32]);
+        let imported = import(&world.store, "t", rows, &mut author).await;
+        imported.unwrap().unwrap();
+        world.writer.take_pending().await.unwrap();
         let calendar = Calendar::new(&world.policy.time_zone).unwrap();
         push_all(&world.store, &world.hub, &calendar, &world.clock)
             .await

@@ -23,6 +23,11 @@ const KINDS: [&str; 9] = [
 const BUDGETS: &str = "DROP TABLE budget_events; DROP TABLE budgets; DROP TABLE budget_changes; \
     ALTER TABLE ledger_terms DROP COLUMN definition;";
 
+/// What version 7 has added, and what it has taken away.
+const EVENTS: &str = "DROP TABLE pending_events; DROP INDEX audit_entries_event; \
+    DROP INDEX audit_entries_unknown; ALTER TABLE audit_entries DROP COLUMN event; \
+    ALTER TABLE audit_entries DROP COLUMN outcome;";
+
 async fn call(world: &World, worker: u8, n: u64, usage: Usage) {
     let mut worker = world.worker(worker);
     let leases = worker.lease(&[("sales-tokens", 2000)]).await.leases;
@@ -53,6 +58,7 @@ async fn rows_without_kinds_stay_readable_and_fit_the_log() {
     });
     let to_version_2 = drop_kinds.concat()
         + BUDGETS
+        + EVENTS
         + "DROP TABLE active_sidecar; DROP TABLE state_marks; \
            DELETE FROM schema_version WHERE version > 2;";
     sqlx::raw_sql(AssertSqlSafe(to_version_2))

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use sekisho::events::Author;
 use sekisho::log::tree::{Tree, leaf_hash};
 use sekisho::log::verify::{Copies, Report, What, verify};
 use sekisho::store::Store;
@@ -38,6 +39,9 @@ async fn written() -> (TempDir, usize) {
     worker
         .entries(vec![refused.refuse(), open.admit(&[])])
         .await;
+    let mut author = Author::program("test", world.clock.now(), [3; 32]);
+    let told = author.tell("policy.serve", "policy");
+    world.writer.record(told).await.unwrap();
     world.writer.tick().await.unwrap();
     let report = world.verify().await;
     World::sound(&report);
@@ -168,6 +172,8 @@ fn change(records: usize) -> impl Strategy<Value = (Change, bool)> {
         "api",
         "model",
         "denial",
+        "event",
+        "outcome",
         "charges",
     ];
     let figures = vec![

@@ -1,6 +1,9 @@
 //! The directory and the subscription keys that a scenario begins with.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use jiff::civil::date;
+use sekisho::events::Author;
 use sekisho::people::Person;
 use sekisho::store::keys::{self, StoredKey};
 use sekisho::store::{Store, people};
@@ -45,7 +48,11 @@ pub struct IssuedKey {
     pub networks: Vec<Network>,
 }
 
-pub(super) async fn register(store: &Store, people: &[Registered]) -> Result<(), SidecarError> {
+pub(super) async fn register(
+    store: &Store,
+    people: &[Registered],
+    now: UnixMillis,
+) -> Result<(), SidecarError> {
     let people = people.iter().map(|person| Person {
         id: person.id.as_str().into(),
         tenant: person.tenant.to_lowercase(),
@@ -62,7 +69,9 @@ pub(super) async fn register(store: &Store, people: &[Registered]) -> Result<(),
         tokens_valid_from: UnixMillis(0),
     });
     let people = people.collect();
-    let saved = people::change(store, |_| Ok::<_, std::convert::Infallible>((people, ()))).await?;
+    let mut author = author(now);
+    let change = |_: &[Person]| Ok::<_, std::convert::Infallible>((people, ()));
+    let saved = people::change(store, &mut author, change).await?;
     saved.map_err(|never| match never {})
 }
 
@@ -86,8 +95,19 @@ pub(super) async fn issue(
         former: None,
         version: 0,
     });
-    keys::add_all(store, &stored.collect::<Vec<_>>()).await?;
+    keys::add_all(store, &stored.collect::<Vec<_>>(), &mut author(now)).await?;
     Ok(())
+}
+
+/// Who changes things in scenarios. Each has ids of its own for what it puts on record.
+pub(super) fn author(now: UnixMillis) -> Author {
+    static AUTHORS: AtomicU64 = AtomicU64::new(0);
+    let number = AUTHORS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let mut seed = [0; 32];
+    seed.iter_mut()
+        .zip(number)
+        .for_each(|(seed, byte)| *seed = byte);
+    Author::program("scenario", now, seed)
 }
 
 /// What is stored of a key's secret.

@@ -143,7 +143,7 @@ fn create(path: &Path, content: &[u8], mode: u32) -> Result<(), StateError> {
     write().map_err(at(path))
 }
 
-fn random() -> Result<[u8; 32], StateError> {
+pub(in crate::cli) fn random() -> Result<[u8; 32], StateError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|_| StateError::Random)?;
     Ok(bytes)

@@ -142,6 +142,8 @@ impl<'p> Walk<'p> {
         column("api", mine.api == its.api);
         column("model", mine.model == its.model);
         column("denial", mine.denial == its.denial);
+        column("event", mine.event == its.event);
+        column("outcome", mine.outcome == its.outcome);
         self.account(stored, &record, report);
     }
 
@@ -162,6 +164,7 @@ impl<'p> Walk<'p> {
                 self.books.refused(&self.calendar, &record.facts());
                 uncharged(stored, record, report);
             }
+            RecordKind::Event => uncharged(stored, record, report),
             RecordKind::Complete => {
                 let admitted = self.open.remove(&record.id);
                 let open = admitted.is_some();
@@ -269,7 +272,7 @@ impl<'p> Walk<'p> {
     }
 }
 
-/// Admits and refusals cost nothing.
+/// Admits, refusals and events cost nothing.
 fn uncharged(stored: &Stored, record: &Recorded, report: &mut Report) {
     let (seq, id) = (Some(stored.seq), Some(record.id));
     if stored.cost.is_some() {

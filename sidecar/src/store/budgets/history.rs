@@ -5,6 +5,7 @@ use serde_json::Value;
 use sqlx::{AnyConnection, Row as _};
 
 use super::{StoredBudget, definition};
+use crate::events::Author;
 use crate::store::figures::{from_db, to_db};
 use crate::store::{Store, StoreError};
 
@@ -27,6 +28,15 @@ impl Action {
             Self::Created => "created",
             Self::Changed => "changed",
             Self::Removed => "removed",
+        }
+    }
+
+    /// What was done to a budget that is `changed` now; `former`: as it was in force.
+    pub(super) const fn of(former: Option<&StoredBudget>, changed: &StoredBudget) -> Self {
+        match (former, changed.removed) {
+            (_, true) => Self::Removed,
+            (None, false) => Self::Created,
+            (Some(_), false) => Self::Changed,
         }
     }
 
@@ -60,23 +70,18 @@ pub(super) async fn note(
     connection: &mut AnyConnection,
     former: Option<&StoredBudget>,
     changed: &StoredBudget,
-    by: &str,
-    now: UnixMillis,
+    author: &Author,
 ) -> Result<(), StoreError> {
     let former = former.filter(|former| !former.removed);
-    let action = match (former, changed.removed) {
-        (_, true) => Action::Removed,
-        (None, false) => Action::Created,
-        (Some(_), false) => Action::Changed,
-    };
+    let action = Action::of(former, changed);
     let sql = "INSERT INTO budget_changes \
         (budget, version, at, changed_by, action, former, definition) \
         VALUES ($1, $2, $3, $4, $5, $6, $7)";
     sqlx::query(sql)
         .bind(changed.budget.id.plain())
         .bind(changed.version)
-        .bind(to_db(now.0))
-        .bind(by)
+        .bind(to_db(author.at().0))
+        .bind(author.identity())
         .bind(action.as_str())
         .bind(former.map(|former| definition(&former.budget)))
         .bind((!changed.removed).then(|| definition(&changed.budget)))

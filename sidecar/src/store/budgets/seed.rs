@@ -2,22 +2,25 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sekisho_domain::{Budget, UnixMillis};
+use sekisho_domain::Budget;
 use sqlx::AnyConnection;
 
-use super::{Origin, StoredBudget, save};
+use super::{Origin, StoredBudget, save, tell};
+use crate::events::Author;
 use crate::store::StoreError;
 
 /// Who changes a budget when the policy file does.
-const THE_FILE: &str = "policy file";
+pub(crate) const THE_FILE: &str = "policy file";
 
 /// Takes over what the policy file says, within a transaction. What was set or removed over
 /// the REST API stays as it is. `counted`: what budgets counted before there was this table.
+/// `is_first`: the log is empty still; what the first policy brings is told by the policy.
 pub(crate) async fn seed(
     connection: &mut AnyConnection,
     file: &[Budget],
     counted: &BTreeMap<String, Budget>,
-    now: UnixMillis,
+    author: &mut Author,
+    is_first: bool,
 ) -> Result<(), StoreError> {
     let rows = sqlx::query("SELECT * FROM budgets")
         .fetch_all(&mut *connection)
@@ -50,13 +53,17 @@ pub(crate) async fn seed(
             changed.generation = 2;
             changed.budget.id = sekisho_domain::BudgetId::counter(wanted.id.plain(), 2);
         }
-        save(connection, former, changed, THE_FILE, now).await?;
+        let changed = save(connection, former, changed, author).await?;
+        if !is_first {
+            tell(connection, former, &changed, author).await?;
+        }
     }
     let named: HashSet<&str> = file.iter().map(|budget| budget.id.plain()).collect();
     for (id, former) in &stored {
         if former.origin == Origin::File && !former.removed && !named.contains(id.as_str()) {
             let gone = former.without(Origin::File);
-            save(connection, Some(former), gone, THE_FILE, now).await?;
+            let gone = save(connection, Some(former), gone, author).await?;
+            tell(connection, Some(former), &gone, author).await?;
         }
     }
     Ok(())

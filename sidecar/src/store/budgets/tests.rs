@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use sekisho_domain::{Meter, Payer, Subject, WindowUnit};
+use sekisho_domain::{Meter, Payer, Subject, UnixMillis, WindowUnit};
 use sqlx::Connection as _;
 
 use super::*;
@@ -43,7 +43,9 @@ impl Installation {
         let now = UnixMillis(self.starts);
         let mut connection = self.store.pool().acquire().await.unwrap();
         let mut transaction = connection.begin().await.unwrap();
-        seed(&mut transaction, file, counted, now).await.unwrap();
+        let mut author = Author::program(THE_FILE, now, [0; 32]);
+        let seeded = seed(&mut transaction, file, counted, &mut author, true);
+        seeded.await.unwrap();
         transaction.commit().await.unwrap();
     }
 
@@ -55,13 +57,8 @@ impl Installation {
             None => former.as_ref().map(|former| former.without(Origin::Api)),
         };
         let Some(changed) = changed else { return };
-        let saved = save(
-            &mut connection,
-            former.as_ref(),
-            changed,
-            "t/admin",
-            UnixMillis(99),
-        );
+        let author = Author::program("t/admin", UnixMillis(99), [0; 32]);
+        let saved = save(&mut connection, former.as_ref(), changed, &author);
         saved.await.unwrap();
     }
 
@@ -118,7 +115,7 @@ async fn what_was_set_over_the_api_outlives_the_file() {
     }
     let newest = &history(&all.store, "a", i64::MAX, 1).await.unwrap()[0];
     assert_eq!((newest.by.as_str(), newest.at), ("t/admin", UnixMillis(99)));
-    let limit = |value: &Option<serde_json::Value>| value.as_ref().unwrap()["limit"].clone();
+    let limit = |value: &Option<Value>| value.as_ref().unwrap()["limit"].clone();
     assert_eq!(
         (limit(&newest.former), limit(&newest.budget)),
         (1.into(), 7.into())

@@ -4,6 +4,7 @@ use sekisho_domain::{Budget, UnixMillis};
 use sqlx::AnyConnection;
 
 use super::{Core, Poison, begin, commit};
+use crate::events::Author;
 use crate::ledger::{Ledger, terms};
 use crate::log::tables;
 use crate::store::StoreError;
@@ -21,7 +22,10 @@ pub(super) async fn take_over(
     now: UnixMillis,
 ) -> Result<(), StartError> {
     let counted = terms::open(connection).await?;
-    let seeded = budgets::seed(connection, file, &counted, now).await;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|_| StartError::Random)?;
+    let mut author = Author::program(budgets::THE_FILE, now, seed);
+    let seeded = budgets::seed(connection, file, &counted, &mut author, size == 0).await;
     seeded.map_err(StartError::Budgets)?;
     let in_force = budgets::in_force(connection).await;
     let in_force: Vec<Budget> = in_force
@@ -41,7 +45,7 @@ impl Core {
     /// this returns.
     pub(in crate::writer) async fn change_budget(
         &mut self,
-        order: BudgetOrder,
+        mut order: BudgetOrder,
         now: UnixMillis,
     ) -> Result<BudgetOutcome, Poison> {
         let former = stored(budgets::find_on(&mut self.connection, &order.id).await)?;
@@ -66,10 +70,16 @@ impl Core {
             &mut self.connection,
             former.as_ref(),
             changed,
-            &order.by,
-            now,
+            &order.author,
         );
         let changed = stored(saved.await)?;
+        let told = budgets::tell(
+            &mut self.connection,
+            former.as_ref(),
+            &changed,
+            &mut order.author,
+        );
+        stored(told.await)?;
         let (connection, size) = (&mut self.connection, self.tree.size());
         if let Some(current) = current
             && (changed.removed || current.budget.id != changed.budget.id)
@@ -80,6 +90,7 @@ impl Core {
             terms::begin(connection, &changed.budget, size).await?;
         }
         commit(connection).await?;
+        self.take_pending(now).await?;
         self.put_into_force(current, &changed, now);
         Ok(match (current, changed.removed) {
             (_, true) => BudgetOutcome::Removed(changed),

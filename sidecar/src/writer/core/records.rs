@@ -45,6 +45,8 @@ impl Core {
                 self.append(record, None, None, work);
                 true
             }
+            // Nothing that comes over Link is one: see `Recorded::new`.
+            RecordKind::Event => true,
         }
     }
 
@@ -120,7 +122,7 @@ impl Core {
         work.sums.entry(place).or_default().add(figures);
     }
 
-    fn append(
+    pub(super) fn append(
         &mut self,
         recorded: Recorded,
         cost: Option<Micros>,

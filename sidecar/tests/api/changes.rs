@@ -1,0 +1,183 @@
+//! Whatever the API changes is on record.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::service::{Answer, As, Service};
+
+/// An operation that changes something, and what it leaves in the log.
+struct Change {
+    method: &'static str,
+    /// As in the description.
+    path: &'static str,
+    body: Option<fn() -> Value>,
+    event: &'static str,
+    /// What is there before and after, beside the event's name.
+    states: (bool, bool),
+}
+
+const CHANGES: &[Change] = &[
+    Change {
+        method: "post",
+        path: "/v1/apikeys",
+        body: Some(key),
+        event: "apikey.issue",
+        states: (false, true),
+    },
+    Change {
+        method: "patch",
+        path: "/v1/apikeys/{apiKey}",
+        body: Some(|| json!({"name": "another"})),
+        event: "apikey.change",
+        states: (true, true),
+    },
+    Change {
+        method: "post",
+        path: "/v1/apikeys/{apiKey}/rotate",
+        body: None,
+        event: "apikey.rotate",
+        states: (true, true),
+    },
+    Change {
+        method: "put",
+        path: "/v1/apikeys/{apiKey}/revoke",
+        body: None,
+        event: "apikey.revoke",
+        states: (true, true),
+    },
+    Change {
+        method: "put",
+        path: "/v1/users/{userId}/disable",
+        body: None,
+        event: "user.disable",
+        states: (true, true),
+    },
+    Change {
+        method: "put",
+        path: "/v1/users/{userId}/enable",
+        body: None,
+        event: "user.enable",
+        states: (true, true),
+    },
+    Change {
+        method: "post",
+        path: "/v1/users/{userId}/sessions/revoke",
+        body: None,
+        event: "user.revoke_sessions",
+        states: (true, true),
+    },
+    Change {
+        method: "put",
+        path: "/v1/budgets/{budgetId}",
+        body: Some(budget),
+        event: "budget.change",
+        states: (true, true),
+    },
+    Change {
+        method: "delete",
+        path: "/v1/budgets/{budgetId}",
+        body: None,
+        event: "budget.remove",
+        states: (true, false),
+    },
+];
+
+fn key() -> Value {
+    json!({"name": "batch", "department": "sales", "scopes": ["all_apis"]})
+}
+
+fn budget() -> Value {
+    json!({"department": "hr", "meter": "requests", "window": "minute", "limit": 7})
+}
+
+/// The record of the newest event.
+async fn newest(service: &Service) -> Value {
+    let path = "/v1/audit/logs/search?decision=event&limit=1";
+    let page = service.get(As::Auditor, path).await;
+    page.body["records"][0].clone()
+}
+
+fn secret(answer: &Answer) -> Option<String> {
+    answer.body["key"].as_str().map(str::to_owned)
+}
+
+#[tokio::test]
+async fn every_operation_that_changes_something_leaves_an_event() {
+    let description: Value = serde_json::from_str(&sekisho::api::openapi_json()).unwrap();
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let reads = Method::from_bytes(method.to_uppercase().as_bytes())
+                .unwrap()
+                .is_safe();
+            let known = CHANGES
+                .iter()
+                .any(|change| change.method == method && change.path == path);
+            assert!(
+                reads || known,
+                "{method} {path}: say in CHANGES which event it leaves"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_event_says_who_did_what_and_how_it_was_before() {
+    let service = Service::new().await;
+    for change in CHANGES {
+        let issued = service
+            .call(As::Administrator, "POST", "/v1/apikeys", Some(key()))
+            .await;
+        let id = issued.body["id"].as_str().unwrap();
+        let path = change.path.replace("{apiKey}", id);
+        let path = path.replace("{userId}", "003");
+        let path = path.replace("{budgetId}", "hr-calls");
+        let former = newest(&service).await;
+        service.world.hand.advance(10);
+        let body = change.body.map(|body| body());
+        let method = change.method.to_uppercase();
+        let answer = service.call(As::Administrator, &method, &path, body).await;
+        let what = format!("{method} {path}: {} {}", answer.status, answer.body);
+        assert!(answer.status.is_success(), "{what}");
+        let found = newest(&service).await;
+        assert!(found["seq"].as_u64() > former["seq"].as_u64(), "{what}");
+        let record = &found["record"];
+        let event = &record["event"];
+        assert_eq!(event["name"], change.event, "{what}");
+        assert_eq!(
+            (&event["source"], &event["outcome"]),
+            (&json!("sekisho"), &json!("success"))
+        );
+        assert_eq!(
+            (event.get("before").is_some(), event.get("after").is_some()),
+            change.states,
+            "{what}: {event}"
+        );
+        assert_ne!(event.get("before"), event.get("after"), "{what}");
+        assert_eq!(record["caller"]["user"], "001", "{what}");
+        assert_eq!(
+            record["caller"]["object_id"],
+            "00000000-0000-4000-8000-000000000001"
+        );
+        let told = record.to_string();
+        for secret in [secret(&issued), secret(&answer)].into_iter().flatten() {
+            assert!(!told.contains(&secret), "{what}: {told}");
+        }
+        assert!(!told.contains("hash"), "{told}");
+    }
+    crate::world::World::sound(&service.world.verify().await);
+}
+
+#[tokio::test]
+async fn what_was_refused_leaves_no_event() {
+    let service = Service::new().await;
+    let former = newest(&service).await;
+    for (caller, method, path) in [
+        (As::Auditor, "PUT", "/v1/users/003/disable"),
+        (As::Administrator, "PUT", "/v1/users/999/disable"),
+        (As::Administrator, "DELETE", "/v1/budgets/none"),
+    ] {
+        let answer = service.call(caller, method, path, None).await;
+        assert!(!answer.status.is_success());
+    }
+    assert_eq!(newest(&service).await, former);
+}
