@@ -52,6 +52,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use crate::clock::Clock;
+use crate::forward::Standings;
 use crate::jwks::KeySets;
 use crate::ledger::Calendar;
 use crate::snapshot::SnapshotHub;
@@ -86,6 +87,8 @@ struct Shared {
     pepper: Vec<u8>,
     /// Once this sidecar writes.
     writer: OnceLock<Writer>,
+    /// Once this sidecar brings others what is for them.
+    standings: OnceLock<Standings>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -119,6 +122,7 @@ impl Api {
             key_sets,
             pepper,
             writer: OnceLock::new(),
+            standings: OnceLock::new(),
         });
         Self(shared, watch::channel(Role::Active).1)
     }
@@ -127,6 +131,12 @@ impl Api {
     pub fn write_with(&self, writer: Writer) {
         // Nobody becomes active twice.
         let _ = self.0.writer.set(writer);
+    }
+
+    /// From now on this sidecar brings records to a SIEM and alerts to people.
+    pub fn forward_with(&self, standings: Standings) {
+        // Nobody becomes active twice.
+        let _ = self.0.standings.set(standings);
     }
 
     /// The API of a sidecar that may have to stand by.

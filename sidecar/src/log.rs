@@ -26,3 +26,13 @@ pub async fn origin_of(store: &crate::store::Store) -> Result<String, sqlx::Erro
     let tree = tables::tree(&mut connection).await?;
     Ok(tree.ok_or(sqlx::Error::RowNotFound)?.origin)
 }
+
+/// How many records the log has; 0 before a sidecar has ever written to it.
+///
+/// # Errors
+/// [`StoreError`](crate::store::StoreError).
+pub async fn size(store: &crate::store::Store) -> Result<u64, crate::store::StoreError> {
+    let mut connection = store.pool().acquire().await?;
+    let tree = tables::tree(&mut connection).await?;
+    Ok(tree.map_or(0, |tree| tree.size))
+}

@@ -12,13 +12,14 @@ mod token;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sekisho_domain::Policy;
 use sekisho_domain::policy::Credential;
+use sekisho_domain::{Policy, UnixMillis};
 
 use crate::clock::Clock;
 use crate::render::secrets::{self, SecretsError};
 use source::{Source, SourceError};
-use token::{Token, Unreadable};
+pub(crate) use token::Token;
+use token::Unreadable;
 
 /// Longest wait between two tries.
 const LONGEST_REST: Duration = Duration::from_secs(60);
@@ -91,14 +92,12 @@ pub fn keep(
 ) -> Result<Vec<tokio::task::JoinHandle<()>>, IdentityError> {
     let mut tasks = Vec::new();
     for identity in identities(policy) {
-        let source = Source::of(&environment, identity.client_id.as_deref())?;
-        let client = client()?;
+        let client_id = identity.client_id.as_deref();
+        let asking = Asking::new(&identity.resource, client_id, &environment, clock)?;
         let keeper = Keeper {
-            identity,
-            source,
-            client,
+            asking,
+            upstream: identity.upstream,
             dir: dir.to_owned(),
-            clock: clock.clone(),
         };
         tasks.push(tokio::spawn(keeper.keep()));
     }
@@ -118,23 +117,80 @@ fn client() -> Result<reqwest::Client, IdentityError> {
         .map_err(IdentityError::Unreachable)
 }
 
-struct Keeper {
-    identity: Identity,
+/// Whom to ask for tokens for one resource.
+pub(crate) struct Asking {
     source: Source,
+    resource: String,
     client: reqwest::Client,
-    dir: PathBuf,
     clock: Clock,
+}
+
+impl Asking {
+    /// `environment` tells the value of a variable: those of the Azure SDKs. `client_id`: which
+    /// identity, where there are several.
+    pub(crate) fn new(
+        resource: &str,
+        client_id: Option<&str>,
+        environment: impl Fn(&str) -> Option<String>,
+        clock: &Clock,
+    ) -> Result<Self, IdentityError> {
+        Ok(Self {
+            source: Source::of(&environment, client_id)?,
+            resource: resource.to_owned(),
+            client: client()?,
+            clock: clock.clone(),
+        })
+    }
+
+    /// Asks for a token.
+    pub(crate) async fn ask(&self) -> Result<Token, IdentityError> {
+        let request = self.source.request(&self.resource)?;
+        let answer = self.client.execute(request).await.map_err(unreachable)?;
+        Token::of(answer, self.clock.now()).await
+    }
+}
+
+fn unreachable(error: reqwest::Error) -> IdentityError {
+    IdentityError::Unreachable(error.without_url())
+}
+
+impl Token {
+    /// The token of an answer.
+    pub(crate) async fn of(
+        mut answer: reqwest::Response,
+        now: UnixMillis,
+    ) -> Result<Self, IdentityError> {
+        let status = answer.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+            if body.len() + chunk.len() > MOST_BYTES {
+                return Err(Unreadable.into());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if status != 200 {
+            let code = token::error_code(&body);
+            return Err(IdentityError::Refused { status, code });
+        }
+        Ok(Self::read(&body, now)?)
+    }
+}
+
+struct Keeper {
+    asking: Asking,
+    upstream: String,
+    dir: PathBuf,
 }
 
 impl Keeper {
     async fn keep(self) {
-        let upstream = &self.identity.upstream;
+        let upstream = &self.upstream;
         let mut failures = 0;
         loop {
             let rest = match self.renew().await {
                 Ok(token) => {
                     failures = 0;
-                    let rest = token.rest(self.clock.now());
+                    let rest = token.rest(self.asking.clock.now());
                     let seconds = rest.as_secs();
                     tracing::info!(
                         upstream,
@@ -156,34 +212,15 @@ impl Keeper {
     }
 
     async fn renew(&self) -> Result<Token, IdentityError> {
-        let token = self.ask().await?;
-        let (dir, name) = (self.dir.clone(), self.identity.upstream.clone());
-        let secret = token.secret.clone();
+        let token = self.asking.ask().await?;
+        let (dir, name) = (self.dir.clone(), self.upstream.clone());
+        let secret = token.secret().to_owned();
         let written =
             tokio::task::spawn_blocking(move || secrets::write_one(&dir, &name, &secret)).await;
         if let Ok(written) = written {
             written?;
         }
         Ok(token)
-    }
-
-    async fn ask(&self) -> Result<Token, IdentityError> {
-        let request = self.source.request(&self.identity.resource)?;
-        let unreachable = |error: reqwest::Error| IdentityError::Unreachable(error.without_url());
-        let mut answer = self.client.execute(request).await.map_err(unreachable)?;
-        let status = answer.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > MOST_BYTES {
-                return Err(Unreadable.into());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        if status != 200 {
-            let code = token::error_code(&body);
-            return Err(IdentityError::Refused { status, code });
-        }
-        Ok(Token::read(&body, self.clock.now())?)
     }
 }
 

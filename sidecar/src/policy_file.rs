@@ -1,5 +1,7 @@
 //! `sekisho.yaml`: from the file to a checked policy, with every problem named.
 
+mod sections;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,7 @@ use sekisho_providers::Catalogue;
 use serde_json::{Value, json};
 
 use crate::ledger::Calendar;
+pub use sections::Sections;
 
 /// A policy as it is served.
 #[derive(Clone, Debug)]
@@ -22,6 +25,10 @@ pub struct PolicyFile {
     /// The same as JSON with sorted members and price days resolved to moments: what
     /// filters get.
     pub json: Vec<u8>,
+    /// The whole file as JSON, for the record.
+    pub whole: String,
+    /// What is the sidecar's alone: filters do not get it.
+    pub sections: Sections,
 }
 
 /// Why a policy file cannot be used.
@@ -66,12 +73,21 @@ pub fn load(path: &Path) -> Result<PolicyFile, PolicyFileError> {
 /// Every [`Problem`], sorted by path.
 pub fn parse(text: &str) -> Result<PolicyFile, Vec<Problem>> {
     let mut file = read_yaml(text).map_err(|problem| vec![problem])?;
-    let mut problems = resolve_days(&mut file);
+    let mut problems = Vec::new();
+    let mut whole = file.clone();
+    let sections = Sections::take(&mut file, &mut problems);
+    problems.extend(resolve_days(&mut file));
+    resolve_days(&mut whole);
     problems.extend(unknown_operations(&file));
     match Policy::parse(file.clone()) {
         Ok(policy) if problems.is_empty() => {
             let json = file.to_string().into_bytes();
-            return Ok(PolicyFile { policy, json });
+            return Ok(PolicyFile {
+                policy,
+                json,
+                whole: whole.to_string(),
+                sections,
+            });
         }
         Ok(_) => {}
         Err(more) => problems.extend(more),
@@ -85,6 +101,7 @@ pub fn parse(text: &str) -> Result<PolicyFile, Vec<Problem>> {
 #[must_use]
 pub fn schema() -> String {
     let mut schema = schemars::schema_for!(RawPolicy);
+    sections::describe(&mut schema);
     schema.insert("title".into(), "sekisho.yaml".into());
     let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
     text.push('\n');

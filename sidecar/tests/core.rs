@@ -22,6 +22,8 @@ mod key_sets;
 mod older_release;
 #[path = "core/recalls.rs"]
 mod recalls;
+#[path = "core/siem.rs"]
+mod siem;
 #[path = "core/takeover.rs"]
 mod takeover;
 #[path = "core/tampering.rs"]

@@ -5,9 +5,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::authentication::Auditor;
+use super::moments::shown;
 use super::problem::Problem;
 use super::{Api, Role};
-use crate::store::people;
+use crate::forward::List;
+use crate::log;
+use crate::store::{StoreError, people};
 
 /// Whether the sidecar works.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,6 +39,29 @@ struct Details {
     keys: usize,
     /// Trusted issuers.
     issuers: Vec<IssuerHealth>,
+    /// Who is brought what the log tells; none on a sidecar that stands by.
+    recipients: Vec<Recipient>,
+}
+
+/// One destination of `siem`.
+#[derive(Debug, Serialize, ToSchema)]
+struct Recipient {
+    /// Section of the policy file, and its name there.
+    #[schema(example = "siem/sentinel")]
+    name: String,
+    /// What kind of recipient it is.
+    #[schema(example = "azure_monitor")]
+    kind: &'static str,
+    /// How many entries it has not taken yet.
+    waiting: u64,
+    /// Since when it takes nothing; absent: it works.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2024-10-14T03:12:45Z")]
+    failing_since: Option<String>,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "it answers 429")]
+    failure: Option<String>,
 }
 
 /// One trusted issuer.
@@ -74,11 +100,14 @@ pub(super) async fn get(
             Role::Active => "ok",
             Role::Standby => "standby",
         },
-        details: auditor.map(|_| details(&api)),
+        details: match auditor {
+            Some(_) => Some(details(&api).await?),
+            None => None,
+        },
     }))
 }
 
-fn details(api: &Api) -> Details {
+async fn details(api: &Api) -> Result<Details, StoreError> {
     let policy = api.0.hub.policy();
     let counts = api.0.hub.counts();
     let signing_keys = |iss: &str| counts.issuer_keys.get(iss).copied();
@@ -86,12 +115,37 @@ fn details(api: &Api) -> Details {
         issuer: issuer.issuer.clone(),
         signing_keys: signing_keys(&issuer.issuer).unwrap_or(issuer.keys.len()),
     });
-    Details {
+    Ok(Details {
         release: env!("CARGO_PKG_VERSION"),
         organisation: policy.organisation.clone(),
         snapshot_version: counts.version,
         people: counts.users,
         keys: counts.keys,
         issuers: issuers.collect(),
-    }
+        recipients: recipients(api).await?,
+    })
+}
+
+async fn recipients(api: &Api) -> Result<Vec<Recipient>, StoreError> {
+    let Some(standings) = api.0.standings.get() else {
+        return Ok(Vec::new());
+    };
+    let records = log::size(&api.0.store).await?;
+    let shown = standings.all().into_iter().map(|standing| {
+        let end = match standing.list {
+            List::Log => records,
+        };
+        let (since, why) = standing
+            .failing
+            .map(|failing| (shown(failing.since), failing.why))
+            .unzip();
+        Recipient {
+            name: standing.name,
+            kind: standing.kind,
+            waiting: end.saturating_sub(standing.next),
+            failing_since: since,
+            failure: why,
+        }
+    });
+    Ok(shown.collect())
 }

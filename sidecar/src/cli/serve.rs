@@ -18,6 +18,7 @@ use super::{Failure, block_on, sound_policy};
 use crate::api::{self, Api, Role};
 use crate::clock::Clock;
 use crate::events::Author;
+use crate::forward::Standings;
 use crate::jwks::KeySets;
 use crate::key_usage;
 use crate::ledger::Calendar;
@@ -29,7 +30,7 @@ use crate::snapshot::SnapshotHub;
 use crate::store::state_marks::{self, Shared};
 use crate::store::{Store, policies};
 use crate::writer::{Post, Writer};
-use crate::{managed_identity, secret_keeper};
+use crate::{managed_identity, secret_keeper, siem};
 pub(super) use state::{CHECKPOINTS, PUBLIC_KEY, random, read_public_key};
 use state::{LOG_KEY, PEPPER, State};
 use tracing_output::LogFormat;
@@ -101,7 +102,9 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     same_state(&store, &state).await?;
     let policy = Arc::new(file.policy);
     let calendar = Calendar::new(&policy.time_zone)?;
-    let policy_json = String::from_utf8_lossy(&file.json).into_owned();
+    let policy_json = file.whole;
+    let sections = file.sections;
+    siem::check(&sections.siem, &clock)?;
     if let Some(dir) = &arguments.secrets {
         secret_keeper::write(&policy, dir)?;
         tokio::spawn(secret_keeper::keep(Arc::clone(&policy), dir.clone()));
@@ -154,7 +157,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
 
     let public = state.log_key.verifying_key();
     let post = Post {
-        policy,
+        policy: Arc::clone(&policy),
         clock: clock.clone(),
         log_key: state.log_key,
         checkpoint_dir: Some(state.checkpoints),
@@ -183,6 +186,18 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         .map_err(no_link)?;
     // The writer has taken over the budgets of the policy: no gateway begins without them.
     directory::push_budgets(&store, &hub).await?;
+    let standings = Standings::default();
+    let to_siem = &sections.siem;
+    siem::start(
+        &store,
+        &policy,
+        to_siem,
+        writer.origin(),
+        &clock,
+        &standings,
+    )
+    .await?;
+    api.forward_with(standings);
     let link = Link::new(writer.clone(), hub).with_key_sets(key_sets);
     let mut link = writer.spawn(link_listener.serve(link, stopped(&stop)));
     api.write_with(writer.clone());

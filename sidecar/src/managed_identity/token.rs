@@ -20,8 +20,8 @@ pub struct Unreadable;
 
 /// An access token.
 #[derive(Clone)]
-pub(super) struct Token {
-    pub(super) secret: String,
+pub(crate) struct Token {
+    secret: String,
     expires: UnixMillis,
     /// From when on the endpoint has another.
     refresh: Option<UnixMillis>,
@@ -65,8 +65,13 @@ impl Token {
         }
     }
 
+    /// The token itself.
+    pub(crate) fn secret(&self) -> &str {
+        &self.secret
+    }
+
     /// How long it need not be renewed.
-    pub(super) fn rest(&self, now: UnixMillis) -> Duration {
+    pub(crate) fn rest(&self, now: UnixMillis) -> Duration {
         let left = self.expires.since(now);
         let usual = match left {
             LONG_MILLIS.. => left / 2,

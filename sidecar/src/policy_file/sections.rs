@@ -1,0 +1,50 @@
+//! Sections of the file that are about the sidecar alone. They are taken out before filters
+//! get the rest.
+
+use schemars::{JsonSchema, Schema, schema_for};
+use sekisho_domain::Problem;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::siem;
+use crate::siem::config::{Destination, RawDestination};
+
+/// What of the file is for the sidecar alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sections {
+    /// Destinations of every record.
+    pub siem: Vec<Destination>,
+}
+
+impl Sections {
+    /// Takes the sections out of the file; what is wrong with them is noted.
+    pub(super) fn take(file: &mut Value, problems: &mut Vec<Problem>) -> Self {
+        let mut section = |name: &str| file.as_object_mut().and_then(|file| file.remove(name));
+        Self {
+            siem: siem::config::read(section("siem"), problems),
+        }
+    }
+}
+
+/// The sections as they stand in the file, for its schema.
+#[derive(Serialize, JsonSchema)]
+struct RawSections {
+    /// Where every audit record is brought, at least once and in order.
+    #[serde(default)]
+    siem: Vec<RawDestination>,
+}
+
+/// Adds the sections to the schema of the file.
+pub(super) fn describe(schema: &mut Schema) {
+    let mut sections = schema_for!(RawSections).to_value();
+    let mut taken = |name: &str| match sections.get_mut(name).map(Value::take) {
+        Some(Value::Object(members)) => members,
+        _ => Map::new(),
+    };
+    for name in ["properties", "$defs"] {
+        let more = taken(name);
+        if let Some(Value::Object(members)) = schema.get_mut(name) {
+            members.extend(more);
+        }
+    }
+}
