@@ -22,7 +22,7 @@ pub mod state_marks;
 
 pub(crate) use lock::Lock;
 use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyConnection, AnyPool};
+use sqlx::{AnyConnection, AnyPool, Connection as _};
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +133,12 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let (dialect, url) = dialect(url)?;
+        // By itself first: the pool would try for half a minute what has failed, before it
+        // said so.
+        let mut connection = AnyConnection::connect(&url).await?;
+        sqlx::raw_sql(dialect.settings())
+            .execute(&mut connection)
+            .await?;
         let pool = AnyPoolOptions::new()
             .max_connections(8)
             .after_connect(move |connection, _| {
@@ -144,6 +150,7 @@ impl Store {
             })
             .connect(&url)
             .await?;
+        connection.close().await?;
         let store = Self { pool, dialect, url };
         migrations::run(&store).await?;
         Ok(store)

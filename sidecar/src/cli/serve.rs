@@ -205,11 +205,9 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     tracing::info!(api = %arguments.api, link = ?arguments.link, log = writer.origin(), "ready");
 
     tokio::select! {
-        reason = writer.poisoned() => {
-            return Err(Failure::because(format_args!(
-                "the audit log cannot be written ({reason}); nothing is acknowledged any more"
-            )));
-        }
+        // Looked at first: Link ends with the writer, and is not why.
+        biased;
+        reason = writer.poisoned() => return Err(poisoned(&reason)),
         ended = &mut link => return Err(ended_early("Link", ended.map(|outcome| outcome.map_err(Failure::from)))),
         ended = &mut rest => return Err(ended_early("the API", ended.map(|outcome| outcome.map_err(Failure::from)))),
         _ = terminate.recv() => {}
@@ -220,11 +218,19 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     // Gateways keep their streams as long as they live: what they are owed is in the database.
     let _ = tokio::time::timeout(GRACE, async { tokio::join!(link, rest) }).await;
     // The last records get their checkpoint.
-    let _ = writer.tick().await;
+    if writer.tick().await.is_err() {
+        return Err(poisoned(&writer.poisoned().await));
+    }
     if let Some(archiving) = archiving {
         archiving.finish().await;
     }
     Ok(())
+}
+
+fn poisoned(reason: &str) -> Failure {
+    Failure::because(format_args!(
+        "the audit log cannot be written ({reason}); nothing is acknowledged any more"
+    ))
 }
 
 /// Sidecars on one database need the same keys, which are not in it.

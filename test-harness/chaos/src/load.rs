@@ -160,6 +160,42 @@ pub(crate) async fn ask(
     token: &str,
     body: &str,
 ) -> Option<u16> {
+    let heard = talk(kept, gateway, token, body).await;
+    heard.whole.then_some(heard.status).flatten()
+}
+
+/// What a client hears.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Heard {
+    /// `None`: not even headers came.
+    pub(crate) status: Option<u16>,
+    /// The proxy's name of the request, `x-request-id`.
+    pub(crate) request: Option<String>,
+    /// The answer came to its end.
+    pub(crate) whole: bool,
+}
+
+/// Sends a request and reads as much of its answer as comes.
+pub(crate) async fn talk(
+    kept: &mut Option<Connection>,
+    gateway: SocketAddr,
+    token: &str,
+    body: &str,
+) -> Heard {
+    let mut heard = Heard::default();
+    heard.whole = exchange_of(kept, gateway, token, body, &mut heard)
+        .await
+        .is_some();
+    heard
+}
+
+async fn exchange_of(
+    kept: &mut Option<Connection>,
+    gateway: SocketAddr,
+    token: &str,
+    body: &str,
+    heard: &mut Heard,
+) -> Option<()> {
     if kept.as_ref().is_none_or(|kept| kept.sender.is_closed()) {
         *kept = Some(Connection::open(gateway).await?);
     }
@@ -172,7 +208,9 @@ pub(crate) async fn ask(
         .ok()?;
     connection.sender.ready().await.ok()?;
     let response = connection.sender.send_request(request).await.ok()?;
-    let status = response.status().as_u16();
+    heard.status = Some(response.status().as_u16());
+    let id = response.headers().get("x-request-id");
+    heard.request = id.and_then(|id| id.to_str().ok()).map(str::to_owned);
     response.into_body().collect().await.ok()?;
-    Some(status)
+    Some(())
 }

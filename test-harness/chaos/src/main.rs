@@ -1,5 +1,6 @@
 //! Real Envoys with the filters, real sidecars, clients that leave, and faults.
 
+mod audit;
 mod budgets;
 mod faults;
 mod load;
@@ -25,6 +26,8 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Kill the sidecar, cut its disk's power and make its calls of the operating system fail
+    Audit(audit::Arguments),
     /// Spend budgets through four Envoys while the sidecar is killed and its wire is cut
     Budgets(budgets::Arguments),
     /// Kill and stop the active one of two sidecars, and see how soon gateways have moved
@@ -32,7 +35,7 @@ enum Command {
 }
 
 /// Where things are.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct Place {
     /// The sidecar's program
     #[arg(long, value_name = "FILE", default_value = "target/release/sekisho")]
@@ -83,6 +86,8 @@ enum ChaosError {
     Key(#[from] sekisho_test_harness::tokens::NoKey),
     #[error("the report cannot be written as JSON")]
     Json(#[from] serde_json::Error),
+    #[error("the disk whose power is cut: {0}")]
+    Disk(String),
     #[error("two sidecars need PostgreSQL: give `--postgres`")]
     NoPostgres,
 }
@@ -95,6 +100,7 @@ fn main() -> ExitCode {
         runtime
             .map_err(ChaosError::from)
             .and_then(|runtime| match CommandLine::parse().command {
+                Command::Audit(arguments) => runtime.block_on(audit::run(&arguments)),
                 Command::Budgets(arguments) => runtime.block_on(budgets::run(&arguments)),
                 Command::Takeover(arguments) => runtime.block_on(takeover::run(&arguments)),
             });

@@ -1,9 +1,10 @@
 //! Sidecars as processes, which can be killed.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -26,26 +27,63 @@ pub(crate) struct Sidecar {
     api: SocketAddr,
     pub(crate) link: SocketAddr,
     process: Option<Child>,
+    /// How the last life ended.
+    ended: Option<ExitStatus>,
 }
 
 impl Sidecar {
     fn new(place: &Place, site: &Site, name: &str, database: &str) -> Result<Self, ChaosError> {
+        let state = site.path(&format!("state-{name}"));
+        Self::at(place, site, name, database.to_owned(), state)
+    }
+
+    /// One whose state and database are wherever it is said.
+    pub(crate) fn at(
+        place: &Place,
+        site: &Site,
+        name: &str,
+        database: String,
+        state: PathBuf,
+    ) -> Result<Self, ChaosError> {
+        let log = site.path(&format!("{name}.log"));
+        Self::with(place, &site.policy_file(), log, database, state)
+    }
+
+    /// One whose every file is wherever it is said.
+    pub(crate) fn with(
+        place: &Place,
+        policy: &Path,
+        log: PathBuf,
+        database: String,
+        state: PathBuf,
+    ) -> Result<Self, ChaosError> {
         Ok(Self {
             program: std::path::absolute(&place.sekisho)?,
-            policy: site.path("sekisho.yaml"),
-            state: site.path(&format!("state-{name}")),
-            log: site.path(&format!("{name}.log")),
-            database: database.to_owned(),
+            policy: policy.to_owned(),
+            state,
+            log,
+            database,
             api: free_port()?,
             link: free_port()?,
             process: None,
+            ended: None,
         })
     }
 
     /// Begins another life.
     pub(crate) fn start(&mut self) -> Result<(), ChaosError> {
+        self.start_under(Vec::new())
+    }
+
+    /// Begins another life, by this command, of which the program with its arguments is the
+    /// rest.
+    pub(crate) fn start_under(&mut self, before: Vec<OsString>) -> Result<(), ChaosError> {
         let log = File::options().create(true).append(true).open(&self.log)?;
-        let process = Command::new(&self.program)
+        let mut words = before.into_iter().chain([self.program.clone().into()]);
+        let mut command = Command::new(words.next().unwrap_or_default());
+        self.ended = None;
+        let process = command
+            .args(words)
             .arg("serve")
             .arg("--policy")
             .arg(&self.policy)
@@ -89,6 +127,66 @@ impl Sidecar {
             self.process = None;
         }
         Ok(())
+    }
+
+    /// Waits until gateways are taken, or this life is over: then its status.
+    pub(crate) async fn ready(&mut self) -> Result<Option<ExitStatus>, ChaosError> {
+        let began = Instant::now();
+        while !self.is_active().await {
+            if let Some(process) = &mut self.process
+                && let Some(status) = process.try_wait()?
+            {
+                self.ended = Some(status);
+                return Ok(Some(status));
+            }
+            if began.elapsed() > STARTED {
+                return Err(self.late("active"));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(None)
+    }
+
+    /// Waits until this life is over by itself; `None`: it does not end.
+    pub(crate) async fn dead(&mut self, within: Duration) -> Result<Option<ExitStatus>, ChaosError> {
+        let Some(process) = &mut self.process else {
+            return Ok(None);
+        };
+        let ended = tokio::time::timeout(within, process.wait()).await;
+        self.ended = ended.ok().transpose()?;
+        Ok(self.ended)
+    }
+
+    /// How this life ended; `None`: it has not.
+    pub(crate) const fn status(&self) -> Option<ExitStatus> {
+        self.ended
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.as_ref().and_then(Child::id)
+    }
+
+    /// What it said last.
+    pub(crate) fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        log.lines().last().unwrap_or_default().to_owned()
+    }
+
+    /// Whether `sekisho audit verify` finds nothing; if it does, that.
+    pub(crate) async fn verify(&self) -> Result<Option<String>, ChaosError> {
+        let output = Command::new(&self.program)
+            .args(["audit", "verify", "--checkpoints"])
+            .arg(self.state.join("checkpoints"))
+            .env("SEKISHO_DB", &self.database)
+            .output()
+            .await?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok((!output.status.success()).then(|| String::from_utf8_lossy(&said).into_owned()))
+    }
+
+    pub(crate) fn database(&self) -> &str {
+        &self.database
     }
 
     /// Whether gateways are taken; only the active one does.

@@ -147,6 +147,11 @@ impl Site {
         Ok(Envoy::start(&place.envoy, &folder, &configuration, 2).await?)
     }
 
+    /// The policy as sidecars read it.
+    pub(crate) fn policy_file(&self) -> PathBuf {
+        self.path("sekisho.yaml")
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

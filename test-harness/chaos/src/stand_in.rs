@@ -35,6 +35,8 @@ pub(crate) struct StandIn {
     random: Mutex<fastrand::Rng>,
     /// Whoever pays with tokens, and whoever pays with money.
     pub(crate) by_payer: [Served; 3],
+    /// The requests that came, by the name that the proxy gave them (`x-request-id`).
+    calls: Mutex<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +62,7 @@ impl StandIn {
         let stand_in = Arc::new(Self {
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             by_payer: Default::default(),
+            calls: Mutex::default(),
         });
         let serving = Arc::clone(&stand_in);
         tokio::spawn(async move {
@@ -68,6 +71,20 @@ impl StandIn {
             }
         });
         Ok((address, stand_in))
+    }
+
+    /// The requests that have come.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.clone()
+    }
+
+    fn note(&self, request: &hyper::HeaderMap) {
+        let id = request.get("x-request-id");
+        let id = id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        // One without a name cannot be on record: it counts as such.
+        calls.push(id.unwrap_or_default());
     }
 
     /// The first word of a prompt says which department asks.
@@ -103,6 +120,7 @@ impl StandIn {
 async fn serve(stream: TcpStream, stand_in: Arc<StandIn>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(async |request: hyper::Request<Incoming>| {
+        stand_in.note(request.headers());
         let body = request.into_body().collect().await?.to_bytes();
         Ok::<_, hyper::Error>(answer(&stand_in, &body))
     });
