@@ -17,6 +17,7 @@ pub mod orders;
 pub mod pending;
 pub mod people;
 pub mod policies;
+pub(crate) mod reserve;
 pub(crate) mod script;
 pub mod state_marks;
 
@@ -184,6 +185,13 @@ impl Store {
         let rest = self.url.strip_prefix("sqlite://")?;
         rest.split('?').next()
     }
+}
+
+/// The file of an SQLite database, by its URL; `None`: it is another kind of database.
+pub(crate) fn sqlite_file(url: &str) -> Option<String> {
+    let (_, url) = dialect(url).ok()?;
+    let file = url.strip_prefix("sqlite://")?.split('?').next();
+    file.map(str::to_owned)
 }
 
 fn dialect(url: &str) -> Result<(Dialect, String), StoreError> {

@@ -73,6 +73,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The space for the ends of calls.
+    #[error("disk space cannot be kept for the ends of calls")]
+    Reserve(#[source] std::io::Error),
     /// The stored budgets.
     #[error("the budgets of the policy cannot be taken over")]
     Budgets(#[source] StoreError),
@@ -140,6 +143,8 @@ pub struct Post {
     pub log_key: SigningKey,
     /// The second place of checkpoints.
     pub checkpoint_dir: Option<PathBuf>,
+    /// Space beside an SQLite database that is kept for the ends of calls, bytes; 0: none.
+    pub reserve_bytes: u64,
 }
 
 /// Speaks to the writer; cheap to clone. The writer stops when the last one is dropped.
@@ -179,6 +184,7 @@ impl Writer {
             clock,
             log_key,
             checkpoint_dir,
+            reserve_bytes: 0,
         };
         Self::begin(store, post, None).await
     }

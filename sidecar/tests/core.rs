@@ -14,6 +14,8 @@ mod crash;
 mod duplicates;
 #[path = "core/events.rs"]
 mod events;
+#[path = "core/full_disk.rs"]
+mod full_disk;
 #[path = "core/grpc.rs"]
 mod grpc;
 #[path = "core/key_sets.rs"]

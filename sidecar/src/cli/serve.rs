@@ -28,7 +28,7 @@ use crate::people::watch as directory;
 use crate::policy_file::PolicyFile;
 use crate::snapshot::SnapshotHub;
 use crate::store::state_marks::{self, Shared};
-use crate::store::{Store, policies};
+use crate::store::{self, Store, policies, reserve};
 use crate::writer::{Post, Writer};
 use crate::{managed_identity, secret_keeper, siem};
 pub(super) use state::{CHECKPOINTS, PUBLIC_KEY, random, read_public_key};
@@ -37,6 +37,9 @@ use tracing_output::LogFormat;
 
 /// How long streams and requests under way may take after SIGTERM.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// See [`Arguments::reserve`].
+const RESERVE_MIB: u64 = reserve::DEFAULT_BYTES / 1024 / 1024;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -76,6 +79,10 @@ pub(super) struct Arguments {
     /// another disk: it can be checked without the database. At most a minute behind
     #[arg(long, value_name = "DIR")]
     archive: Option<PathBuf>,
+    /// Disk space beside an SQLite database, in MiB, that is kept for the ends of calls: when the
+    /// disk is full they end in it, and no new ones are admitted. 0 keeps none
+    #[arg(long, value_name = "MIB", default_value_t = RESERVE_MIB)]
+    reserve: u64,
     /// Where provider credentials are written for Envoy: the directory given to `render envoy
     /// --secrets`. What changes in a `secret_file` is there a second later. Without it, `sekisho
     /// secrets write` writes them
@@ -98,6 +105,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     let clock = Clock::system();
     let state = State::open(&arguments.state)?;
+    if let Some(file) = store::sqlite_file(&arguments.db) {
+        reserve::make_way(&file)?;
+    }
     let store = Store::open(&arguments.db).await?;
     same_state(&store, &state).await?;
     let policy = Arc::new(file.policy);
@@ -161,6 +171,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         clock: clock.clone(),
         log_key: state.log_key,
         checkpoint_dir: Some(state.checkpoints),
+        reserve_bytes: arguments.reserve.saturating_mul(1024 * 1024),
     };
     let api_url = match &arguments.api_url {
         Some(url) => url.as_str().trim_end_matches('/').to_owned(),

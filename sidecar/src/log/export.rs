@@ -44,8 +44,14 @@ impl Export {
         let new = !path.exists();
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.append(true).create(true).open(path)?;
-        file.write_all(format!("{note}\n").as_bytes())?;
-        file.sync_data()?;
+        let before = file.metadata()?.len();
+        if let Err(error) = file.write_all(format!("{note}\n").as_bytes()) {
+            // Half a note would make the next one unreadable; at a start it is cut off as well.
+            let _ = file.set_len(before);
+            return Err(error);
+        }
+        // Whatever a sync says: nobody knows then what is on disk, and room does not help.
+        file.sync_data().map_err(io::Error::other)?;
         if new {
             std::fs::File::open(&self.folder)?.sync_all()?;
         }

@@ -21,8 +21,25 @@ pub(crate) enum JournalError {
     Sql(#[from] sqlx::Error),
     #[error("SQLite failed")]
     Sqlite(#[from] rusqlite::Error),
+    #[error("the write-ahead log could not be carried over: {0}")]
+    CarriedOver(String),
     #[error("a row that the transaction depends on is not what it was")]
     Guard,
+}
+
+impl JournalError {
+    /// Whether there was no room to write: nothing of the transaction counts then.
+    pub(crate) fn is_full(&self) -> bool {
+        /// `SQLITE_IOERR_SHMSIZE`: no room for the index of the write-ahead log.
+        const NO_ROOM_FOR_INDEX: i32 = 4874;
+        match self {
+            Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) => {
+                error.code == rusqlite::ErrorCode::DiskFull
+                    || error.extended_code == NO_ROOM_FOR_INDEX
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Writes transactions, one after the other.
@@ -36,6 +53,22 @@ impl Journal {
         match store.file() {
             Some(file) => Ok(Self::Sqlite(Box::new(sqlite::Direct::open(file)?))),
             None => Ok(Self::Postgres),
+        }
+    }
+
+    /// Whether the disk has failed since the last transaction.
+    pub(crate) fn is_sound(&self) -> Result<(), JournalError> {
+        match self {
+            Self::Sqlite(direct) => direct.is_sound(),
+            Self::Postgres => Ok(()),
+        }
+    }
+
+    /// Whether there has been no room for the database since this was last asked.
+    pub(crate) fn was_full(&self) -> bool {
+        match self {
+            Self::Sqlite(direct) => direct.was_full(),
+            Self::Postgres => false,
         }
     }
 

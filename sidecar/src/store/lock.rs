@@ -1,6 +1,7 @@
 //! At most one writer per database.
 
 use std::fs::{File, TryLockError};
+use std::path::Path;
 
 use sqlx::{AnyConnection, Row as _};
 
@@ -31,6 +32,11 @@ impl Lock {
             .write(true)
             .truncate(false)
             .open(format!("{database}.lock"))?;
+        // The names of the database's files have to survive a power cut as well; where SQLite
+        // syncs them, it does not look whether that worked.
+        let folder = Path::new(database).parent();
+        let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self(Some(file)))),
             Err(TryLockError::WouldBlock) => Ok(None),

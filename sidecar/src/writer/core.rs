@@ -3,6 +3,7 @@
 mod budgets;
 mod recording;
 mod records;
+mod room;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::log::tree::Tree;
 use crate::log::{Malformed, Recorded};
 use crate::store::budgets::events;
 use crate::store::journal::{Journal, JournalError};
+use crate::store::reserve::Reserve;
 use crate::store::script::Script;
 use crate::store::{Dialect, Lock, Store, active, pending};
 use crate::usage::{self, Figures, Place};
@@ -43,6 +45,8 @@ pub(super) enum Poison {
     TakenOver,
     #[error("a checkpoint could not be exported")]
     Export(#[source] std::io::Error),
+    #[error("disk space cannot be kept for the ends of calls")]
+    Reserve(#[source] std::io::Error),
     #[error("a record of the log cannot be read")]
     Record(#[from] Malformed),
     #[error("a record cannot be written as JSON")]
@@ -66,6 +70,8 @@ pub(super) struct Core {
     /// For everything that is read.
     connection: AnyConnection,
     _lock: Lock,
+    /// Space for the ends of calls; none is kept on PostgreSQL, whose disk is its server's.
+    reserve: Option<Reserve>,
     policy: Arc<Policy>,
     key: SigningKey,
     export: Option<Export>,
@@ -123,6 +129,7 @@ impl Core {
             clock,
             log_key: key,
             checkpoint_dir,
+            reserve_bytes,
         } = post;
         let mut ledger = Ledger::empty(&policy.time_zone)?;
         let export = checkpoint_dir
@@ -166,11 +173,20 @@ impl Core {
         if let Some(contradiction) = ledger.contradiction() {
             tracing::error!(%contradiction, "the ledger contradicts itself");
         }
+        let kept = store.file().filter(|_| reserve_bytes > 0);
+        let reserve = kept
+            .map(|database| Reserve::take(database, reserve_bytes))
+            .transpose()
+            .map_err(StartError::Reserve)?;
+        if reserve.as_ref().is_some_and(|reserve| !reserve.is_held()) {
+            tracing::error!(reserve_bytes, "the disk is too full: no call is admitted");
+        }
         Ok(Self {
             dialect: store.dialect(),
             journal: Journal::open(store)?,
             connection,
             _lock: lock,
+            reserve,
             desk: Desk::new(patience(&policy)),
             next_event,
             sessions: HashMap::new(),
@@ -368,8 +384,14 @@ impl Core {
         self.next_event += touched.levels.len() as u64;
         usage::add(&mut script, work.sums);
         tables::save_tree(&mut script, &self.tree, self.epoch, work.refusals_dropped);
-        self.journal.commit(&mut self.connection, &script).await?;
-        Ok(())
+        let connection = &mut self.connection;
+        match self.journal.commit(connection, &script).await {
+            Err(error) if error.is_full() && self.make_room() => {
+                let connection = &mut self.connection;
+                Ok(self.journal.commit(connection, &script).await?)
+            }
+            committed => Ok(committed?),
+        }
     }
 
     /// Whoever has nothing to write must also notice that somebody else writes: gateways
@@ -389,6 +411,8 @@ impl Core {
     /// What is due from time to time.
     pub(super) async fn tick(&mut self, now: UnixMillis) -> Result<(), Poison> {
         self.still_ours().await?;
+        self.journal.is_sound()?;
+        self.look_for_room()?;
         self.take_pending(now).await?;
         let mut work = Work::default();
         for vm in self.ledger.silent(now, LEASE_TTL_MILLIS) {
@@ -439,17 +463,42 @@ impl Core {
         }
         let checkpoint = Checkpoint::of(&self.origin, &self.tree);
         let note = checkpoint.sign(&self.key);
-        let connection = &mut self.connection;
-        tables::save_checkpoint(connection, checkpoint.size, now.0, &note).await?;
-        if let Some(export) = self.export.clone() {
-            let appended = tokio::task::spawn_blocking(move || export.append(&note, now));
-            appended
-                .await
-                .unwrap_or_else(|error| Err(std::io::Error::other(error)))
-                .map_err(Poison::Export)?;
+        let mut saved = self.save_checkpoint(checkpoint.size, &note, now).await;
+        if saved.as_ref().is_err_and(room::is_full) && self.make_room() {
+            saved = self.save_checkpoint(checkpoint.size, &note, now).await;
         }
+        saved?;
+        let mut exported = self.export(&note, now).await;
+        if let Err(error) = &exported
+            && error.kind() == std::io::ErrorKind::StorageFull
+            && self.make_room()
+        {
+            exported = self.export(&note, now).await;
+        }
+        exported.map_err(Poison::Export)?;
         self.checkpointed = checkpoint.size;
         Ok(())
+    }
+
+    async fn save_checkpoint(
+        &mut self,
+        size: u64,
+        note: &str,
+        now: UnixMillis,
+    ) -> Result<(), sqlx::Error> {
+        tables::save_checkpoint(&mut self.connection, size, now.0, note).await
+    }
+
+    /// Keeps a checkpoint in the second place.
+    async fn export(&mut self, note: &str, now: UnixMillis) -> std::io::Result<()> {
+        let Some(export) = self.export.clone() else {
+            return Ok(());
+        };
+        let note = note.to_owned();
+        let appended = tokio::task::spawn_blocking(move || export.append(&note, now));
+        appended
+            .await
+            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
     }
 }
 

@@ -34,6 +34,7 @@ fn another(
         clock,
         log_key: log_key(),
         checkpoint_dir: None,
+        reserve_bytes: 0,
     };
     let store = store.clone();
     async move {

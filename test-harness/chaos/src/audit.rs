@@ -3,6 +3,7 @@
 mod calls;
 mod disk;
 mod evidence;
+mod full;
 mod report;
 mod traffic;
 mod worker;
@@ -34,6 +35,8 @@ const LIMITS: Limits = Limits {
     tokens: 1_000_000_000_000,
     micros: 1_000_000_000_000_000,
 };
+/// Size of the disk whose power is cut.
+const DISK: &str = "4G";
 /// How long a sidecar may live before it is killed, milliseconds.
 const LIFE_MILLIS: std::ops::Range<u64> = 20..1_200;
 /// How long a sidecar whose disk is gone may take to give up.
@@ -87,6 +90,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         powercuts_skipped: None,
         faults: 0,
         faults_skipped: None,
+        full_disk_skipped: None,
         verified: 0,
         problems: Vec::new(),
     };
@@ -94,9 +98,11 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
     let site = Site::new(upstream, LIMITS)?;
     under_load(arguments, &site, &stand_in, &mut random, &mut report).await?;
     println!(
-        "{} kills, {} power cuts; now every call of the operating system may fail",
+        "{} kills, {} power cuts; now a disk runs full",
         report.kills, report.powercuts
     );
+    full::run(&arguments.place, &site, &mut report).await?;
+    println!("now calls of the operating system fail");
     calls::run(arguments, &site, &mut random, &mut report).await?;
     report.seconds = began.elapsed().as_secs_f64();
     report.print();
@@ -106,7 +112,10 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
     std::fs::write(&arguments.out, serde_json::to_vec_pretty(&report)?)?;
     let holds = report.holds();
     if !holds {
-        println!("  what the sidecar said and stored is in {}", site.keep().display());
+        println!(
+            "  what the sidecar said and stored is in {}",
+            site.keep().display()
+        );
     }
     Ok(holds)
 }
@@ -121,7 +130,7 @@ async fn under_load(
 ) -> Result<(), ChaosError> {
     let disk = match arguments.powercuts {
         0 => None,
-        _ => Disk::make(site.folder())
+        _ => Disk::make(site.folder(), DISK)
             .await
             .map_err(|reason| {
                 let reason = format!("no disk whose power could be cut ({reason})");
@@ -154,7 +163,12 @@ async fn under_load(
     }
     for _ in 0..WORKERS {
         let seed = random.u64(..);
-        running.spawn(worker::go_on(sidecar.link, seed, acked.clone(), stopped.clone()));
+        running.spawn(worker::go_on(
+            sidecar.link,
+            seed,
+            acked.clone(),
+            stopped.clone(),
+        ));
     }
     let mut deaths = vec![Death::Kill; usize::try_from(arguments.kills).unwrap_or(0)];
     if disk.is_some() {

@@ -91,6 +91,7 @@ impl Sidecar {
             .arg(&self.state)
             .args(["--api", &self.api.to_string()])
             .args(["--link", &self.link.to_string()])
+            .args(["--reserve", "4"])
             .env("SEKISHO_DB", &self.database)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -148,7 +149,10 @@ impl Sidecar {
     }
 
     /// Waits until this life is over by itself; `None`: it does not end.
-    pub(crate) async fn dead(&mut self, within: Duration) -> Result<Option<ExitStatus>, ChaosError> {
+    pub(crate) async fn dead(
+        &mut self,
+        within: Duration,
+    ) -> Result<Option<ExitStatus>, ChaosError> {
         let Some(process) = &mut self.process else {
             return Ok(None);
         };

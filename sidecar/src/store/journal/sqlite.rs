@@ -24,20 +24,35 @@ impl Direct {
     pub(super) fn open(file: &str) -> Result<Self, rusqlite::Error> {
         let connection = connect(file)?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
+        // A former process may have ended because a sync failed: what it left in the log may then
+        // be in the system's memory only, and no later sync would write it. So all of it is written
+        // to the database and synced before anything is built on it.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         let trim = Trim::start(connect(file)?);
         Ok(Self { connection, trim })
     }
 
+    pub(super) fn is_sound(&self) -> Result<(), JournalError> {
+        let failure = self.trim.failure().map(str::to_owned);
+        failure.map_or(Ok(()), |failure| Err(JournalError::CarriedOver(failure)))
+    }
+
+    pub(super) fn was_full(&self) -> bool {
+        self.trim.was_full()
+    }
+
     pub(super) fn commit(&mut self, script: &Script) -> Result<(), JournalError> {
         self.trim.finish_if_long(&self.connection);
+        self.is_sound()?;
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        match run(&self.connection, script) {
-            Ok(()) => self.connection.execute_batch("COMMIT")?,
-            Err(error) => {
-                // The first error is the one to tell; nothing is committed either way.
-                let _ = self.connection.execute_batch("ROLLBACK");
-                return Err(error);
-            }
+        let ran = run(&self.connection, script).and_then(|()| {
+            self.connection.execute_batch("COMMIT")?;
+            Ok(())
+        });
+        if let Err(error) = ran {
+            // The first error is the one to tell. There may be no transaction any more.
+            let _ = self.connection.execute_batch("ROLLBACK");
+            return Err(error);
         }
         self.trim.written();
         Ok(())

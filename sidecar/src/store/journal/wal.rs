@@ -3,13 +3,13 @@
 //! Left to itself, SQLite does so in the middle of a commit every few dozen transactions,
 //! and everybody who waits for that commit waits tens of milliseconds.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 /// Between two rounds, at least.
 const REST: Duration = Duration::from_millis(250);
@@ -21,19 +21,48 @@ const LONG: i64 = 4096;
 /// Carries the log over, on a thread of its own; ends when dropped.
 pub(super) struct Trim {
     wake: SyncSender<()>,
-    is_long: Arc<AtomicBool>,
+    seen: Arc<Seen>,
+}
+
+/// What the thread has seen.
+#[derive(Default)]
+struct Seen {
+    is_long: AtomicBool,
+    /// There was no room for the database to grow.
+    is_full: AtomicBool,
+    /// The disk no longer does what it is told. Nobody knows what of the database it has.
+    failure: OnceLock<String>,
+}
+
+impl Seen {
+    /// Takes an outcome in.
+    fn note(&self, outcome: Result<i64, rusqlite::Error>) {
+        match outcome {
+            Ok(frames) => self.is_long.store(frames > LONG, Ordering::Relaxed),
+            Err(error) => match error.sqlite_error_code() {
+                // What is not carried over stays in the log, which is on disk.
+                Some(ErrorCode::DiskFull) => self.is_full.store(true, Ordering::Relaxed),
+                // Somebody else is at it.
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                    tracing::warn!(%error, "the write-ahead log could not be carried over; tried again later");
+                }
+                // The first is the one to tell.
+                _ => drop(self.failure.set(error.to_string())),
+            },
+        }
+    }
 }
 
 impl Trim {
     pub(super) fn start(connection: Connection) -> Self {
         let (wake, woken) = sync_channel(1);
-        let is_long = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&is_long);
+        let seen = Arc::new(Seen::default());
+        let noting = Arc::clone(&seen);
         let thread = thread::Builder::new().name("sekisho-wal".to_owned());
-        if let Err(error) = thread.spawn(move || run(&connection, &woken, &flag)) {
+        if let Err(error) = thread.spawn(move || run(&connection, &woken, &noting)) {
             tracing::warn!(%error, "no thread for the write-ahead log: it grows until the next start");
         }
-        Self { wake, is_long }
+        Self { wake, seen }
     }
 
     /// Something was committed.
@@ -46,22 +75,25 @@ impl Trim {
     /// transaction: under load only the writer, between two of them, finds it at rest.
     /// Almost all has been carried over before, so this takes a few milliseconds.
     pub(super) fn finish_if_long(&self, connection: &Connection) {
-        if self.is_long.swap(false, Ordering::Relaxed)
-            && let Err(error) = checkpoint(connection)
-        {
-            tracing::warn!(%error, "the write-ahead log could not be carried over; tried again later");
+        if self.seen.is_long.swap(false, Ordering::Relaxed) {
+            self.seen.note(checkpoint(connection));
         }
+    }
+
+    /// Whether there was no room since this was last asked.
+    pub(super) fn was_full(&self) -> bool {
+        self.seen.is_full.swap(false, Ordering::Relaxed)
+    }
+
+    /// Why nothing may be acknowledged any more, if so.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.seen.failure.get().map(String::as_str)
     }
 }
 
-fn run(connection: &Connection, woken: &Receiver<()>, is_long: &AtomicBool) {
+fn run(connection: &Connection, woken: &Receiver<()>, seen: &Seen) {
     while woken.recv().is_ok() {
-        match checkpoint(connection) {
-            Ok(frames) => is_long.store(frames > LONG, Ordering::Relaxed),
-            Err(error) => {
-                tracing::warn!(%error, "the write-ahead log could not be carried over; tried again later");
-            }
-        }
+        seen.note(checkpoint(connection));
         thread::sleep(REST);
     }
 }

@@ -3,6 +3,7 @@
 use sekisho_domain::{Budget, UnixMillis};
 use sqlx::AnyConnection;
 
+use super::room::is_full;
 use super::{Core, Poison, begin, commit};
 use crate::events::Author;
 use crate::ledger::{Ledger, terms};
@@ -46,6 +47,22 @@ impl Core {
     pub(in crate::writer) async fn change_budget(
         &mut self,
         mut order: BudgetOrder,
+        now: UnixMillis,
+    ) -> Result<BudgetOutcome, Poison> {
+        match self.try_to_change(&mut order, now).await {
+            Err(Poison::Database(error)) if is_full(&error) && self.make_room() => {
+                // There may be no transaction any more.
+                let rollback = sqlx::raw_sql("ROLLBACK").execute(&mut self.connection);
+                let _ = rollback.await;
+                self.try_to_change(&mut order, now).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn try_to_change(
+        &mut self,
+        order: &mut BudgetOrder,
         now: UnixMillis,
     ) -> Result<BudgetOutcome, Poison> {
         let former = stored(budgets::find_on(&mut self.connection, &order.id).await)?;

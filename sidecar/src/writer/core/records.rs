@@ -37,6 +37,10 @@ impl Core {
                 self.complete(record, work, now);
                 true
             }
+            RecordKind::Refuse if self.only_counts(&record.id) => {
+                work.refusals_dropped += 1;
+                true
+            }
             RecordKind::Refuse => {
                 if self.ledger.cancel(&record.id, now) {
                     self.facts.remove(&record.id);
@@ -56,6 +60,9 @@ impl Core {
         let api = apis.find(|api| api.id.as_str() == facts.api);
         // A relaxed call is already on its way.
         let binding = api.is_none_or(|api| api.audit == AuditMode::Strict);
+        if binding && !self.takes_calls() {
+            return false;
+        }
         let admitted = self.ledger.admit(&Admit {
             id: record.id,
             vm,

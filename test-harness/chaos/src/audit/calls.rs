@@ -15,7 +15,7 @@ use super::{Arguments, GIVES_UP};
 use crate::sidecars::Sidecar;
 use crate::site::Site;
 use crate::{ChaosError, Place};
-use tracer::{Errno, Fault, Tracer, Traced};
+use tracer::{Errno, Fault, Traced, Tracer};
 
 /// Runs at a time.
 const AT_ONCE: usize = 3;
@@ -88,7 +88,10 @@ pub(super) async fn run(
     if arguments.faults > 0 {
         positions.truncate(arguments.faults);
     }
-    println!("{} of {all} calls of the scripted runs fail", positions.len());
+    println!(
+        "{} of {all} calls of the scripted runs fail",
+        positions.len()
+    );
     let mut running = JoinSet::new();
     let mut rest = positions.into_iter().enumerate();
     loop {
@@ -292,6 +295,10 @@ fn copy(from: &Path, to: &Path) -> Result<(), ChaosError> {
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let to = to.join(entry.file_name());
+        if to.extension().is_some_and(|kind| kind == "reserve") {
+            // Made at every start, and large.
+            continue;
+        }
         if entry.file_type()?.is_dir() {
             std::fs::create_dir_all(&to)?;
             copy(&entry.path(), &to)?;

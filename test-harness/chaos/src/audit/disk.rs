@@ -7,8 +7,6 @@ use tokio::process::Command;
 
 use crate::ChaosError;
 
-/// Size of the file, which takes no more room than is written.
-const SIZE: &str = "4G";
 /// Tries to unmount, and the rest between two of them: somebody may be looking at it still.
 const TRIES: u32 = 100;
 const REST: Duration = Duration::from_millis(50);
@@ -25,15 +23,15 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Makes a disk in a folder; why there can be none is the error's text.
-    pub(super) async fn make(folder: &Path) -> Result<Self, String> {
+    /// Makes a disk of this size in a folder; its file takes no more room than is written. Why there can be none is the error's text.
+    pub(super) async fn make(folder: &Path, size: &str) -> Result<Self, String> {
         let disk = Self {
             image: folder.join("disk.img"),
             mounted: folder.join("disk"),
         };
         std::fs::create_dir_all(&disk.mounted).map_err(|error| error.to_string())?;
         run(Command::new("truncate")
-            .args(["--size", SIZE])
+            .args(["--size", size])
             .arg(&disk.image))
         .await?;
         run(Command::new("mkfs.ext4")

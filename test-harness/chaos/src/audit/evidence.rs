@@ -83,10 +83,13 @@ impl Log {
         })
     }
 
-    /// How many of these records there are not.
+    /// How many of these records there are not. Of refusals those do not count that the log only
+    /// has the number of.
     pub(super) fn missing(&self, acked: &[(RecordId, RecordKind)]) -> u64 {
         let missing = acked.iter().filter(|record| !self.records.contains(record));
-        missing.count() as u64
+        let (refusals, others) =
+            missing.partition::<Vec<_>, _>(|(_, kind)| *kind == RecordKind::Refuse);
+        others.len() as u64 + (refusals.len() as u64).saturating_sub(self.refusals_dropped)
     }
 
     /// Counts what must not be: `acked` are records of which a worker was told, `called` the

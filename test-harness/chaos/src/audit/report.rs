@@ -44,6 +44,8 @@ pub(super) struct Report {
     pub(super) faults: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) faults_skipped: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) full_disk_skipped: Option<String>,
     /// How often `sekisho audit verify` found nothing after a fault.
     pub(super) verified: u64,
     /// What went wrong besides, in words.
@@ -69,25 +71,34 @@ impl Report {
         let counts = &self.counts;
         println!("  {:<26} {:>9}", "records acknowledged", counts.acked);
         println!("  {:<26} {:>9}", "of these lost", counts.lost);
-        println!("  {:<26} {:>9}", "calls at the provider", counts.provider_calls);
-        println!("  {:<26} {:>9}", "without an admit", counts.called_without_admit);
+        println!(
+            "  {:<26} {:>9}",
+            "calls at the provider", counts.provider_calls
+        );
+        println!(
+            "  {:<26} {:>9}",
+            "without an admit", counts.called_without_admit
+        );
         println!("  {:<26} {:>9}", "requests answered", counts.answered);
-        println!("  {:<26} {:>9}", "without a record", counts.answered_without_record);
+        println!(
+            "  {:<26} {:>9}",
+            "without a record", counts.answered_without_record
+        );
         println!(
             "  {} answers cut off, {} refused ({} of these not on record, {} counted as dropped)",
-            counts.cut_off,
-            counts.refused,
-            counts.refused_without_record,
-            counts.refusals_dropped
+            counts.cut_off, counts.refused, counts.refused_without_record, counts.refusals_dropped
         );
         println!(
             "  {} kills, {} power cuts, {} failing calls of the operating system; `audit verify` was content {} times; seed {}",
             self.kills, self.powercuts, self.faults, self.verified, self.seed
         );
-        for skipped in [&self.powercuts_skipped, &self.faults_skipped] {
-            if let Some(skipped) = skipped {
-                println!("  SKIPPED: {skipped}");
-            }
+        let skipped = [
+            &self.powercuts_skipped,
+            &self.faults_skipped,
+            &self.full_disk_skipped,
+        ];
+        for skipped in skipped.into_iter().flatten() {
+            println!("  SKIPPED: {skipped}");
         }
         for problem in &self.problems {
             println!("  PROBLEM: {problem}");

@@ -80,8 +80,9 @@ impl Worker {
         })
     }
 
-    /// Sends records in one batch; `None`: they were not acknowledged.
-    pub(super) async fn tell(&mut self, records: Vec<AuditRecord<'_>>) -> Option<()> {
+    /// Sends records in one batch; returns how many admits were refused. `None`: they were not
+    /// acknowledged.
+    pub(super) async fn tell(&mut self, records: Vec<AuditRecord<'_>>) -> Option<usize> {
         let names: Vec<_> = records
             .iter()
             .map(|record| (record.record_id, record.kind))
@@ -102,7 +103,7 @@ impl Worker {
                 let refused = |id: &RecordId| down.refused.iter().any(|one| **one == id.0);
                 let taken = names.into_iter().filter(|(id, _)| !refused(id));
                 self.acked.add(taken);
-                return Some(());
+                return Some(down.refused.len());
             }
         }
     }
@@ -184,9 +185,14 @@ pub(super) async fn go_on(link: SocketAddr, seed: u64, acked: Acked, stop: watch
 /// Some calls, told of in several ways.
 pub(super) async fn round(worker: &mut Worker) -> Option<()> {
     let (admit, end) = worker.call();
-    worker.tell(vec![admit]).await?;
     let refusal = worker.refusal();
-    worker.tell(vec![end, refusal]).await?;
-    let (admit, end) = worker.call();
-    worker.tell(vec![admit, end]).await
+    if worker.tell(vec![admit]).await? == 0 {
+        worker.tell(vec![end, refusal]).await?;
+    }
+    let ((one, its_end), (other, others_end)) = (worker.call(), worker.call());
+    // One that is refused never goes on.
+    if worker.tell(vec![one, other]).await? == 0 {
+        worker.tell(vec![its_end, others_end]).await?;
+    }
+    Some(())
 }
