@@ -86,10 +86,18 @@ impl Log {
     /// How many of these records there are not. Of refusals those do not count that the log only
     /// has the number of.
     pub(super) fn missing(&self, acked: &[(RecordId, RecordKind)]) -> u64 {
-        let missing = acked.iter().filter(|record| !self.records.contains(record));
-        let (refusals, others) =
-            missing.partition::<Vec<_>, _>(|(_, kind)| *kind == RecordKind::Refuse);
-        others.len() as u64 + (refusals.len() as u64).saturating_sub(self.refusals_dropped)
+        let (mut refusals, mut others) = (0u64, 0u64);
+        for record in acked {
+            if !self.records.contains(record) {
+                let is_refusal = record.1 == RecordKind::Refuse;
+                *(if is_refusal {
+                    &mut refusals
+                } else {
+                    &mut others
+                }) += 1;
+            }
+        }
+        others + refusals.saturating_sub(self.refusals_dropped)
     }
 
     /// Counts what must not be: `acked` are records of which a worker was told, `called` the
