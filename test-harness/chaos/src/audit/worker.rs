@@ -155,6 +155,8 @@ fn entry(record: &AuditRecord<'_>) -> Option<v1::Entry> {
         RecordKind::Admit => v1::entry::Kind::Admit,
         RecordKind::Complete => v1::entry::Kind::Complete,
         RecordKind::Refuse => v1::entry::Kind::Refuse,
+        // No gateway tells of these.
+        RecordKind::Event => return None,
     };
     Some(v1::Entry {
         kind: kind.into(),
