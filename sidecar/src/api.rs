@@ -2,7 +2,8 @@
 //!
 //! Callers show an access token of an issuer of the policy; it is checked by the same
 //! crate that checks tokens at the gateway. `Sekisho.Auditor` may read,
-//! `Sekisho.Administrator` may also change. Errors are problem details (RFC 9457).
+//! `Sekisho.Administrator` may also change, `Sekisho.Recorder` may only put events of other
+//! systems on record. Errors are problem details (RFC 9457).
 
 mod amounts;
 mod apikey;
@@ -14,6 +15,7 @@ mod apikey_revoke;
 mod apikey_rotate;
 mod apikey_usage;
 mod audit_search;
+mod audit_tell;
 mod authentication;
 mod budget;
 mod budget_events;
@@ -25,6 +27,7 @@ mod budget_remove;
 mod department_usage;
 mod etag;
 mod extract;
+mod format;
 mod health;
 mod idempotency;
 mod moments;
@@ -170,6 +173,7 @@ pub fn router(api: Api) -> Router {
             "/v1/departments/{departmentId}/usage",
             get(department_usage::get),
         )
+        .route("/v1/audit/logs", post(audit_tell::post))
         .route("/v1/audit/logs/search", get(audit_search::get))
         .route("/v1/users", get(users::get))
         .route("/v1/users/{userId}/disable", put(user_disable::put))
@@ -222,7 +226,7 @@ pub fn openapi_json() -> String {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .description(Some(
-            "Access token of an issuer of the policy with the role `Sekisho.Auditor` or `Sekisho.Administrator`",
+            "Access token of an issuer of the policy with the role `Sekisho.Auditor` or `Sekisho.Administrator`, or `Sekisho.Recorder` for recording events alone",
         ))
         .build();
     let components = document.components.get_or_insert_default();
@@ -243,6 +247,7 @@ pub fn openapi_json() -> String {
         health::get,
         usage_summary::get,
         department_usage::get,
+        audit_tell::post,
         audit_search::get,
         users::get,
         user_disable::put,

@@ -25,6 +25,9 @@ pub const MOST_DETAIL: usize = 1024;
 /// SHA-256.
 pub const MOST_STATE: usize = 16 * 1024;
 
+/// Deepest nesting of `before` or `after` that is on record as it is.
+pub const MOST_DEPTH: usize = 32;
+
 /// Somebody who does something now, and whose doing is put on record.
 #[derive(Clone, Debug)]
 pub struct Author {
@@ -126,6 +129,25 @@ impl Telling {
         self
     }
 
+    /// To whom or what it happened.
+    #[must_use]
+    pub fn about(mut self, target: &str) -> Self {
+        self.event.target = Some(Cow::Owned(cut(target, MOST_TARGET)));
+        self
+    }
+
+    /// The id of its record.
+    #[must_use]
+    pub const fn id(&self) -> RecordId {
+        self.id
+    }
+
+    /// What it says by now.
+    #[must_use]
+    pub const fn event(&self) -> &Event<'static> {
+        &self.event
+    }
+
     /// Another system tells it, not the sidecar.
     #[must_use]
     pub fn from(mut self, source: &str, occurred_at: Option<UnixMillis>) -> Self {
@@ -189,10 +211,24 @@ fn cut(text: &str, most: usize) -> String {
 /// The state, or what can be said about one that is too large.
 fn bounded(state: Value) -> Value {
     let bytes = state.to_string().into_bytes();
-    if bytes.len() <= MOST_STATE {
+    if bytes.len() <= MOST_STATE && is_shallow(&state, MOST_DEPTH) {
         return state;
     }
     json!({"bytes": bytes.len(), "sha256": digest(&bytes)})
+}
+
+/// Whether nothing in it is nested deeper than this: readers of records end at some depth.
+#[must_use]
+pub fn is_shallow(state: &Value, depth: usize) -> bool {
+    let inside = |mut values: Box<dyn Iterator<Item = &Value> + '_>| match depth.checked_sub(1) {
+        Some(depth) => values.all(|value| is_shallow(value, depth)),
+        None => false,
+    };
+    match state {
+        Value::Array(values) => inside(Box::new(values.iter())),
+        Value::Object(members) => inside(Box::new(members.values())),
+        _ => true,
+    }
 }
 
 /// SHA-256 in hexadecimal digits.
@@ -234,6 +270,16 @@ mod tests {
         let event = record.event.unwrap();
         assert_eq!(event.target.unwrap().len(), 255);
         assert_eq!(event.after.unwrap()["bytes"], 120_008);
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_for_readers_is_on_record_as_its_digest() {
+        let nested = |depth| (0..depth).fold(json!(1), |inside, _| json!([inside]));
+        assert!(is_shallow(&nested(MOST_DEPTH), MOST_DEPTH));
+        let told = author().tell("a", "").after(Some(nested(120)));
+        let recorded = told.record().unwrap();
+        let record: AuditRecord<'_> = serde_json::from_slice(&recorded.body).unwrap();
+        assert_eq!(record.event.unwrap().after.unwrap()["bytes"], 241);
     }
 
     #[test]

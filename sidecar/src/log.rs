@@ -9,13 +9,14 @@ pub mod note;
 pub mod proof;
 pub mod prove;
 pub mod search;
+pub mod sheet;
 pub(crate) mod tables;
 pub mod tiles;
 pub mod tree;
 pub mod verify;
 
 pub use entry::{Malformed, Recorded};
-pub use search::{Filter, Page, search};
+pub use search::{Cursor, Filter, Page, search};
 
 /// The name of the log in a database.
 ///

@@ -24,6 +24,8 @@ mod key_sets;
 mod older_release;
 #[path = "core/recalls.rs"]
 mod recalls;
+#[path = "core/searches.rs"]
+mod searches;
 #[path = "core/siem.rs"]
 mod siem;
 #[path = "core/takeover.rs"]

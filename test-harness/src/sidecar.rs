@@ -446,7 +446,7 @@ impl Sidecar {
             }
             cursor = page.next;
             if cursor.is_none() {
-                records.reverse();
+                records.sort_by_key(|record| record.place);
                 return Ok(records);
             }
         }

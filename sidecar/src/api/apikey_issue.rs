@@ -70,7 +70,7 @@ pub(super) async fn post(
 ) -> Result<Response, Problem> {
     let shared = &api.0;
     let (now, pepper) = (shared.clock.now(), shared.pepper.as_slice());
-    let name = idempotency_key.name(&administrator);
+    let name = idempotency_key.name(administrator.identity());
     let content = serde_json::to_vec(&("issue", &wanted)).map_err(|e| Problem::internal(&e))?;
     let salt = random()?;
     let once = name

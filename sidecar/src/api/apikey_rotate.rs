@@ -66,7 +66,7 @@ pub(super) async fn post(
         let text = format!("`overlap_seconds` may be at most {MOST_OVERLAP_SECONDS}");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text));
     }
-    let name = idempotency_key.name(&administrator);
+    let name = idempotency_key.name(administrator.identity());
     let content = serde_json::to_vec(&("rotate", &id, &wanted));
     let content = content.map_err(|error| Problem::internal(&error))?;
     let salt = random()?;

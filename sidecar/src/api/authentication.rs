@@ -21,6 +21,7 @@ use crate::snapshot::{SnapshotHub, Subscription};
 
 const ADMINISTRATOR: &str = "Sekisho.Administrator";
 const AUDITOR: &str = "Sekisho.Auditor";
+const RECORDER: &str = "Sekisho.Recorder";
 
 /// How long a caller waits whose token names a key that is not known yet.
 const KEY_PATIENCE: Duration = Duration::from_secs(1);
@@ -124,6 +125,32 @@ impl Administrator {
     /// Who it is, as one text.
     pub(super) fn identity(&self) -> String {
         format!("{}/{}", self.principal.tenant, self.principal.object_id)
+    }
+}
+
+/// A caller who may put events on record.
+pub(super) struct Recorder {
+    principal: Arc<Principal>,
+    address: Option<IpAddr>,
+}
+
+impl Recorder {
+    /// Whose telling is put on record.
+    pub(super) fn author(&self, now: UnixMillis) -> Result<Author, Problem> {
+        author(&self.principal, self.address, now)
+    }
+}
+
+impl FromRequestParts<Api> for Recorder {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let principal = principal(parts, api).await?;
+        if !has_role(&principal, RECORDER) && !has_role(&principal, ADMINISTRATOR) {
+            return Err(Problem::missing_role(RECORDER));
+        }
+        let address = address(parts);
+        Ok(Self { principal, address })
     }
 }
 

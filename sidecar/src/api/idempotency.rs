@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 
 use super::Api;
-use super::authentication::Administrator;
 use super::problem::Problem;
 use crate::apikeys::OrderName;
 
@@ -19,10 +18,10 @@ const LONGEST: usize = 255;
 pub(super) struct IdempotencyKey(Option<String>);
 
 impl IdempotencyKey {
-    /// The order's name: other callers may use the same value.
-    pub(super) fn name(self, administrator: &Administrator) -> Option<OrderName> {
+    /// The order's name: other callers than `identity` may use the same value.
+    pub(super) fn name(self, identity: String) -> Option<OrderName> {
         let key = self.0?;
-        Some(OrderName::new(administrator.identity(), key))
+        Some(OrderName::new(identity, key))
     }
 }
 
@@ -51,6 +50,14 @@ pub(super) fn reused() -> Problem {
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "this `Idempotency-Key` was used for another order within the last day",
+    )
+}
+
+/// The value belongs to another event.
+pub(super) fn reused_for_good() -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "this `Idempotency-Key` was used for another event",
     )
 }
 

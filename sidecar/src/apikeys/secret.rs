@@ -1,6 +1,6 @@
 //! Secrets of orders that may come again.
 
-use sekisho_domain::UnixMillis;
+use sekisho_domain::{RecordId, UnixMillis};
 use sekisho_scope::hash_key;
 use sha2::{Digest as _, Sha256};
 
@@ -26,6 +26,15 @@ impl OrderName {
     #[must_use]
     pub fn secret(&self, pepper: &[u8], salt: &[u8]) -> [u8; 32] {
         hash_key(pepper, &self.digest(b"secret", salt))
+    }
+
+    /// The id of an event that is told under this name. It begins with no time that a call could
+    /// have arrived at, so that the log itself is asked for it.
+    #[must_use]
+    pub fn record_id(&self, pepper: &[u8]) -> RecordId {
+        let hash = hash_key(pepper, &self.digest(b"event", &[]));
+        let random = hash.first_chunk().copied().unwrap_or_default();
+        RecordId::v7(UnixMillis(0), random)
     }
 
     /// The order as it is remembered.

@@ -65,8 +65,8 @@ DROP INDEX audit_entries_user;
 DROP INDEX audit_entries_denial;
 CREATE INDEX audit_entries_department ON audit_entries (department, at);
 CREATE INDEX audit_entries_user ON audit_entries (user_id, at);
-CREATE INDEX audit_entries_denial ON audit_entries (denial, at) WHERE denial IS NOT NULL;
-CREATE INDEX audit_entries_event ON audit_entries (event, at) WHERE event IS NOT NULL;
+CREATE INDEX audit_entries_denial ON audit_entries (at) WHERE denial IS NOT NULL;
+CREATE INDEX audit_entries_event ON audit_entries (at) WHERE event IS NOT NULL;
 CREATE INDEX audit_entries_unknown ON audit_entries (at) WHERE outcome = 'unknown';
 ";
 

@@ -10,7 +10,8 @@ const READ: [&str; 5] = [
     "/v1/users",
     "/v1/apikeys",
 ];
-const CHANGE: [(&str, &str); 7] = [
+const CHANGE: [(&str, &str); 8] = [
+    ("POST", "/v1/audit/logs"),
     ("PUT", "/v1/users/003/disable"),
     ("PUT", "/v1/users/003/enable"),
     ("POST", "/v1/users/003/sessions/revoke"),

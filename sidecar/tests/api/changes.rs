@@ -12,6 +12,7 @@ struct Change {
     path: &'static str,
     body: Option<fn() -> Value>,
     event: &'static str,
+    source: &'static str,
     /// What is there before and after, beside the event's name.
     states: (bool, bool),
 }
@@ -19,9 +20,20 @@ struct Change {
 const CHANGES: &[Change] = &[
     Change {
         method: "post",
+        path: "/v1/audit/logs",
+        body: Some(
+            || json!({"source": "hr", "name": "contract.renewed", "after": {"until": "2030-03-31"}}),
+        ),
+        event: "contract.renewed",
+        source: "hr",
+        states: (false, true),
+    },
+    Change {
+        method: "post",
         path: "/v1/apikeys",
         body: Some(key),
         event: "apikey.issue",
+        source: "sekisho",
         states: (false, true),
     },
     Change {
@@ -29,6 +41,7 @@ const CHANGES: &[Change] = &[
         path: "/v1/apikeys/{apiKey}",
         body: Some(|| json!({"name": "another"})),
         event: "apikey.change",
+        source: "sekisho",
         states: (true, true),
     },
     Change {
@@ -36,6 +49,7 @@ const CHANGES: &[Change] = &[
         path: "/v1/apikeys/{apiKey}/rotate",
         body: None,
         event: "apikey.rotate",
+        source: "sekisho",
         states: (true, true),
     },
     Change {
@@ -43,6 +57,7 @@ const CHANGES: &[Change] = &[
         path: "/v1/apikeys/{apiKey}/revoke",
         body: None,
         event: "apikey.revoke",
+        source: "sekisho",
         states: (true, true),
     },
     Change {
@@ -50,6 +65,7 @@ const CHANGES: &[Change] = &[
         path: "/v1/users/{userId}/disable",
         body: None,
         event: "user.disable",
+        source: "sekisho",
         states: (true, true),
     },
     Change {
@@ -57,6 +73,7 @@ const CHANGES: &[Change] = &[
         path: "/v1/users/{userId}/enable",
         body: None,
         event: "user.enable",
+        source: "sekisho",
         states: (true, true),
     },
     Change {
@@ -64,6 +81,7 @@ const CHANGES: &[Change] = &[
         path: "/v1/users/{userId}/sessions/revoke",
         body: None,
         event: "user.revoke_sessions",
+        source: "sekisho",
         states: (true, true),
     },
     Change {
@@ -71,6 +89,7 @@ const CHANGES: &[Change] = &[
         path: "/v1/budgets/{budgetId}",
         body: Some(budget),
         event: "budget.change",
+        source: "sekisho",
         states: (true, true),
     },
     Change {
@@ -78,6 +97,7 @@ const CHANGES: &[Change] = &[
         path: "/v1/budgets/{budgetId}",
         body: None,
         event: "budget.remove",
+        source: "sekisho",
         states: (true, false),
     },
 ];
@@ -145,7 +165,7 @@ async fn the_event_says_who_did_what_and_how_it_was_before() {
         assert_eq!(event["name"], change.event, "{what}");
         assert_eq!(
             (&event["source"], &event["outcome"]),
-            (&json!("sekisho"), &json!("success"))
+            (&json!(change.source), &json!("success"))
         );
         assert_eq!(
             (event.get("before").is_some(), event.get("after").is_some()),

@@ -46,6 +46,7 @@ pub(crate) enum As {
     Administrator,
     Auditor,
     NobodySpecial,
+    Recorder,
     Nobody,
 }
 
@@ -58,6 +59,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    pub(crate) text: String,
 }
 
 impl Service {
@@ -181,6 +183,7 @@ impl Service {
             status: parts.status,
             headers: parts.headers,
             body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+            text: String::from_utf8_lossy(&body).into_owned(),
         }
     }
 
@@ -189,6 +192,7 @@ impl Service {
             As::Administrator => Some(self.token(ADMINISTRATOR, &["Sekisho.Administrator"])),
             As::Auditor => Some(self.token(AUDITOR, &["Sekisho.Auditor"])),
             As::NobodySpecial => Some(self.token(NOBODY_SPECIAL, &["Sekisho.Reader"])),
+            As::Recorder => Some(self.token(NOBODY_SPECIAL, &["Sekisho.Recorder"])),
             As::Nobody => None,
         }
     }

@@ -1,0 +1,198 @@
+//! Records, page by page.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::{Filter, MOST, MOST_EXAMINED, statement, text};
+use crate::log::tables::Stored;
+use crate::store::{Store, StoreError};
+
+/// A record that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its place in the log.
+    pub seq: u64,
+    /// Its bytes: JSON of schema `sekisho.audit.v1`.
+    pub body: Vec<u8>,
+    /// What the sidecar charged for it, in millionths of the currency; completions only.
+    pub cost_micros: Option<u64>,
+}
+
+/// Records, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The records; also if these are few or none there may be a next page.
+    pub records: Vec<Found>,
+    /// Where the next page begins; `None`: this was the last.
+    pub next: Option<Cursor>,
+}
+
+/// A place between two records in the order of time, and of the log where that is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub(super) at: i64,
+    pub(super) seq: i64,
+}
+
+/// The text is not a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not `next` of a page")]
+pub struct NotACursor;
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.at, self.seq)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = NotACursor;
+
+    fn from_str(text: &str) -> Result<Self, NotACursor> {
+        let (at, seq) = text.split_once('-').ok_or(NotACursor)?;
+        let number = |text: &str| text.parse().ok().filter(|number: &i64| *number >= 0);
+        match (number(at), number(seq)) {
+            (Some(at), Some(seq)) => Ok(Self { at, seq }),
+            _ => Err(NotACursor),
+        }
+    }
+}
+
+/// Finds records, newest first. `cursor`: [`Page::next`] of the page before; `limit`: 1 to
+/// [`MOST`], others are moved there.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn search(
+    store: &Store,
+    filter: &Filter,
+    cursor: Option<Cursor>,
+    limit: u32,
+) -> Result<Page, StoreError> {
+    let limit = limit.clamp(1, MOST);
+    among(store, filter, cursor, (limit, MOST_EXAMINED)).await
+}
+
+async fn among(
+    store: &Store,
+    filter: &Filter,
+    cursor: Option<Cursor>,
+    (limit, examined): (u32, u32),
+) -> Result<Page, StoreError> {
+    let find = statement::find(filter, cursor, (limit + 1, examined), store.dialect());
+    let is_bounded = find.is_bounded;
+    let rows = sqlx::query_with(AssertSqlSafe(find.sql), find.arguments);
+    let rows = rows.fetch_all(store.pool()).await?;
+    let mut page = Page::default();
+    let mut last = None;
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    for row in rows.iter().take(wanted) {
+        let stored = Stored::read(row)?;
+        let (at, seq) = (stored.at, stored.seq);
+        last = Some(Cursor { at, seq });
+        if filter
+            .text
+            .as_ref()
+            .is_some_and(|text| !text::says(&stored.body, text))
+        {
+            continue;
+        }
+        page.records.push(Found {
+            seq: u64::try_from(seq).unwrap_or(0),
+            body: stored.body.to_vec(),
+            cost_micros: stored.cost.and_then(|cost| u64::try_from(cost).ok()),
+        });
+    }
+    page.next = if rows.len() > wanted {
+        last
+    } else if is_bounded {
+        end(store, filter, cursor, examined).await?
+    } else {
+        None
+    };
+    Ok(page)
+}
+
+/// The last record that was looked at, unless those were all.
+async fn end(
+    store: &Store,
+    filter: &Filter,
+    cursor: Option<Cursor>,
+    examined: u32,
+) -> Result<Option<Cursor>, StoreError> {
+    let end = statement::end(filter, cursor, examined);
+    let row = sqlx::query_with(AssertSqlSafe(end.sql), end.arguments)
+        .fetch_optional(store.pool())
+        .await?;
+    let cursor = row.map(|row| {
+        Ok::<_, sqlx::Error>(Cursor {
+            at: row.try_get("at")?,
+            seq: row.try_get("seq")?,
+        })
+    });
+    Ok(cursor.transpose()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_rare_is_found_although_a_page_looks_at_few_records() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("d.db").display());
+        let store = Store::open(&url).await.unwrap();
+        for seq in 0..50i64 {
+            let sql = "INSERT INTO audit_entries (seq, record_id, kind, at, leaf_hash, body, api) \
+                VALUES ($1, $2, 1, $3, X'', X'7b7d', $4)";
+            sqlx::query(sql)
+                .bind(seq)
+                .bind(seq.to_be_bytes().to_vec())
+                .bind(seq / 7)
+                .bind(if seq % 20 == 3 { "rare" } else { "usual" })
+                .execute(store.pool())
+                .await
+                .unwrap();
+        }
+        let rare = Filter {
+            api: Some("rare".into()),
+            ..Filter::default()
+        };
+        for examined in [1, 3, 10, 49, 50, 51] {
+            let (mut found, mut cursor, mut pages) = (Vec::new(), None, 0);
+            loop {
+                let page = among(&store, &rare, cursor, (2, examined)).await.unwrap();
+                found.extend(page.records.iter().map(|record| record.seq));
+                pages += 1;
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, [43, 23, 3], "{examined}");
+            assert!(pages <= 53 / examined + 3, "{pages} pages of {examined}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_what_a_page_has_said() {
+        let cursor = Cursor {
+            at: 1_795_424_400_000,
+            seq: 17,
+        };
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for text in [
+            "",
+            "17",
+            "-1-2",
+            "1--2",
+            "a-b",
+            "1-2-3",
+            "99999999999999999999-1",
+        ] {
+            assert_eq!(text.parse::<Cursor>(), Err(NotACursor), "{text}");
+        }
+    }
+}

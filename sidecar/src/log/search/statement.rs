@@ -1,0 +1,341 @@
+//! The statements of a search. Conditions are fixed texts with values as parameters.
+
+use sekisho_domain::RecordKind;
+use sqlx::any::AnyArguments;
+use sqlx::{Arguments as _, AssertSqlSafe, Row as _};
+
+use super::text::pattern;
+use super::{Cursor, End, Filter, MOST_EXAMINED};
+use crate::log::tables::{self, COLUMNS};
+use crate::store::figures::to_db;
+use crate::store::{Dialect, Store, StoreError};
+
+/// Which records the filter is looked up in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Along {
+    /// Those of one call or event.
+    Record,
+    /// Admits of calls that have not ended.
+    Open,
+    /// Ends that nobody knows.
+    Unknown,
+    Events,
+    User,
+    Refusals,
+    Department,
+    All,
+}
+
+impl Along {
+    fn of(filter: &Filter) -> Self {
+        let asked = [
+            (filter.record_id.is_some(), Self::Record),
+            (filter.end == Some(End::Open), Self::Open),
+            (filter.end == Some(End::As("unknown")), Self::Unknown),
+            (
+                filter.event.is_some() || filter.kind == Some(RecordKind::Event),
+                Self::Events,
+            ),
+            (filter.user.is_some(), Self::User),
+            (
+                filter.denial.is_some() || filter.kind == Some(RecordKind::Refuse),
+                Self::Refusals,
+            ),
+            (filter.department.is_some(), Self::Department),
+        ];
+        let mut asked = asked.into_iter();
+        let first = asked.find_map(|(is_asked, along)| is_asked.then_some(along));
+        first.unwrap_or(Self::All)
+    }
+
+    /// Few records whatever the time: the database is to find them first and sort them after.
+    const fn is_few(self) -> bool {
+        matches!(self, Self::Record | Self::Open)
+    }
+}
+
+/// A statement with its values.
+pub(super) struct Statement {
+    pub(super) sql: String,
+    pub(super) arguments: AnyArguments,
+    /// Whether it looks at so many records at most, however few it finds.
+    pub(super) is_bounded: bool,
+}
+
+/// The statement that finds at most `limit` records among the next `examined`.
+pub(super) fn find(
+    filter: &Filter,
+    cursor: Option<Cursor>,
+    (limit, examined): (u32, u32),
+    dialect: Dialect,
+) -> Statement {
+    let along = Along::of(filter);
+    let mut query = Where::default();
+    inner(&mut query, filter, cursor, along);
+    let (inner, order) = (query.take(), order(along));
+    let rest = rest(&mut query, filter, along, dialect);
+    let is_bounded = rest.is_some();
+    let sql = match rest {
+        None => format!("SELECT {COLUMNS} FROM audit_entries{inner}{order} LIMIT {limit}"),
+        Some(rest) => {
+            // SQLite would look at all before it sorts what comes in order already.
+            let order_again = match dialect {
+                Dialect::Sqlite => "",
+                Dialect::Postgres => order,
+            };
+            format!(
+                "SELECT {COLUMNS} FROM (SELECT {COLUMNS} FROM audit_entries{inner}{order} \
+                 LIMIT {examined}) AS examined{rest}{order_again} LIMIT {limit}"
+            )
+        }
+    };
+    Statement {
+        sql,
+        arguments: query.arguments,
+        is_bounded,
+    }
+}
+
+/// The statement that finds the last record that [`find`] has looked at, if there are more.
+pub(super) fn end(filter: &Filter, cursor: Option<Cursor>, examined: u32) -> Statement {
+    let along = Along::of(filter);
+    let mut query = Where::default();
+    inner(&mut query, filter, cursor, along);
+    let sql = format!(
+        "SELECT at, seq FROM audit_entries{}{} LIMIT 1 OFFSET {}",
+        query.take(),
+        order(along),
+        examined.saturating_sub(1)
+    );
+    Statement {
+        sql,
+        arguments: query.arguments,
+        is_bounded: true,
+    }
+}
+
+const fn order(along: Along) -> &'static str {
+    if along.is_few() {
+        // No index has this order, so none is used for it.
+        " ORDER BY at + 0 DESC, seq DESC"
+    } else {
+        " ORDER BY at DESC, seq DESC"
+    }
+}
+
+/// The conditions that an index answers.
+fn inner(query: &mut Where, filter: &Filter, cursor: Option<Cursor>, along: Along) {
+    match along {
+        Along::Record => {
+            query.bytes("record_id =", filter.record_id.map(|id| id.0.to_vec()));
+        }
+        Along::Open => {
+            query.fixed("kind = 1");
+            query.fixed("record_id IN (SELECT record_id FROM ledger_calls)");
+        }
+        Along::Unknown => query.fixed("outcome = 'unknown'"),
+        Along::Events => query.fixed("event IS NOT NULL"),
+        Along::User => query.text("user_id =", &filter.user),
+        Along::Refusals => query.fixed("denial IS NOT NULL"),
+        Along::Department => query.text("department =", &filter.department),
+        Along::All => {}
+    }
+    let (from, until) = if along.is_few() {
+        ("at + 0 >=", "at + 0 <")
+    } else {
+        ("at >=", "at <")
+    };
+    query.number(from, filter.from.map(|at| to_db(at.0)));
+    query.number(until, filter.to.map(|at| to_db(at.0)));
+    if let Some(cursor) = cursor {
+        query.after(cursor, along.is_few());
+    }
+}
+
+/// The other conditions; `None`: there are none.
+fn rest(query: &mut Where, filter: &Filter, along: Along, dialect: Dialect) -> Option<String> {
+    if along != Along::User {
+        query.text("user_id =", &filter.user);
+    }
+    if along != Along::Department {
+        query.text("department =", &filter.department);
+    }
+    query.text("object_id =", &filter.object_id);
+    query.text("api =", &filter.api);
+    query.text("model =", &filter.model);
+    query.text("denial =", &filter.denial);
+    query.text("event =", &filter.event);
+    let is_told = along == Along::Events && filter.event.is_none();
+    let kind = filter.kind.filter(|_| !is_told);
+    query.number("kind =", kind.map(tables::kind_number));
+    if let Some(End::As(outcome)) = filter.end
+        && along != Along::Unknown
+    {
+        query.text("outcome =", &Some(outcome.to_owned()));
+    }
+    if let Some(text) = &filter.text {
+        query.like(&pattern(text, dialect), dialect);
+    }
+    let sql = query.take();
+    (!sql.is_empty()).then_some(sql)
+}
+
+/// How the database would find a page, in its own words.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn plan(store: &Store, filter: &Filter) -> Result<String, StoreError> {
+    let dialect = store.dialect();
+    let Statement { sql, arguments, .. } = find(filter, None, (100, MOST_EXAMINED), dialect);
+    let (explain, column) = match dialect {
+        Dialect::Sqlite => ("EXPLAIN QUERY PLAN", "detail"),
+        Dialect::Postgres => ("EXPLAIN", "QUERY PLAN"),
+    };
+    let rows = sqlx::query_with(AssertSqlSafe(format!("{explain} {sql}")), arguments)
+        .fetch_all(store.pool())
+        .await?;
+    let lines = rows.iter().map(|row| row.try_get::<String, _>(column));
+    Ok(lines.collect::<Result<Vec<_>, _>>()?.join("\n"))
+}
+
+#[derive(Default)]
+struct Where {
+    sql: String,
+    arguments: AnyArguments,
+    parameters: usize,
+}
+
+impl Where {
+    /// What was added since the last time.
+    fn take(&mut self) -> String {
+        std::mem::take(&mut self.sql)
+    }
+
+    fn fixed(&mut self, condition: &str) {
+        let word = if self.sql.is_empty() {
+            " WHERE "
+        } else {
+            " AND "
+        };
+        self.sql.push_str(word);
+        self.sql.push_str(condition);
+    }
+
+    /// The name of the parameter that was just added.
+    fn parameter(&mut self) -> String {
+        self.parameters += 1;
+        format!("${}", self.parameters)
+    }
+
+    fn compared(&mut self, condition: &'static str) {
+        let parameter = self.parameter();
+        self.fixed(&format!("{condition} {parameter}"));
+    }
+
+    fn number(&mut self, condition: &'static str, value: Option<i64>) {
+        if let Some(value) = value
+            && self.arguments.add(value).is_ok()
+        {
+            self.compared(condition);
+        }
+    }
+
+    fn bytes(&mut self, condition: &'static str, value: Option<Vec<u8>>) {
+        if let Some(value) = value
+            && self.arguments.add(value).is_ok()
+        {
+            self.compared(condition);
+        }
+    }
+
+    fn text(&mut self, condition: &'static str, value: &Option<String>) {
+        if let Some(value) = value.clone()
+            && self.arguments.add(value).is_ok()
+        {
+            self.compared(condition);
+        }
+    }
+
+    fn after(&mut self, cursor: Cursor, is_few: bool) {
+        let at = if is_few { "at + 0" } else { "at" };
+        if self.arguments.add(cursor.at).is_ok() && self.arguments.add(cursor.seq).is_ok() {
+            let (moment, seq) = (self.parameter(), self.parameter());
+            self.fixed(&format!("{at} <= {moment}"));
+            self.fixed(&format!("({at} < {moment} OR seq < {seq})"));
+        }
+    }
+
+    fn like(&mut self, pattern: &str, dialect: Dialect) {
+        if self.arguments.add(pattern.to_owned()).is_ok() {
+            let parameter = self.parameter();
+            self.fixed(&match dialect {
+                Dialect::Sqlite => format!("CAST(body AS TEXT) LIKE {parameter} ESCAPE '!'"),
+                Dialect::Postgres => {
+                    format!("encode(body, 'escape') ILIKE {parameter} ESCAPE '!'")
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_found_along_what_is_rarest() {
+        let user = Some("E001".to_owned());
+        let cases = [
+            (Filter::default(), Along::All),
+            (
+                Filter {
+                    user: user.clone(),
+                    department: Some("hr".into()),
+                    ..Filter::default()
+                },
+                Along::User,
+            ),
+            (
+                Filter {
+                    user: user.clone(),
+                    end: Some(End::As("unknown")),
+                    ..Filter::default()
+                },
+                Along::Unknown,
+            ),
+            (
+                Filter {
+                    kind: Some(RecordKind::Refuse),
+                    department: Some("hr".into()),
+                    ..Filter::default()
+                },
+                Along::Refusals,
+            ),
+        ];
+        for (filter, along) in cases {
+            assert_eq!(Along::of(&filter), along, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_no_index_answers_limits_how_much_is_looked_at() {
+        let person = Filter {
+            user: Some("E001".into()),
+            ..Filter::default()
+        };
+        let sql = find(&person, None, (5, 100), Dialect::Sqlite).sql;
+        assert!(
+            sql.ends_with("LIMIT 5") && !sql.contains("examined"),
+            "{sql}"
+        );
+        let asking = Filter {
+            api: Some("azure".into()),
+            ..person
+        };
+        let sql = find(&asking, None, (5, 100), Dialect::Sqlite).sql;
+        assert!(
+            sql.contains("LIMIT 100) AS examined WHERE api = $2"),
+            "{sql}"
+        );
+    }
+}
