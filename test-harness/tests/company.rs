@@ -22,9 +22,9 @@ use sekisho_test_harness::tokens::{self, Algorithm, KEY_ID, Signer, Subject};
 const PEOPLE: usize = 30_000;
 /// 2026-01-15T10:00:05+09:00.
 const STANDS_AT: UnixMillis = UnixMillis(1_768_438_805_000);
-/// Generous, because machines that run tests are slow and busy, and their filters are not
-/// optimised by V8.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+/// So generous that only a filter which never gets ready fails: machines that run tests are slow and
+/// busy, and their filters are not optimised by V8.
+const READY_WITHIN: Duration = Duration::from_secs(180);
 
 #[test]
 fn everybody_of_a_large_company_can_call_and_nobody_else() {
