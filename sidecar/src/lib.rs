@@ -18,6 +18,7 @@ pub mod log;
 pub mod managed_identity;
 pub mod people;
 pub mod policy_file;
+pub mod provisioning;
 pub mod render;
 pub mod secret_keeper;
 pub mod siem;
