@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod link;
 pub mod log;
 pub mod managed_identity;
+pub mod objects;
 pub mod people;
 pub mod policy_file;
 pub mod provisioning;
