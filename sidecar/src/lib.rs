@@ -6,8 +6,10 @@
 
 pub mod api;
 pub mod apikeys;
+pub mod azure_token;
 pub mod cli;
 pub mod clock;
+pub mod entra;
 pub mod events;
 pub mod forward;
 pub mod jwks;

@@ -142,6 +142,24 @@ impl Asking {
         })
     }
 
+    /// As a workload that shows another issuer's token at `token_url`; what is not given is what
+    /// the environment says.
+    pub(crate) fn workload(
+        resource: &str,
+        token_url: url::Url,
+        client_id: Option<String>,
+        token_file: Option<PathBuf>,
+        environment: impl Fn(&str) -> Option<String>,
+        clock: &Clock,
+    ) -> Result<Self, IdentityError> {
+        Ok(Self {
+            source: Source::workload(token_url, client_id, token_file, &environment)?,
+            resource: resource.to_owned(),
+            client: client()?,
+            clock: clock.clone(),
+        })
+    }
+
     /// Asks for a token.
     pub(crate) async fn ask(&self) -> Result<Token, IdentityError> {
         let request = self.source.request(&self.resource)?;

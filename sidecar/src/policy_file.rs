@@ -79,7 +79,11 @@ pub fn parse(text: &str) -> Result<PolicyFile, Vec<Problem>> {
     problems.extend(resolve_days(&mut file));
     resolve_days(&mut whole);
     problems.extend(unknown_operations(&file));
-    match Policy::parse(file.clone()) {
+    let parsed = Policy::parse(file.clone());
+    if let Ok(policy) = &parsed {
+        problems.extend(sections.check(policy));
+    }
+    match parsed {
         Ok(policy) if problems.is_empty() => {
             let json = file.to_string().into_bytes();
             return Ok(PolicyFile {

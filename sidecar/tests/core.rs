@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "what is missing fails the test"
 )]
 
@@ -12,6 +13,8 @@ mod archive;
 mod crash;
 #[path = "core/duplicates.rs"]
 mod duplicates;
+#[path = "core/entra.rs"]
+mod entra;
 #[path = "core/events.rs"]
 mod events;
 #[path = "core/full_disk.rs"]

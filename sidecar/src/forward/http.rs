@@ -82,8 +82,13 @@ fn word(value: &HeaderValue) -> Option<String> {
 }
 
 /// `Retry-After` (RFC 9110, section 10.2.3): seconds or a date.
-fn retry_after(headers: &HeaderMap, now: UnixMillis) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+pub(crate) fn retry_after(headers: &HeaderMap, now: UnixMillis) -> Option<Duration> {
+    after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
+}
+
+/// The value of a `Retry-After`.
+pub(crate) fn after(text: &str, now: UnixMillis) -> Option<Duration> {
+    let text = text.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::azure_token::CertificateError;
 use crate::managed_identity::IdentityError;
 use crate::store::StoreError;
 
@@ -38,6 +39,9 @@ pub enum Trouble {
     /// No token.
     #[error("no token: {0}")]
     Identity(#[from] IdentityError),
+    /// No token by a certificate.
+    #[error("no token: {0}")]
+    ClientCertificate(#[from] CertificateError),
     /// A file cannot be read or written.
     #[error("`{}` cannot be used: {source}", path.display())]
     File {

@@ -22,6 +22,9 @@ pub enum SourceError {
     /// An environment variable that is not what it has to be.
     #[error("environment variable `{0}` is missing or no URL")]
     Variable(&'static str),
+    /// An environment variable that has to be there.
+    #[error("environment variable `{0}` is missing")]
+    Missing(&'static str),
     /// A secret of the environment that cannot be sent.
     #[error("environment variable `{0}` has what no header can carry")]
     Unsendable(&'static str),
@@ -92,6 +95,27 @@ impl Source {
             .join(IMDS_PATH)
             .map_err(|_| SourceError::Variable("AZURE_POD_IDENTITY_AUTHORITY_HOST"))?;
         Ok(Self::Imds { at, client_id })
+    }
+
+    /// A workload whose token endpoint is known.
+    pub(super) fn workload(
+        at: Url,
+        client_id: Option<String>,
+        token_file: Option<PathBuf>,
+        environment: &impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, SourceError> {
+        let given = |name| environment(name).filter(|value| !value.is_empty());
+        let token_file = token_file
+            .or_else(|| given("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from))
+            .ok_or(SourceError::Missing("AZURE_FEDERATED_TOKEN_FILE"))?;
+        let client_id = client_id
+            .or_else(|| given("AZURE_CLIENT_ID"))
+            .ok_or(SourceError::Missing("AZURE_CLIENT_ID"))?;
+        Ok(Self::Workload {
+            at,
+            client_id,
+            token_file,
+        })
     }
 
     /// The request for a token for `resource`.

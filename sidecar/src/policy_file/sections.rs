@@ -2,10 +2,11 @@
 //! get the rest.
 
 use schemars::{JsonSchema, Schema, schema_for};
-use sekisho_domain::Problem;
+use sekisho_domain::{Policy, Problem};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::entra::config::{self as entra, EntraConfig, RawEntra};
 use crate::siem;
 use crate::siem::config::{Destination, RawDestination};
 
@@ -14,6 +15,8 @@ use crate::siem::config::{Destination, RawDestination};
 pub struct Sections {
     /// Destinations of every record.
     pub siem: Vec<Destination>,
+    /// The tenant whose accounts are managed.
+    pub entra: Option<EntraConfig>,
 }
 
 impl Sections {
@@ -22,7 +25,14 @@ impl Sections {
         let mut section = |name: &str| file.as_object_mut().and_then(|file| file.remove(name));
         Self {
             siem: siem::config::read(section("siem"), problems),
+            entra: entra::read(section("entra"), problems),
         }
+    }
+
+    /// What is wrong with the sections, given the rest of the file.
+    pub(super) fn check(&self, policy: &Policy) -> Vec<Problem> {
+        let of_entra = |config| entra::check(config, policy);
+        self.entra.as_ref().map(of_entra).unwrap_or_default()
     }
 }
 
@@ -32,6 +42,9 @@ struct RawSections {
     /// Where every audit record is brought, at least once and in order.
     #[serde(default)]
     siem: Vec<RawDestination>,
+    /// The company's tenant of Entra ID.
+    #[serde(default)]
+    entra: Option<RawEntra>,
 }
 
 /// Adds the sections to the schema of the file.

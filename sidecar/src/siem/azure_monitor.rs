@@ -4,7 +4,6 @@
 //! array of at most 1 MB, compressed or not; 204; 429 with `Retry-After`.
 
 mod row;
-mod token;
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -18,11 +17,13 @@ use url::Url;
 use super::Entry;
 use super::config::AzureTarget;
 use super::ocsf::Context;
+use crate::azure_token::Tokens;
 use crate::clock::Clock;
 use crate::forward::courier::Recipient;
 use crate::forward::{Trouble, http};
-use token::Tokens;
 
+/// For whom the tokens are.
+const RESOURCE: &str = "https://monitor.azure.com";
 /// Most bytes of one call before compression, with a little left for whoever counts otherwise.
 const MOST_BYTES: usize = 1_000_000;
 
@@ -44,7 +45,7 @@ impl Ingestion {
         let client = http::client(None)?;
         Ok(Self {
             url: target.url.clone(),
-            tokens: Tokens::new(&target.token, client.clone(), clock.clone())?,
+            tokens: Tokens::new(&target.token, RESOURCE, client.clone(), clock.clone())?,
             context,
             client,
             clock,
@@ -58,20 +59,18 @@ impl Recipient for Ingestion {
     async fn bring(&mut self, items: &[Entry]) -> Result<usize, Trouble> {
         let (array, count) = array(items, &self.context);
         let body = gzip(&array)?;
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", self.tokens.get().await?))
-            .map_err(|error| Trouble::Message(error.into()))?;
-        bearer.set_sensitive(true);
+        let bearer = self.tokens.bearer().await?;
         let request = self
             .client
             .post(self.url.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
-            .header(AUTHORIZATION, bearer)
+            .header(AUTHORIZATION, bearer.clone())
             .body(body);
         let answer = request.send().await?;
         if answer.status() == StatusCode::UNAUTHORIZED {
             // It may have been revoked before its end.
-            self.tokens.forget();
+            self.tokens.forget(&bearer).await;
         }
         http::taken(answer, self.clock.now()).await?;
         Ok(count)

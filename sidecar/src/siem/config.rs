@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use sekisho_domain::Problem;
-use sekisho_domain::policy::SecretSource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
+use crate::azure_token::config::{AzureCredential, RawOwnIdentity};
 use crate::forward::config::{Checking, RawSecretHeader, SecretHeader};
 
 /// A destination of every audit record. Exactly one of the members beside `name`.
@@ -65,12 +65,16 @@ pub struct RawAzureMonitor {
     pub rule: String,
     /// Stream of the rule, such as `Custom-Sekisho_CL`.
     pub stream: String,
-    /// An application and its client secret. Exactly one of this and `managed_identity`.
+    /// An application and its client secret. Exactly one of this, `client_certificate` and
+    /// `managed_identity`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<RawClientSecret>,
+    /// An application and its certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<RawClientCertificate>,
     /// The identity of the machine or pod that the sidecar runs on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub managed_identity: Option<RawManagedIdentity>,
+    pub managed_identity: Option<RawOwnIdentity>,
 }
 
 /// An application of Entra ID.
@@ -90,13 +94,17 @@ pub struct RawClientSecret {
     pub secret_file: Option<String>,
 }
 
-/// A managed identity.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+/// An application of Entra ID that is known by its certificate.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RawManagedIdentity {
-    /// Which identity, where there are several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_id: Option<String>,
+pub struct RawClientCertificate {
+    /// Token endpoint, such as `https://login.microsoftonline.com/TENANT/oauth2/v2.0/token`.
+    pub token_url: String,
+    /// Client (application) id.
+    pub client_id: String,
+    /// PEM file of the certificate and its RSA private key, by its absolute path. It is read
+    /// again for each token, so that it can be renewed at any time.
+    pub file: String,
 }
 
 /// A receiver of syslog.
@@ -172,26 +180,7 @@ pub struct AzureTarget {
     /// Where its rows are posted.
     pub url: Url,
     /// How we get tokens.
-    pub token: AzureToken,
-}
-
-/// How we get tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AzureToken {
-    /// As an application.
-    ClientSecret {
-        /// From where.
-        token_url: Url,
-        /// Which application.
-        client_id: String,
-        /// Where its secret is.
-        secret: SecretSource,
-    },
-    /// As a managed identity.
-    ManagedIdentity {
-        /// Which one, where there are several.
-        client_id: Option<String>,
-    },
+    pub token: AzureCredential,
 }
 
 /// A receiver.
@@ -273,22 +262,37 @@ fn azure(checking: &mut Checking<'_>, path: &str, raw: RawAzureMonitor) -> Optio
             checking.problem(format!("{path}.{member}"), text);
         }
     }
-    let token = match (raw.client_secret, raw.managed_identity) {
-        (Some(raw), None) => {
+    let token = match (
+        raw.client_secret,
+        raw.client_certificate,
+        raw.managed_identity,
+    ) {
+        (Some(raw), None, None) => {
             let path = format!("{path}.client_secret");
             let secret = checking.secret(&path, raw.secret_env, raw.secret_file);
             let token_url = checking.url(format!("{path}.token_url"), &raw.token_url);
-            token_url.map(|token_url| AzureToken::ClientSecret {
+            token_url.map(|token_url| AzureCredential::ClientSecret {
                 token_url,
                 client_id: raw.client_id,
                 secret,
             })
         }
-        (None, Some(raw)) => Some(AzureToken::ManagedIdentity {
+        (None, Some(raw), None) => {
+            let path = format!("{path}.client_certificate");
+            let file = checking.file(format!("{path}.file"), &raw.file);
+            let token_url = checking.url(format!("{path}.token_url"), &raw.token_url);
+            token_url.map(|token_url| AzureCredential::Certificate {
+                token_url,
+                client_id: raw.client_id,
+                file,
+            })
+        }
+        (None, None, Some(raw)) => Some(AzureCredential::ManagedIdentity {
             client_id: raw.client_id,
         }),
         _ => {
-            let text = "needs exactly one of `client_secret` and `managed_identity`";
+            let text =
+                "needs exactly one of `client_secret`, `client_certificate` and `managed_identity`";
             checking.problem(path, text);
             None
         }
@@ -397,6 +401,18 @@ mod tests {
                 "siem[4]",
                 "siem[5].ocsf_file.rotate",
                 "siem[6]",
+            ]
+        );
+        let two = json!([{"name": "a", "azure_monitor": {"endpoint": "https://x", "rule": "r", "stream": "s",
+            "client_certificate": {"token_url": "https://login", "client_id": "c", "file": "x.pem"}}},
+            {"name": "b", "azure_monitor": {"endpoint": "https://x", "rule": "r", "stream": "s",
+            "client_certificate": {"token_url": "https://login", "client_id": "c", "file": "/x.pem"},
+            "managed_identity": {}}}]);
+        assert_eq!(
+            problems(two),
+            [
+                "siem[0].azure_monitor.client_certificate.file",
+                "siem[1].azure_monitor"
             ]
         );
         assert_eq!(problems(json!({})), ["siem"]);
