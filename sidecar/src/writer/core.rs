@@ -413,7 +413,6 @@ impl Core {
         self.still_ours().await?;
         self.journal.is_sound()?;
         self.look_for_room()?;
-        self.take_pending(now).await?;
         let mut work = Work::default();
         for vm in self.ledger.silent(now, LEASE_TTL_MILLIS) {
             for id in self.ledger.expire(vm) {

@@ -32,24 +32,32 @@ pub(super) async fn run(
     let mut waiting = Vec::with_capacity(MOST);
     let mut look = tokio::time::interval(Duration::from_millis(LOOK_MILLIS));
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut backlog = Backlog::default();
     loop {
-        let done = tokio::select! {
+        let mut done = tokio::select! {
             biased;
-            _ = period.tick() => in_time(core.tick(clock.now())).await,
+            _ = period.tick() => {
+                backlog.is_there = true;
+                in_time(core.tick(clock.now())).await
+            }
             _ = look.tick(), if core.is_anybody_waiting() => {
                 in_time(core.look_after_waiting(clock.now())).await
             }
             count = requests.recv_many(&mut waiting, MOST) => {
                 if count == 0 {
                     // Everybody has gone: leave a checkpoint of all there is.
-                    if let Err(reason) = core.tick(clock.now()).await {
+                    if let Err(reason) = finish(&mut core, &clock).await {
                         report(&reason, &poison);
                     }
                     return;
                 }
-                in_time(serve(&mut core, &clock, &mut waiting)).await
+                in_time(serve(&mut core, &clock, &mut waiting, &mut backlog)).await
             }
+            () = std::future::ready(()), if backlog.is_there => Ok(()),
         };
+        if done.is_ok() && backlog.is_there {
+            done = in_time(backlog.shorten(&mut core, &clock)).await;
+        }
         if let Err(reason) = done {
             report(&reason, &poison);
             return;
@@ -57,16 +65,61 @@ pub(super) async fn run(
     }
 }
 
-async fn in_time(work: impl Future<Output = Result<(), Poison>>) -> Result<(), Poison> {
+/// Events that changes have left to be recorded, which may be as many as a company has people.
+/// They are taken in between the batches of gateways, a part at a time: calls are not to wait for
+/// all of them.
+#[derive(Default)]
+struct Backlog {
+    /// There may be some.
+    is_there: bool,
+    /// Whoever waits until there are none.
+    waiting: Vec<Box<dyn FnOnce() + Send>>,
+    ticks: Vec<oneshot::Sender<()>>,
+}
+
+impl Backlog {
+    fn then(&mut self, tell: impl FnOnce() + Send + 'static) {
+        self.is_there = true;
+        self.waiting.push(Box::new(tell));
+    }
+
+    /// Takes a part in, and tells those who wait if that was all.
+    async fn shorten(&mut self, core: &mut Core, clock: &Clock) -> Result<(), Poison> {
+        self.is_there = core.take_pending(clock.now()).await?;
+        if self.is_there {
+            return Ok(());
+        }
+        for tell in self.waiting.drain(..) {
+            tell();
+        }
+        for done in std::mem::take(&mut self.ticks) {
+            core.tick(clock.now()).await?;
+            let _ = done.send(());
+        }
+        Ok(())
+    }
+}
+
+async fn finish(core: &mut Core, clock: &Clock) -> Result<(), Poison> {
+    while in_time(core.take_pending(clock.now())).await? {}
+    core.tick(clock.now()).await
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, Poison>>) -> Result<T, Poison> {
     let done = tokio::time::timeout(STUCK, work).await;
     done.unwrap_or(Err(Poison::Stuck))
 }
 
-async fn serve(core: &mut Core, clock: &Clock, waiting: &mut Vec<Request>) -> Result<(), Poison> {
+async fn serve(
+    core: &mut Core,
+    clock: &Clock,
+    waiting: &mut Vec<Request>,
+    backlog: &mut Backlog,
+) -> Result<(), Poison> {
     let mut batches = Vec::with_capacity(waiting.len());
     let mut answers: Vec<oneshot::Sender<_>> = Vec::with_capacity(waiting.len());
-    let (mut left, mut ticks, mut orders) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut events, mut recordings, mut pending) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut left, mut orders) = (Vec::new(), Vec::new());
+    let (mut events, mut recordings) = (Vec::new(), Vec::new());
     for request in waiting.drain(..) {
         match request {
             Request::Apply(batch, answer) => {
@@ -80,8 +133,13 @@ async fn serve(core: &mut Core, clock: &Clock, waiting: &mut Vec<Request>) -> Re
                 events.push(*event);
                 recordings.push(answer);
             }
-            Request::Pending(done) => pending.push(done),
-            Request::Tick(done) => ticks.push(done),
+            Request::Pending(done) => backlog.then(move || {
+                let _ = done.send(());
+            }),
+            Request::Tick(done) => {
+                backlog.is_there = true;
+                backlog.ticks.push(done);
+            }
         }
     }
     match core.apply(batches, events, clock.now()).await {
@@ -108,17 +166,9 @@ async fn serve(core: &mut Core, clock: &Clock, waiting: &mut Vec<Request>) -> Re
     for (order, answer) in orders {
         let outcome = core.change_budget(*order, clock.now()).await?;
         // Whoever asked may not wait any longer.
-        let _ = answer.send(outcome);
-    }
-    if !pending.is_empty() {
-        core.take_pending(clock.now()).await?;
-        for done in pending {
-            let _ = done.send(());
-        }
-    }
-    for done in ticks {
-        core.tick(clock.now()).await?;
-        let _ = done.send(());
+        backlog.then(move || {
+            let _ = answer.send(outcome);
+        });
     }
     Ok(())
 }

@@ -71,6 +71,24 @@ async fn a_change_that_nobody_has_put_into_the_log_yet_gets_there_after_a_crash(
 }
 
 #[tokio::test]
+async fn whoever_waits_for_a_thousand_events_hears_when_all_are_in_the_log() {
+    let world = World::new().await;
+    let mut people = PEOPLE.to_owned();
+    for number in 1_000..2_000 {
+        people.push_str(&format!(
+            "{number},Person,p{number}@example.com,sales,,,2023/04/01,,active,00000000-0000-4000-8000-00000000{number}\n"
+        ));
+    }
+    let rows = csv::read(people.as_bytes(), &world.policy).unwrap();
+    let imported = import(&world.store, "t", rows, &mut author(&world, 1)).await;
+    imported.unwrap().unwrap();
+    world.writer.take_pending().await.unwrap();
+    let report = world.verify().await;
+    World::sound(&report);
+    assert_eq!((report.records, report.events_waiting), (1_001, 0));
+}
+
+#[tokio::test]
 async fn a_change_and_its_event_are_one_transaction() {
     let world = World::on_sqlite().await;
     registered(&world).await;

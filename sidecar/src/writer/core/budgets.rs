@@ -107,7 +107,6 @@ impl Core {
             terms::begin(connection, &changed.budget, size).await?;
         }
         commit(connection).await?;
-        self.take_pending(now).await?;
         self.put_into_force(current, &changed, now);
         Ok(match (current, changed.removed) {
             (_, true) => BudgetOutcome::Removed(changed),

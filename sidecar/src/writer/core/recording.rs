@@ -27,21 +27,25 @@ impl Core {
         Recording::New
     }
 
-    /// Takes into the log whatever changes have left to be recorded.
-    pub(in crate::writer) async fn take_pending(&mut self, now: UnixMillis) -> Result<(), Poison> {
-        loop {
-            let waiting = pending::oldest(&mut self.connection).await?;
-            if waiting.is_empty() {
-                return Ok(());
-            }
-            let events: Vec<Recorded> = waiting.into_iter().collect::<Result<_, _>>()?;
-            let mut work = Work::default();
-            self.prepare(&[], &events, &mut work, now).await?;
-            for event in events {
-                work.taken.push(event.id);
-                self.event(event, &mut work, now);
-            }
-            self.commit(work, now).await?;
+    /// Takes into the log what changes have left to be recorded, the oldest first, at most
+    /// [`pending::MOST`]. Says whether there may be more.
+    pub(in crate::writer) async fn take_pending(
+        &mut self,
+        now: UnixMillis,
+    ) -> Result<bool, Poison> {
+        let waiting = pending::oldest(&mut self.connection).await?;
+        if waiting.is_empty() {
+            return Ok(false);
         }
+        let is_part = waiting.len() >= pending::MOST;
+        let events: Vec<Recorded> = waiting.into_iter().collect::<Result<_, _>>()?;
+        let mut work = Work::default();
+        self.prepare(&[], &events, &mut work, now).await?;
+        for event in events {
+            work.taken.push(event.id);
+            self.event(event, &mut work, now);
+        }
+        self.commit(work, now).await?;
+        Ok(is_part)
     }
 }
