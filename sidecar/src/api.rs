@@ -28,6 +28,11 @@ mod department_usage;
 mod etag;
 mod extract;
 mod format;
+mod graph_problem;
+mod group_list;
+mod group_member;
+mod group_member_add;
+mod group_member_remove;
 mod health;
 mod idempotency;
 mod moments;
@@ -49,12 +54,13 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use tokio::sync::watch;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use crate::clock::Clock;
+use crate::entra::Graph;
 use crate::forward::Standings;
 use crate::jwks::KeySets;
 use crate::ledger::Calendar;
@@ -92,6 +98,8 @@ struct Shared {
     writer: OnceLock<Writer>,
     /// Once this sidecar brings others what is for them.
     standings: OnceLock<Standings>,
+    /// The tenant that has the accounts; none: the embedded directory has them.
+    entra: OnceLock<Graph>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -126,6 +134,7 @@ impl Api {
             pepper,
             writer: OnceLock::new(),
             standings: OnceLock::new(),
+            entra: OnceLock::new(),
         });
         Self(shared, watch::channel(Role::Active).1)
     }
@@ -140,6 +149,12 @@ impl Api {
     pub fn forward_with(&self, standings: Standings) {
         // Nobody becomes active twice.
         let _ = self.0.standings.set(standings);
+    }
+
+    /// The accounts are in this tenant of Entra ID.
+    pub fn with_tenant(&self, graph: Graph) {
+        // There is one tenant.
+        let _ = self.0.entra.set(graph);
     }
 
     /// The API of a sidecar that may have to stand by.
@@ -181,6 +196,15 @@ pub fn router(api: Api) -> Router {
         .route(
             "/v1/users/{userId}/sessions/revoke",
             post(user_sessions_revoke::post),
+        )
+        .route("/v1/azuread/groups", get(group_list::get))
+        .route(
+            "/v1/azuread/groups/{groupId}/members",
+            post(group_member_add::post),
+        )
+        .route(
+            "/v1/azuread/groups/{groupId}/members/{userId}",
+            delete(group_member_remove::delete),
         )
         .route(
             "/v1/apikeys",
@@ -253,6 +277,9 @@ pub fn openapi_json() -> String {
         user_disable::put,
         user_enable::put,
         user_sessions_revoke::post,
+        group_list::get,
+        group_member_add::post,
+        group_member_remove::delete,
         apikey_list::get,
         apikey_issue::post,
         apikey_get::get,

@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "what is missing fails the test"
 )]
 
@@ -18,12 +19,16 @@ mod budgets;
 mod changes;
 #[path = "api/departments.rs"]
 mod departments;
+#[path = "api/groups.rs"]
+mod groups;
 #[path = "api/openapi.rs"]
 mod openapi;
 #[path = "api/service.rs"]
 mod service;
 #[path = "api/system.rs"]
 mod system;
+#[path = "api/tenant.rs"]
+mod tenant;
 #[path = "api/users.rs"]
 mod users;
 #[expect(

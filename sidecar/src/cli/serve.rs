@@ -17,6 +17,7 @@ use url::Url;
 use super::{Failure, block_on, sound_policy};
 use crate::api::{self, Api, Role};
 use crate::clock::Clock;
+use crate::entra::EntraAccounts;
 use crate::events::Author;
 use crate::forward::Standings;
 use crate::jwks::KeySets;
@@ -115,6 +116,11 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     let policy_json = file.whole;
     let sections = file.sections;
     siem::check(&sections.siem, &clock)?;
+    let entra = sections
+        .entra
+        .as_ref()
+        .map(|config| EntraAccounts::new(config, &clock));
+    let entra = entra.transpose()?;
     if let Some(dir) = &arguments.secrets {
         secret_keeper::write(&policy, dir)?;
         tokio::spawn(secret_keeper::keep(Arc::clone(&policy), dir.clone()));
@@ -156,6 +162,9 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         Some(key_sets.clone()),
         state.pepper,
     );
+    if let Some(entra) = &entra {
+        api.with_tenant(entra.graph().clone());
+    }
     let router = api::router(api.clone().with_role(watched));
     let router = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(api_listener, router).with_graceful_shutdown(stopped(&stop));

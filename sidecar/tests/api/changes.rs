@@ -4,6 +4,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::service::{Answer, As, Service};
+use crate::tenant::{CHOIR, Tenant};
 
 /// An operation that changes something, and what it leaves in the log.
 struct Change {
@@ -85,6 +86,22 @@ const CHANGES: &[Change] = &[
         states: (true, true),
     },
     Change {
+        method: "post",
+        path: "/v1/azuread/groups/{groupId}/members",
+        body: Some(|| json!({"user": "003"})),
+        event: "group.add_member",
+        source: "sekisho",
+        states: (false, true),
+    },
+    Change {
+        method: "delete",
+        path: "/v1/azuread/groups/{groupId}/members/{userId}",
+        body: None,
+        event: "group.remove_member",
+        source: "sekisho",
+        states: (true, false),
+    },
+    Change {
         method: "put",
         path: "/v1/budgets/{budgetId}",
         body: Some(budget),
@@ -143,6 +160,7 @@ async fn every_operation_that_changes_something_leaves_an_event() {
 #[tokio::test]
 async fn the_event_says_who_did_what_and_how_it_was_before() {
     let service = Service::new().await;
+    let _tenant = Tenant::start(&service).await;
     for change in CHANGES {
         let issued = service
             .call(As::Administrator, "POST", "/v1/apikeys", Some(key()))
@@ -151,6 +169,7 @@ async fn the_event_says_who_did_what_and_how_it_was_before() {
         let path = change.path.replace("{apiKey}", id);
         let path = path.replace("{userId}", "003");
         let path = path.replace("{budgetId}", "hr-calls");
+        let path = path.replace("{groupId}", CHOIR);
         let former = newest(&service).await;
         service.world.hand.advance(10);
         let body = change.body.map(|body| body());

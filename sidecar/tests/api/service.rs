@@ -52,6 +52,7 @@ pub(crate) enum As {
 
 pub(crate) struct Service {
     pub(crate) world: World,
+    pub(crate) api: Api,
     router: Router,
 }
 
@@ -96,7 +97,8 @@ impl Service {
         api.write_with(world.writer.clone());
         Self {
             world,
-            router: router(api),
+            router: router(api.clone()),
+            api,
         }
     }
 

@@ -68,6 +68,22 @@ impl Directory {
         }
     }
 
+    pub(crate) fn add_user(&mut self, id: &str, members: Value) {
+        let Value::Object(mut members) = members else {
+            return;
+        };
+        members.insert("id".into(), id.into());
+        self.names.insert(name(&members), id.to_owned());
+        let user = User {
+            number: self.made,
+            members,
+            visible_from: 0,
+            sessions_revoked: 0,
+        };
+        self.made += 1;
+        self.users.insert(id.to_owned(), user);
+    }
+
     pub(crate) fn add_group(&mut self, id: &str, name: &str, members: Value) {
         let mut group = Group::default();
         group.members.insert("id".into(), id.into());

@@ -91,6 +91,11 @@ impl StandIn {
         state.faults = faults;
     }
 
+    /// A user who has long been there.
+    pub fn add_user(&self, id: &str, members: Value) {
+        self.state().directory.add_user(id, members);
+    }
+
     /// A group of the tenant; `members` beside id and name.
     pub fn add_group(&self, id: &str, name: &str, members: Value) {
         self.state().directory.add_group(id, name, members);
