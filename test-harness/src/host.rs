@@ -48,7 +48,7 @@ pub use self::stream::{
     HttpVersion, Outcome, Pause, RequestHead, ResponseFlags, StreamId, UpstreamRequest,
 };
 pub use self::thread::{Thread, WorkerId};
-pub use self::vm::Callback;
+pub use self::vm::{Callback, Cost};
 
 use self::plugin::Plugin;
 use self::thread::ThreadVms;

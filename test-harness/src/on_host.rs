@@ -51,6 +51,8 @@ pub struct OnHost {
     workers: usize,
     /// The WebSocket that was opened last.
     socket: Option<StreamId>,
+    /// The request that was sent last.
+    last: Option<StreamId>,
 }
 
 impl OnHost {
@@ -128,10 +130,23 @@ impl OnHost {
             requests: 0,
             workers,
             socket: None,
+            last: None,
         };
         // Streams to the sidecar are opened by the first tick.
         gateway.pass(Duration::from_millis(500));
         Ok(gateway)
+    }
+
+    /// The proxy itself, for a look at what it has done.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The request that was sent last.
+    #[must_use]
+    pub const fn last(&self) -> Option<StreamId> {
+        self.last
     }
 
     /// Lets time pass on the host; the sidecar's clock follows.
@@ -306,6 +321,7 @@ impl Gateway for OnHost {
         let head = self.head(request);
         let turn = usize::try_from(self.requests).unwrap_or_default() % self.workers.max(1);
         let stream = self.host.request(WorkerId(turn), head);
+        self.last = Some(stream);
         let last = request.body.len().saturating_sub(1);
         for (at, piece) in request.body.iter().enumerate() {
             self.host.request_body(stream, piece, at == last);

@@ -1,5 +1,7 @@
 //! A message's headers in the piece of memory in which the proxy hands them over.
 
+use crate::Lent;
+
 /// What stands before each name and each value: its length.
 const LENGTH: usize = size_of::<u32>();
 
@@ -7,13 +9,13 @@ const LENGTH: usize = size_of::<u32>();
 /// lengths of each name and value, then names and values, each with a zero byte behind it;
 /// numbers in 32 bits, least byte first.
 #[derive(Clone, Debug, Default)]
-pub struct Headers(Vec<u8>);
+pub struct Headers(Lent);
 
 impl Headers {
     /// Headers in that form. What is cut short or lies about its lengths has fewer.
     #[must_use]
-    pub fn new(serialized: Vec<u8>) -> Self {
-        Self(serialized)
+    pub fn new(serialized: impl Into<Lent>) -> Self {
+        Self(serialized.into())
     }
 
     /// Names, which the proxy has put into lower case, and raw values, in order.
@@ -74,6 +76,22 @@ impl<'h> Iterator for Iter<'h> {
     }
 }
 
+/// Headers in the same form, for the proxy to read.
+pub(crate) fn serialize(headers: &[(&str, &str)]) -> Vec<u8> {
+    // None that this gateway writes is near 4 GiB; a length that lies would be the proxy's to refuse.
+    let length = |of: usize| u32::try_from(of).unwrap_or(u32::MAX).to_le_bytes();
+    let mut out = length(headers.len()).to_vec();
+    for (name, value) in headers {
+        out.extend_from_slice(&length(name.len()));
+        out.extend_from_slice(&length(value.len()));
+    }
+    for text in headers.iter().flat_map(|(name, value)| [name, value]) {
+        out.extend_from_slice(text.as_bytes());
+        out.push(0);
+    }
+    out
+}
+
 fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (number, rest) = bytes.split_first_chunk::<LENGTH>()?;
     Some((usize::try_from(u32::from_le_bytes(*number)).ok()?, rest))
@@ -111,6 +129,15 @@ mod tests {
         assert_eq!(read, sent);
         assert_eq!(headers.get(":path"), Some(&b"/v1"[..]));
         assert_eq!(headers.get("none"), None);
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_it_was() {
+        let pairs = [("content-type", "text/plain"), ("empty", "")];
+        let headers = Headers::new(serialize(&pairs));
+        let read: Vec<_> = headers.iter().collect();
+        let written = pairs.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        assert_eq!(read, written);
     }
 
     #[test]

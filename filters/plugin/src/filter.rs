@@ -3,8 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
+use sekisho_hostcalls::{Action, Stream};
 
 use crate::call::SharedCall;
 use crate::request::RequestReader;
@@ -51,34 +50,32 @@ impl Filter {
     }
 }
 
-impl Context for Filter {}
-
-impl HttpContext for Filter {
-    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.request_headers(end_of_stream)
+impl Stream for Filter {
+    fn request_headers(&mut self, ends: bool) -> Action {
+        self.on_request_headers(ends)
     }
 
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.request_body(size, end_of_stream)
+    fn request_body(&mut self, size: usize, ends: bool) -> Action {
+        self.on_request_body(size, ends)
     }
 
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        self.request_trailers()
+    fn request_trailers(&mut self) -> Action {
+        self.on_request_trailers()
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        self.response_headers(end_of_stream)
+    fn response_headers(&mut self, ends: bool) -> Action {
+        self.on_response_headers(ends)
     }
 
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        self.response_body(size, end_of_stream)
+    fn response_body(&mut self, size: usize, ends: bool) -> Action {
+        self.on_response_body(size, ends)
     }
 
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        self.response_trailers()
+    fn response_trailers(&mut self) -> Action {
+        self.on_response_trailers()
     }
 
-    fn on_log(&mut self) {
+    fn over(&mut self) {
         self.ended();
     }
 }

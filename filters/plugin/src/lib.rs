@@ -36,13 +36,9 @@ static MEMORY: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_alloca
 
 /// Registers the plugin with the proxy. A module calls this once, from its start function.
 pub fn start(stages: Stages) {
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
     STAGES.with(|cell| cell.set(stages));
-    proxy_wasm::set_root_context(|context_id| {
-        Box::new(root::Root::new(
-            context_id,
-            STAGES.with(std::cell::Cell::get),
-        ))
+    sekisho_hostcalls::start(|context| {
+        Box::new(root::Root::new(context, STAGES.with(std::cell::Cell::get)))
     });
 }
 

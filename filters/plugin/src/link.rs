@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use prost::Message as _;
-use proxy_wasm::hostcalls;
 use sekisho_domain::{BudgetId, Denial, DenialCode, Meter, RecordKind, UnixMillis};
+use sekisho_hostcalls::Half;
 use sekisho_link::v1;
 use sekisho_quota::{Grant, Standing};
 
@@ -91,7 +91,7 @@ pub(crate) fn expire(worker: &RefCell<Worker>, now: UnixMillis) {
     let root = worker.borrow().root;
     for held in answers {
         held.call.borrow_mut().phase = Phase::Done;
-        host::in_context(held.context, root, hostcalls::reset_http_response);
+        host::in_context(held.context, root, || host::reset(Half::Response));
     }
 }
 
@@ -138,14 +138,14 @@ fn resume_request(worker: &RefCell<Worker>, held: &Held) {
     }
     held.call.borrow_mut().phase = Phase::Admitted;
     let root = worker.borrow().root;
-    host::in_context(held.context, root, hostcalls::resume_http_request);
+    host::in_context(held.context, root, || host::resume(Half::Request));
 }
 
 fn resume_response(worker: &RefCell<Worker>, held: &Held) {
     held.call.borrow_mut().phase = Phase::Done;
     socket::released(worker, held);
     let root = worker.borrow().root;
-    host::in_context(held.context, root, hostcalls::resume_http_response);
+    host::in_context(held.context, root, || host::resume(Half::Response));
 }
 
 fn refuse(worker: &RefCell<Worker>, held: &Held, denial: &Denial, now: UnixMillis) {

@@ -1,6 +1,5 @@
 //! Refusals as HTTP answers.
 
-use proxy_wasm::hostcalls;
 use sekisho_domain::{Denial, DenialCode, Provider, RecordId};
 
 /// Tells the caller which refusal it was, in a form that programs can read.
@@ -40,7 +39,7 @@ pub(crate) fn send(
         headers.push(("www-authenticate", challenge));
     }
     let status = u32::from(denial.code.status());
-    if hostcalls::send_http_response(status, headers, Some(&error.body)).is_err() {
+    if sekisho_hostcalls::reply(status, &headers, &error.body).is_err() {
         log::error!("a refusal could not be sent");
     }
 }

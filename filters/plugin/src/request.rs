@@ -2,10 +2,9 @@
 
 use std::rc::Rc;
 
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::Action;
 use sekisho_domain::policy::{Model, OverLimit, Rules};
 use sekisho_domain::{Denial, DenialCode, Modality, RecordId, UnixMillis};
+use sekisho_hostcalls::{Action, Half};
 use sekisho_link::v1;
 use sekisho_providers::{
     Edit, ModelPlace, Operation, RequestBody, RequestFacts, RequestScan, check_content, check_query,
@@ -48,7 +47,7 @@ pub(crate) struct RequestReader {
 }
 
 impl Filter {
-    pub(crate) fn request_headers(&mut self, end_of_stream: bool) -> Action {
+    pub(crate) fn on_request_headers(&mut self, end_of_stream: bool) -> Action {
         let now = host::now();
         let headers = host::request_headers();
         self.note(&headers, now);
@@ -124,13 +123,12 @@ impl Filter {
         let size = self.request.borrow().body_size;
         if let Err(code) = self.scan_to(size) {
             self.refuse(&code.into());
-        } else if self.decide(size) == Action::Continue && hostcalls::resume_http_request().is_err()
-        {
-            log::error!("a request that waited for a signing key cannot go on");
+        } else if self.decide(size) == Action::Continue {
+            host::resume(Half::Request);
         }
     }
 
-    pub(crate) fn request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+    pub(crate) fn on_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if self.socket.is_some() {
             return self.client_speaks(size);
         }
@@ -162,7 +160,7 @@ impl Filter {
         }
     }
 
-    pub(crate) fn request_trailers(&mut self) -> Action {
+    pub(crate) fn on_request_trailers(&mut self) -> Action {
         let phase = self.call.borrow().phase;
         let size = {
             let mut request = self.request.borrow_mut();

@@ -1,11 +1,10 @@
 //! An answer's way back: what it used is read as it passes, and its end is put on record.
 
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::Action;
 use sekisho_audit::Pooled;
 use sekisho_domain::{
     ByteCount, Denial, DenialCode, Micros, Outcome, RecordKind, Usage, UsageSource,
 };
+use sekisho_hostcalls::Action;
 use sekisho_providers::{UsageMeter, UsageSieve};
 use sekisho_upstream::{ATTEMPTS_HEADER, UPSTREAM_HEADER};
 
@@ -29,7 +28,7 @@ pub(crate) struct ResponseReader {
 }
 
 impl Filter {
-    pub(crate) fn response_headers(&mut self, end_of_stream: bool) -> Action {
+    pub(crate) fn on_response_headers(&mut self, end_of_stream: bool) -> Action {
         if !self.is_upstreams() {
             return Action::Continue;
         }
@@ -76,7 +75,7 @@ impl Filter {
         Action::Continue
     }
 
-    pub(crate) fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+    pub(crate) fn on_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if self.socket.is_some() && self.is_in_session() {
             return self.server_speaks(size, end_of_stream);
         }
@@ -95,7 +94,7 @@ impl Filter {
         if audits && self.is_too_long() {
             self.finish(Outcome::Aborted);
             // The answer has begun, so this cuts it.
-            let cut = hostcalls::send_http_response(502, Vec::new(), None);
+            let cut = sekisho_hostcalls::reply(502, &[], b"");
             log::warn!(
                 "an answer is longer than the rules let pass; cut: {}",
                 cut.is_ok()
@@ -114,7 +113,7 @@ impl Filter {
         most.is_some_and(|most| self.response.bytes > most)
     }
 
-    pub(crate) fn response_trailers(&mut self) -> Action {
+    pub(crate) fn on_response_trailers(&mut self) -> Action {
         if self.is_upstreams() && self.worker.borrow().stages.audit {
             return self.finish(Outcome::Answered);
         }
@@ -263,7 +262,7 @@ impl Filter {
         }
         let text = |name| {
             let value = host::response_header(name)?;
-            String::from_utf8(value).ok()
+            std::str::from_utf8(&value).ok().map(str::to_owned)
         };
         if stages.audit {
             self.response.pooled = Some(Pooled {

@@ -2,12 +2,9 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
-use proxy_wasm::hostcalls;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{BufferType, ContextType};
 use sekisho_domain::UnixMillis;
+use sekisho_hostcalls::{Buffer, Stream};
 use sekisho_link::{METHOD, Outbox, SERVICE};
 
 use crate::config::Config;
@@ -16,7 +13,7 @@ use crate::worker::{Compiled, Worker};
 use crate::{Stages, host, link, socket};
 
 /// Between ticks. Late acknowledgements are noticed within one of them.
-const TICK: Duration = Duration::from_millis(50);
+const TICK_MILLIS: u32 = 50;
 /// Between heartbeats, which keep leases alive while nothing happens.
 const HEARTBEAT_MILLIS: u64 = 1_000;
 /// Between tries to reach a sidecar that is gone.
@@ -43,18 +40,17 @@ impl Root {
         }
     }
 
-    fn configure(&mut self) -> Result<(), String> {
-        let bytes = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX)
-            .ok()
-            .flatten()
-            .unwrap_or_default();
+    fn take_configuration(&mut self) -> Result<(), String> {
+        let bytes = sekisho_hostcalls::buffer(Buffer::PluginConfiguration, 0, usize::MAX);
+        let bytes = bytes.unwrap_or_default();
         let mut worker = self.worker.borrow_mut();
         let stages = worker.stages;
         match Config::parse(&bytes, stages)? {
             Config::Link { cluster } => {
                 worker.outbox = Outbox::new(host::random(), &stages.names());
                 self.cluster = Some(cluster);
-                hostcalls::set_tick_period(TICK).map_err(|_| "no ticks".to_owned())
+                sekisho_hostcalls::set_tick_period(TICK_MILLIS)
+                    .map_err(|status| format!("the proxy gives no ticks: {status:?}"))
             }
             Config::Inline { policy, standalone } => {
                 worker.alone = true;
@@ -71,7 +67,7 @@ impl Root {
             return;
         }
         self.opened = now;
-        match hostcalls::open_grpc_stream(cluster, SERVICE, METHOD, Vec::new()) {
+        match sekisho_hostcalls::open_grpc_stream(cluster, SERVICE, METHOD) {
             Ok(token) => {
                 let mut worker = self.worker.borrow_mut();
                 let holder = host::random();
@@ -85,17 +81,16 @@ impl Root {
     }
 }
 
-impl Context for Root {
-    fn on_grpc_stream_message(&mut self, token: u32, size: usize) {
+impl sekisho_hostcalls::Root for Root {
+    fn message(&mut self, token: u32, size: usize) {
         if self.worker.borrow().stream != Some(token) {
             return;
         }
-        let message = hostcalls::get_buffer(BufferType::GrpcReceiveBuffer, 0, size);
-        let bytes = message.ok().flatten().unwrap_or_default();
+        let bytes = sekisho_hostcalls::buffer(Buffer::Message, 0, size).unwrap_or_default();
         link::received(&self.worker, &bytes, host::now());
     }
 
-    fn on_grpc_stream_close(&mut self, token: u32, status: u32) {
+    fn closed(&mut self, token: u32, status: u32) {
         if self.worker.borrow().stream != Some(token) {
             return;
         }
@@ -108,11 +103,9 @@ impl Context for Root {
         }
         link::lost(&self.worker, host::now());
     }
-}
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _size: usize) -> bool {
-        let configured = self.configure();
+    fn configure(&mut self) -> bool {
+        let configured = self.take_configuration();
         if let Err(problems) = &configured {
             for problem in problems.lines() {
                 log::error!("{problem}");
@@ -121,7 +114,7 @@ impl RootContext for Root {
         configured.is_ok()
     }
 
-    fn on_tick(&mut self) {
+    fn tick(&mut self) {
         let now = host::now();
         if self.worker.borrow().stream.is_none() {
             self.open(now);
@@ -140,11 +133,7 @@ impl RootContext for Root {
         worker.send(self.id, now, heartbeat);
     }
 
-    fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Filter::new(context_id, Rc::clone(&self.worker))))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    fn stream(&self, context: u32) -> Box<dyn Stream> {
+        Box::new(Filter::new(context, Rc::clone(&self.worker)))
     }
 }

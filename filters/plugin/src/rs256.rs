@@ -4,7 +4,6 @@
 //! a fiftieth of the time that a VM needs. Other hosts may lack it; the answers are the same.
 
 use prost::Message;
-use proxy_wasm::hostcalls;
 use sekisho_domain::SigningAlgorithm;
 use sekisho_scope::{PureRust, SignatureVerifier, VerifyingKey};
 
@@ -51,13 +50,9 @@ impl SignatureVerifier for HostVerifier {
             signature: signature.to_vec(),
             text: signed.to_vec(),
         };
-        match hostcalls::call_foreign_function("verify_signature", Some(&arguments.encode_to_vec()))
-        {
-            Ok(Some(bytes)) => {
-                Verdict::decode(bytes.as_slice()).is_ok_and(|verdict| verdict.result)
-            }
+        match sekisho_hostcalls::foreign("verify_signature", &arguments.encode_to_vec()) {
             // An empty answer is the encoding of `result: false`.
-            Ok(None) => false,
+            Ok(bytes) => Verdict::decode(&*bytes).is_ok_and(|verdict| verdict.result),
             Err(_) => in_vm(),
         }
     }

@@ -12,9 +12,9 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use proxy_wasm::hostcalls;
 use sekisho_domain::policy::Rules;
 use sekisho_domain::{Denial, DenialCode, UnixMillis};
+use sekisho_hostcalls::Half;
 use sekisho_providers::{ClientSide, ServerSide};
 
 use crate::call::SharedCall;
@@ -188,7 +188,7 @@ pub(crate) fn granted(worker: &RefCell<Worker>, held: &Held) -> bool {
     if session.is_open() && session.client_held > 0 && session.is_covered() {
         session.client_held = 0;
         let root = worker.borrow().root;
-        host::in_context(held.context, root, hostcalls::resume_http_request);
+        host::in_context(held.context, root, || host::resume(Half::Request));
     }
     true
 }
@@ -248,7 +248,7 @@ pub(crate) fn look_after(worker: &RefCell<Worker>, now: UnixMillis) {
             let root = worker.borrow().root;
             worker.borrow_mut().sessions.remove(&context);
             session.borrow_mut().state = State::Over;
-            host::in_context(context, root, hostcalls::reset_http_response);
+            host::in_context(context, root, || host::reset(Half::Response));
         }
     }
 }

@@ -243,8 +243,7 @@ impl Worker {
         };
         self.has_refusals = false;
         self.has_returns = false;
-        let send =
-            || proxy_wasm::hostcalls::send_grpc_stream_message(stream, Some(batch), false).is_ok();
+        let send = || sekisho_hostcalls::send_message(stream, batch).is_ok();
         let sent = if context == self.root {
             Some(send())
         } else {

@@ -72,6 +72,8 @@ fn engine() -> &'static Engine {
     ENGINE.get_or_init(|| {
         let mut config = Config::new();
         config.cranelift_opt_level(OptLevel::None);
+        // Instructions are counted.
+        config.consume_fuel(true);
         // Without the cache every test process would compile the modules again.
         let mut cache = CacheConfig::new();
         cache.with_directory(cache_directory());

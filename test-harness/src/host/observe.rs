@@ -2,7 +2,9 @@
 
 use super::log::LogLine;
 use super::stream::{Iteration, Side};
-use super::{Callback, Host, Metric, Outcome, Pause, StreamId, Thread, UpstreamRequest, WorkerId};
+use super::{
+    Callback, Cost, Host, Metric, Outcome, Pause, StreamId, Thread, UpstreamRequest, WorkerId,
+};
 
 impl Host {
     /// The request as it left the chain; none while it waits in it or if it was answered there.
@@ -128,6 +130,36 @@ impl Host {
                     &call.callback,
                 )
             })
+            .collect()
+    }
+
+    /// What the callbacks of a stream have cost, in order, each with its plugin. Those that a module
+    /// does not have cost nothing.
+    #[must_use]
+    pub fn costs(&self, stream: StreamId) -> Vec<(&str, &Callback, Cost)> {
+        let of_stream = self
+            .world
+            .callbacks
+            .iter()
+            .filter(|call| call.stream == Some(stream));
+        of_stream
+            .map(|call| {
+                let plugin = call.plugin.as_deref().unwrap_or_default();
+                (plugin, &call.callback, call.cost)
+            })
+            .collect()
+    }
+
+    /// What the callbacks of root contexts have cost, in order, each with its thread.
+    #[must_use]
+    pub fn root_costs(&self) -> Vec<(Thread, &Callback, Cost)> {
+        let of_roots = self
+            .world
+            .callbacks
+            .iter()
+            .filter(|call| call.stream.is_none());
+        of_roots
+            .map(|call| (call.thread, &call.callback, call.cost))
             .collect()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wasmtime::{Memory, Store, StoreLimits, StoreLimitsBuilder, TypedFunc};
+use wasmtime::{CallHook, Memory, Store, StoreLimits, StoreLimitsBuilder, TypedFunc};
 
 use super::clock::UnixNanos;
 use super::engine::LoadedModule;
@@ -67,6 +67,27 @@ pub enum Callback {
     Delete,
 }
 
+/// What a callback made a VM do. The same module does the same on every machine, so that unlike
+/// time it can be compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// WebAssembly instructions.
+    pub instructions: u64,
+    /// How often the VM was entered: the callback itself, and its allocator for each host call that
+    /// returns data. None if the module does not have the callback.
+    pub entries: u32,
+    /// Calls of the host.
+    pub host_calls: u32,
+}
+
+impl std::ops::AddAssign for Cost {
+    fn add_assign(&mut self, more: Self) {
+        self.instructions += more.instructions;
+        self.entries += more.entries;
+        self.host_calls += more.host_calls;
+    }
+}
+
 /// A callback with where it was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CallbackRecord {
@@ -74,6 +95,7 @@ pub(crate) struct CallbackRecord {
     pub(crate) plugin: Option<String>,
     pub(crate) stream: Option<StreamId>,
     pub(crate) callback: Callback,
+    pub(crate) cost: Cost,
 }
 
 /// What a context of the VM stands for.
@@ -130,6 +152,8 @@ pub(crate) struct VmData {
     pub(crate) metrics: BTreeMap<u32, (Kind, String)>,
     pub(crate) next_metric: [u32; 3],
     pub(crate) limits: StoreLimits,
+    /// Of the running callback, but for the instructions.
+    pub(crate) cost: Cost,
     pub(crate) world: World,
 }
 
@@ -239,10 +263,22 @@ impl Vm {
             metrics: BTreeMap::new(),
             next_metric: [0; 3],
             limits: StoreLimitsBuilder::new().memory_size(MOST_MEMORY).build(),
+            cost: Cost::default(),
             world: World::default(),
         };
         let mut store = Store::new(module.module().engine(), data);
         store.limiter(|data| &mut data.limits);
+        // Counts instructions downwards; nobody runs out of them.
+        store.set_fuel(u64::MAX)?;
+        store.call_hook(|mut vm, passing| {
+            let cost = &mut vm.data_mut().cost;
+            match passing {
+                CallHook::CallingWasm => cost.entries += 1,
+                CallHook::CallingHost => cost.host_calls += 1,
+                CallHook::ReturningFromWasm | CallHook::ReturningFromHost => {}
+            }
+            Ok(())
+        });
         let instance = module.instantiate(&mut store)?;
         let mut func = Lookup {
             store: &mut store,
@@ -273,6 +309,14 @@ impl Vm {
             exports,
             failed: false,
         })
+    }
+
+    /// What callbacks have made this VM do so far.
+    pub(crate) fn cost(&self) -> Cost {
+        Cost {
+            instructions: u64::MAX - self.store.get_fuel().unwrap_or_default(),
+            ..self.store.data().cost
+        }
     }
 
     /// The bytes of linear memory that the VM has taken.

@@ -10,7 +10,7 @@ use super::log::{Level, LogLine};
 use super::shared::{Queues, SharedData};
 use super::stream::{Stream, StreamId};
 use super::vm::CallbackRecord;
-use super::{Callback, Metric, Thread, UnixNanos};
+use super::{Callback, Cost, Metric, Thread, UnixNanos};
 
 /// What stays the same for the life of a host.
 #[derive(Debug, Clone)]
@@ -90,7 +90,19 @@ impl World {
             plugin,
             stream,
             callback,
+            cost: Cost::default(),
         });
+    }
+
+    /// What the callback that was recorded last has cost.
+    pub(crate) fn note_cost(&mut self, before: Cost, after: Cost) {
+        if let Some(last) = self.callbacks.last_mut() {
+            last.cost = Cost {
+                instructions: after.instructions - before.instructions,
+                entries: after.entries - before.entries,
+                host_calls: after.host_calls - before.host_calls,
+            };
+        }
     }
 }
 

@@ -1,5 +1,3 @@
 //! `audit.wasm`: packaging only.
 
-proxy_wasm::main! {{
-    sekisho_plugin::start(sekisho_plugin::Stages::AUDIT);
-}}
+sekisho_hostcalls::main!(sekisho_plugin::start(sekisho_plugin::Stages::AUDIT));

@@ -1,5 +1,3 @@
 //! `gateway.wasm`: packaging only.
 
-proxy_wasm::main! {{
-    sekisho_plugin::start(sekisho_plugin::Stages::ALL);
-}}
+sekisho_hostcalls::main!(sekisho_plugin::start(sekisho_plugin::Stages::ALL));

@@ -1,5 +1,3 @@
 //! `quota.wasm`: packaging only.
 
-proxy_wasm::main! {{
-    sekisho_plugin::start(sekisho_plugin::Stages::QUOTA);
-}}
+sekisho_hostcalls::main!(sekisho_plugin::start(sekisho_plugin::Stages::QUOTA));

@@ -1,5 +1,3 @@
 //! `scope.wasm`: packaging only.
 
-proxy_wasm::main! {{
-    sekisho_plugin::start(sekisho_plugin::Stages::SCOPE);
-}}
+sekisho_hostcalls::main!(sekisho_plugin::start(sekisho_plugin::Stages::SCOPE));

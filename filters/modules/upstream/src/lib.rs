@@ -1,5 +1,3 @@
 //! `upstream.wasm`: packaging only.
 
-proxy_wasm::main! {{
-    sekisho_plugin::start(sekisho_plugin::Stages::UPSTREAM);
-}}
+sekisho_hostcalls::main!(sekisho_plugin::start(sekisho_plugin::Stages::UPSTREAM));

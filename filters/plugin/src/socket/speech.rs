@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use proxy_wasm::types::Action;
 use sekisho_domain::{Denial, DenialCode};
+use sekisho_hostcalls::Action;
 use sekisho_providers::{ClientEvent, ClientSide, ServerEvent, SocketFault};
 
 use super::answers::settle_all;
@@ -297,7 +297,7 @@ impl Session {
         }
         let reason = denial.code.as_str().as_bytes();
         let length = u8::try_from(POLICY_VIOLATION.len() + reason.len()).unwrap_or(0);
-        let mut said = host::response_body(0, size);
+        let mut said = host::response_body(0, size).to_vec();
         said.extend([0x88, length]);
         said.extend(POLICY_VIOLATION);
         said.extend(reason);

@@ -33,6 +33,7 @@ impl Host {
         run: impl FnOnce(&mut Store<VmData>, &Exports) -> wasmtime::Result<R>,
     ) -> Option<(R, bool)> {
         let instance = self.vms.get_mut(vm).filter(|vm| !vm.failed)?;
+        let before = instance.cost();
         let data = instance.store.data_mut();
         data.current = context;
         data.effective = 0;
@@ -42,8 +43,10 @@ impl Host {
         self.world.record(thread, plugin.clone(), stream, callback);
         std::mem::swap(&mut data.world, &mut self.world);
         let result = run(&mut instance.store, &instance.exports);
+        let after = instance.cost();
         let data = instance.store.data_mut();
         std::mem::swap(&mut data.world, &mut self.world);
+        self.world.note_cost(before, after);
         data.effective = 0;
         let stopped = std::mem::take(&mut data.stop_iteration);
         match result {

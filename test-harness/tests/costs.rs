@@ -1,0 +1,108 @@
+//! What a call costs in the VM: instructions, entries and host calls, which are the same on every
+//! machine. Each has a ceiling, a little above what it is, so that nothing gets dearer unseen.
+//!
+//! `cargo nextest run -p sekisho-test-harness --test costs --no-capture` prints them all.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot do its work has failed"
+)]
+
+#[path = "costs/start.rs"]
+mod start;
+#[path = "costs/table.rs"]
+mod table;
+
+use sekisho_test_harness::gateway::{Answer, Gateway as _, Request};
+use sekisho_test_harness::host::{Headers, WorkerId};
+
+use start::{Mode, bearer};
+use table::{CallCost, Ceiling};
+
+/// Before the first that counts: the token is verified, leases have come, memory is there.
+const WARM_UP: usize = 100;
+/// Calls that count. The middle one of them is told of: some send what others have left.
+const CALLS: usize = 65;
+
+const REQUEST: &str = include_str!("costs/request.json");
+const ANSWER: &str = include_str!("costs/answer.json");
+
+#[test]
+fn a_relaxed_chat_completion_stays_as_cheap_as_it_is() {
+    let cost = completions(Mode::Relaxed);
+    cost.print("a relaxed chat completion");
+    cost.assert_within(Ceiling {
+        instructions: 120_000,
+        entries: 12,
+        host_calls: 17,
+    });
+}
+
+#[test]
+fn a_strict_chat_completion_stays_as_cheap_as_it_is() {
+    let cost = completions(Mode::Strict);
+    cost.print("a strict chat completion");
+    cost.assert_within(Ceiling {
+        instructions: 125_000,
+        entries: 12,
+        host_calls: 24,
+    });
+}
+
+#[test]
+fn the_check_of_a_known_token_stays_as_cheap_as_it_is() {
+    let mut host = start::alone();
+    let mut calls = Vec::new();
+    for _ in 0..WARM_UP + CALLS {
+        let stream = host.request(WorkerId(0), start::upload());
+        assert!(
+            host.upstream(stream).is_some(),
+            "{:?}",
+            host.outcome(stream)
+        );
+        host.response_headers(stream, Headers::from([(":status", "200")]), false);
+        host.response_body(stream, "{}", true);
+        calls.push(CallCost::new(&host, stream));
+    }
+    let cost = CallCost::middle(calls.split_off(WARM_UP));
+    cost.print("the check of a known token");
+    cost.assert_within(Ceiling {
+        instructions: 26_000,
+        entries: 7,
+        host_calls: 3,
+    });
+}
+
+fn completions(mode: Mode) -> CallCost {
+    let mut gateway = start::gateway(mode);
+    let request = Request {
+        method: "POST".to_owned(),
+        path: "/v1/chat/completions".to_owned(),
+        headers: vec![
+            ("authorization".to_owned(), bearer().into_bytes()),
+            ("content-type".to_owned(), b"application/json".to_vec()),
+            ("accept".to_owned(), b"*/*".to_vec()),
+            ("user-agent".to_owned(), b"costs".to_vec()),
+        ],
+        body: vec![REQUEST.trim_end().as_bytes().to_vec()],
+        ..Request::default()
+    };
+    let answer = Answer {
+        status: 200,
+        headers: vec![("content-type".to_owned(), b"application/json".to_vec())],
+        body: vec![ANSWER.trim_end().as_bytes().to_vec()],
+        ..Answer::default()
+    };
+    let mut calls = Vec::new();
+    for _ in 0..WARM_UP + CALLS {
+        let exchange = gateway.call(&request, &answer).unwrap();
+        let response = exchange.response.unwrap();
+        assert!(response.status == 200 && response.complete, "{response:?}");
+        let stream = gateway.last().unwrap();
+        calls.push(CallCost::new(gateway.host(), stream));
+    }
+    let mut cost = CallCost::middle(calls.split_off(WARM_UP));
+    cost.acknowledgement = table::acknowledgement(gateway.host());
+    cost
+}
