@@ -33,7 +33,7 @@ fn a_relaxed_chat_completion_stays_as_cheap_as_it_is() {
     let cost = completions(Mode::Relaxed);
     cost.print("a relaxed chat completion");
     cost.assert_within(Ceiling {
-        instructions: 120_000,
+        instructions: 112_000,
         entries: 12,
         host_calls: 17,
     });
@@ -44,7 +44,7 @@ fn a_strict_chat_completion_stays_as_cheap_as_it_is() {
     let cost = completions(Mode::Strict);
     cost.print("a strict chat completion");
     cost.assert_within(Ceiling {
-        instructions: 125_000,
+        instructions: 117_000,
         entries: 12,
         host_calls: 24,
     });
@@ -68,9 +68,9 @@ fn the_check_of_a_known_token_stays_as_cheap_as_it_is() {
     let cost = CallCost::middle(calls.split_off(WARM_UP));
     cost.print("the check of a known token");
     cost.assert_within(Ceiling {
-        instructions: 26_000,
-        entries: 7,
-        host_calls: 3,
+        instructions: 25_000,
+        entries: 4,
+        host_calls: 2,
     });
 }
 

@@ -1,6 +1,7 @@
 //! JSON objects written member by member: what a general serializer does per letter of every
 //! text is most of what a record costs.
 
+use sekisho_domain::Decimal;
 use serde::Serialize;
 
 /// The name of a member, as it stands between members: with comma, quotes and colon. None of
@@ -48,12 +49,36 @@ impl<'b> Object<'b> {
         }
     }
 
-    /// A member, where there is one: numbers, units, and structures of them.
+    /// A member, where there is one, that serde has to write.
     pub(crate) fn given(&mut self, name: &[u8], value: Option<&impl Serialize>) {
         if let Some(value) = value {
             self.json.extend_from_slice(name);
             encode(self.json, value);
         }
+    }
+
+    /// A member, where there is one, whose value is a number.
+    pub(crate) fn given_number(&mut self, name: &[u8], value: Option<u64>) {
+        if let Some(value) = value {
+            self.json.extend_from_slice(name);
+            self.json.extend_from_slice(Decimal::new(value).as_bytes());
+        }
+    }
+
+    /// A member whose value is text in which nothing is to be escaped.
+    pub(crate) fn plain(&mut self, name: &[u8], value: &[u8]) {
+        self.json.extend_from_slice(name);
+        self.json.push(b'"');
+        self.json.extend_from_slice(value);
+        self.json.push(b'"');
+    }
+
+    /// A member that is an object of its own.
+    pub(crate) fn object(&mut self, name: &[u8], write: impl FnOnce(&mut Object<'_>)) {
+        self.json.extend_from_slice(name);
+        let mut inner = Object::begin(self.json);
+        write(&mut inner);
+        inner.end();
     }
 
     /// Members that were written before, each behind its comma.

@@ -2,8 +2,8 @@
 //!
 //! The same bytes as serde would write, several times as fast: a test holds the two together.
 
-use sekisho_domain::AuditRecord;
 use sekisho_domain::record::{Call, Caller};
+use sekisho_domain::{AuditRecord, Usage};
 
 use crate::json::{Object, name};
 use crate::{Passage, call, caller};
@@ -60,27 +60,55 @@ impl About {
         let mut json = Vec::with_capacity(RECORD_BYTES);
         let mut object = Object::begin(&mut json);
         object.text(name!("schema"), schema);
-        object.given(name!("kind"), Some(kind));
-        object.given(name!("record_id"), Some(record_id));
-        object.given(name!("at"), Some(at));
+        object.plain(name!("kind"), kind.as_str().as_bytes());
+        object.plain(name!("record_id"), &record_id.hyphenated());
+        object.given_number(name!("at"), Some(at.0));
         object.members(&self.0);
         object.given(name!("denial"), denial.as_ref());
         object.given(name!("stage"), stage.as_ref());
         object.given_text(name!("detail"), detail.as_deref());
-        object.given(name!("status"), status.as_ref());
+        object.given_number(name!("status"), status.map(u64::from));
         object.given(name!("outcome"), outcome.as_ref());
-        object.given(name!("usage"), usage.as_ref());
+        if let Some(usage) = usage {
+            object.object(name!("usage"), |object| write_usage(object, usage));
+        }
         object.given(name!("usage_source"), usage_source.as_ref());
-        object.given(name!("cost_micros"), cost_micros.as_ref());
+        object.given_number(name!("cost_micros"), cost_micros.map(|cost| cost.0));
         object.given_text(name!("price_from"), price_from.as_deref());
-        object.given(name!("request_bytes"), request_bytes.as_ref());
-        object.given(name!("response_bytes"), response_bytes.as_ref());
-        object.given(name!("duration_millis"), duration_millis.as_ref());
+        object.given_number(name!("request_bytes"), *request_bytes);
+        object.given_number(name!("response_bytes"), *response_bytes);
+        object.given_number(name!("duration_millis"), *duration_millis);
         object.given_text(name!("answered_by"), answered_by.as_deref());
-        object.given(name!("attempts"), attempts.as_ref());
+        object.given_number(name!("attempts"), attempts.map(u64::from));
         object.end();
         json
     }
+}
+
+fn write_usage(object: &mut Object<'_>, usage: &Usage) {
+    let Usage {
+        input,
+        output,
+        cached_input,
+        cache_write_input,
+        audio_input,
+        image_input,
+        reasoning_output,
+        audio_output,
+        image_output,
+        bytes,
+    } = usage;
+    let some = |number: u64| (number > 0).then_some(number);
+    object.given_number(name!("input"), Some(input.0));
+    object.given_number(name!("output"), Some(output.0));
+    object.given_number(name!("cached_input"), some(cached_input.0));
+    object.given_number(name!("cache_write_input"), some(cache_write_input.0));
+    object.given_number(name!("audio_input"), some(audio_input.0));
+    object.given_number(name!("image_input"), some(image_input.0));
+    object.given_number(name!("reasoning_output"), some(reasoning_output.0));
+    object.given_number(name!("audio_output"), some(audio_output.0));
+    object.given_number(name!("image_output"), some(image_output.0));
+    object.given_number(name!("bytes"), some(bytes.0));
 }
 
 fn write_caller(json: &mut Vec<u8>, caller: &Caller<'_>) {
@@ -131,7 +159,8 @@ fn write_call(json: &mut Vec<u8>, call: &Call<'_>) {
 mod tests {
     use super::*;
     use sekisho_domain::{
-        DenialCode, Micros, Outcome, RecordId, RecordKind, Stage, UnixMillis, Usage, UsageSource,
+        ByteCount, DenialCode, Micros, Outcome, RecordId, RecordKind, Stage, Tokens, UnixMillis,
+        UsageSource,
     };
 
     fn named() -> Passage {
@@ -165,7 +194,18 @@ mod tests {
             detail: Some("of \"it\"".into()),
             status: Some(403),
             outcome: Some(Outcome::Aborted),
-            usage: Some(Usage::default()),
+            usage: Some(Usage {
+                input: Tokens(10),
+                output: Tokens(9),
+                cached_input: Tokens(8),
+                cache_write_input: Tokens(7),
+                audio_input: Tokens(6),
+                image_input: Tokens(5),
+                reasoning_output: Tokens(4),
+                audio_output: Tokens(3),
+                image_output: Tokens(2),
+                bytes: ByteCount(1),
+            }),
             usage_source: Some(UsageSource::Reported),
             cost_micros: Some(Micros(u64::MAX)),
             price_from: Some("2025-\"01".into()),
@@ -177,7 +217,11 @@ mod tests {
             ..short()
         };
         for passage in [named(), Passage::default()] {
-            for record in [short(), full()] {
+            let bare = AuditRecord {
+                usage: Some(Usage::default()),
+                ..short()
+            };
+            for record in [short(), full(), bare] {
                 let written = About::new(&passage).record(&record);
                 let whole = AuditRecord {
                     caller: caller(&passage),

@@ -129,7 +129,8 @@ impl RecordId {
 
 impl RecordId {
     /// The hyphenated form, in ASCII.
-    fn hyphenated(&self) -> [u8; 36] {
+    #[must_use]
+    pub fn hyphenated(&self) -> [u8; 36] {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut text = [b'-'; 36];
         let mut places = text.iter_mut();

@@ -5,6 +5,7 @@
 //! No IO, no clock, no randomness: whatever depends on them arrives as an argument.
 
 pub mod budget;
+pub mod decimal;
 pub mod denial;
 pub mod directory;
 pub mod event;
@@ -20,6 +21,7 @@ pub mod units;
 pub mod usage;
 
 pub use budget::{Budget, Counting, Covered, Covering, Meter, Payer, Subject, WindowUnit};
+pub use decimal::Decimal;
 pub use denial::{Denial, DenialCode, Stage};
 pub use directory::{ApiKey, FormerSecret, User};
 pub use event::{Event, EventOutcome};

@@ -155,7 +155,8 @@ impl Split {
 /// All prices, by model.
 #[derive(Clone, Debug, Default)]
 pub struct PriceBook {
-    by_model: std::collections::HashMap<String, Vec<Price>>,
+    /// Looked up on every call, by names that only the policy brings in.
+    by_model: std::collections::HashMap<String, Vec<Price>, foldhash::fast::RandomState>,
 }
 
 impl PriceBook {

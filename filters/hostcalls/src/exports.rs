@@ -95,24 +95,25 @@ pub(crate) extern "C" fn proxy_on_request_trailers(context: u32, _count: usize) 
     with(|contexts| contexts.at_stream(context, |stream| stream.request_trailers()))
 }
 
-/// An answer has begun.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_on_response_headers(
-    context: u32,
-    _count: usize,
-    ends: u32,
-) -> Action {
-    with(|contexts| contexts.at_stream(context, |stream| stream.response_headers(ends != 0)))
-}
+/// What of answers a module may export: with [`export`](crate::export), each by itself.
+pub mod answers {
+    use super::{Action, with};
 
-/// A part of its body.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_on_response_body(context: u32, size: usize, ends: u32) -> Action {
-    with(|contexts| contexts.at_stream(context, |stream| stream.response_body(size, ends != 0)))
-}
+    /// An answer has begun.
+    #[must_use]
+    pub fn headers(context: u32, ends: u32) -> Action {
+        with(|contexts| contexts.at_stream(context, |stream| stream.response_headers(ends != 0)))
+    }
 
-/// Its trailers.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_on_response_trailers(context: u32, _count: usize) -> Action {
-    with(|contexts| contexts.at_stream(context, |stream| stream.response_trailers()))
+    /// A part of its body.
+    #[must_use]
+    pub fn body(context: u32, size: usize, ends: u32) -> Action {
+        with(|contexts| contexts.at_stream(context, |stream| stream.response_body(size, ends != 0)))
+    }
+
+    /// Its trailers.
+    #[must_use]
+    pub fn trailers(context: u32) -> Action {
+        with(|contexts| contexts.at_stream(context, |stream| stream.response_trailers()))
+    }
 }

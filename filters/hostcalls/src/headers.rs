@@ -9,33 +9,98 @@ const LENGTH: usize = size_of::<u32>();
 /// lengths of each name and value, then names and values, each with a zero byte behind it;
 /// numbers in 32 bits, least byte first.
 #[derive(Clone, Debug, Default)]
-pub struct Headers(Lent);
+pub struct Headers {
+    serialized: Lent,
+    /// Where they are: they are gone over several times, and found once.
+    places: Vec<Place>,
+}
+
+/// Where a header stands.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    name: u32,
+    name_length: u32,
+    value: u32,
+    value_length: u32,
+}
 
 impl Headers {
     /// Headers in that form. What is cut short or lies about its lengths has fewer.
     #[must_use]
     pub fn new(serialized: impl Into<Lent>) -> Self {
-        Self(serialized.into())
+        let serialized = serialized.into();
+        let places = places(&serialized);
+        Self { serialized, places }
     }
 
     /// Names, which the proxy has put into lower case, and raw values, in order.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
-        let (count, rest) = number(&self.0).unwrap_or_default();
-        let (lengths, texts) = count
-            .checked_mul(2 * LENGTH)
-            .and_then(|lengths| rest.split_at_checked(lengths))
-            .unwrap_or_default();
-        Iter { lengths, texts }
+        Iter {
+            bytes: &self.serialized,
+            places: self.places.iter(),
+        }
     }
 
     /// The first value of a name in lower case.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.iter()
+        let same_length = |place: &&Place| place.name_length as usize == name.len();
+        self.places
+            .iter()
+            .filter(same_length)
+            .map(|place| place.read(&self.serialized))
             .find(|(given, _)| *given == name.as_bytes())
             .map(|(_, value)| value)
     }
+}
+
+impl Place {
+    /// Name and value.
+    fn read(self, bytes: &[u8]) -> (&[u8], &[u8]) {
+        let text = |start: u32, length: u32| {
+            let (start, length) = (start as usize, length as usize);
+            bytes.get(start..start + length).unwrap_or_default()
+        };
+        (
+            text(self.name, self.name_length),
+            text(self.value, self.value_length),
+        )
+    }
+}
+
+/// Where the headers stand, up to the first that does not stand there whole.
+fn places(bytes: &[u8]) -> Vec<Place> {
+    let Some((count, rest)) = number(bytes) else {
+        return Vec::new();
+    };
+    let lengths = (count as usize).checked_mul(2 * LENGTH);
+    let Some(lengths) = lengths.and_then(|size| rest.get(..size)) else {
+        return Vec::new();
+    };
+    // What a module can address has no more bytes than 32 bits can count.
+    let whole = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let mut at = u32::try_from(LENGTH + lengths.len()).unwrap_or(u32::MAX);
+    let mut next = |length: u32| {
+        let start = at;
+        // With the zero behind it.
+        at = start.checked_add(length)?.checked_add(1)?;
+        (at <= whole).then_some(start)
+    };
+    let (pairs, _) = lengths.as_chunks::<{ 2 * LENGTH }>();
+    let place = |[a, b, c, d, e, f, g, h]: &[u8; 2 * LENGTH]| {
+        let name_length = u32::from_le_bytes([*a, *b, *c, *d]);
+        let value_length = u32::from_le_bytes([*e, *f, *g, *h]);
+        Some(Place {
+            name: next(name_length)?,
+            name_length,
+            value: next(value_length)?,
+            value_length,
+        })
+    };
+    let mut places = Vec::with_capacity(pairs.len());
+    places.extend(pairs.iter().map_while(place));
+    places
 }
 
 impl<'h> IntoIterator for &'h Headers {
@@ -50,29 +115,15 @@ impl<'h> IntoIterator for &'h Headers {
 /// Goes over [`Headers`].
 #[derive(Clone, Debug)]
 pub struct Iter<'h> {
-    lengths: &'h [u8],
-    texts: &'h [u8],
-}
-
-impl<'h> Iter<'h> {
-    fn text(&mut self) -> Option<&'h [u8]> {
-        let (length, lengths) = number(self.lengths)?;
-        let (text, rest) = self.texts.split_at_checked(length)?;
-        (_, self.texts) = rest.split_first()?;
-        self.lengths = lengths;
-        Some(text)
-    }
+    bytes: &'h [u8],
+    places: std::slice::Iter<'h, Place>,
 }
 
 impl<'h> Iterator for Iter<'h> {
     type Item = (&'h [u8], &'h [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let pair = self.text().and_then(|name| Some((name, self.text()?)));
-        if pair.is_none() {
-            self.lengths = &[];
-        }
-        pair
+        Some(self.places.next()?.read(self.bytes))
     }
 }
 
@@ -92,9 +143,9 @@ pub(crate) fn serialize(headers: &[(&str, &str)]) -> Vec<u8> {
     out
 }
 
-fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
+fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let (number, rest) = bytes.split_first_chunk::<LENGTH>()?;
-    Some((usize::try_from(u32::from_le_bytes(*number)).ok()?, rest))
+    Some((u32::from_le_bytes(*number), rest))
 }
 
 #[cfg(test)]

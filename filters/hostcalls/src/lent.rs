@@ -46,7 +46,8 @@ impl Memory {
 
     fn take(&mut self, start: *const u8, size: usize) -> Option<Lent> {
         let bytes = self.pending.take()?;
-        (bytes.as_ptr() == start && size <= bytes.len()).then_some(Lent { bytes, size })
+        let is_it = bytes.as_ptr() == start && size <= bytes.len();
+        is_it.then(|| Lent { bytes, size })
     }
 
     fn give_back(&mut self, piece: Vec<u8>) {

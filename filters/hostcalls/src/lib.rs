@@ -13,6 +13,7 @@ mod headers;
 mod imports;
 mod lent;
 mod logger;
+mod memory;
 mod status;
 
 pub use calls::{
@@ -21,7 +22,7 @@ pub use calls::{
     set_header, set_property, set_tick_period,
 };
 pub use contexts::{Action, Root, Stream};
-pub use exports::start;
+pub use exports::{answers, start};
 pub use headers::{Headers, Iter};
 pub use lent::Lent;
 pub use status::Status;
@@ -45,5 +46,46 @@ macro_rules! main {
             }
             $start;
         }
+    };
+}
+
+/// Exports callbacks for answers. A module that does not look at answers, or not at their bodies,
+/// leaves them out: the proxy then does not enter it for them.
+#[macro_export]
+macro_rules! export {
+    (@ proxy_on_response_headers) => {
+        /// An answer has begun.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn proxy_on_response_headers(
+            context: u32,
+            _count: usize,
+            ends: u32,
+        ) -> $crate::Action {
+            $crate::answers::headers(context, ends)
+        }
+    };
+    (@ proxy_on_response_body) => {
+        /// A part of an answer's body.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn proxy_on_response_body(
+            context: u32,
+            size: usize,
+            ends: u32,
+        ) -> $crate::Action {
+            $crate::answers::body(context, size, ends)
+        }
+    };
+    (@ proxy_on_response_trailers) => {
+        /// An answer's trailers.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn proxy_on_response_trailers(
+            context: u32,
+            _count: usize,
+        ) -> $crate::Action {
+            $crate::answers::trailers(context)
+        }
+    };
+    ($($callback:ident),+ $(,)?) => {
+        $($crate::export!(@ $callback);)+
     };
 }

@@ -1,7 +1,7 @@
 //! Budgets as headers, in each provider's convention, so that its SDKs and the tools around
 //! them pace themselves as they do with the provider.
 
-use sekisho_domain::{Meter, Provider, UnixMillis};
+use sekisho_domain::{Decimal, Meter, Provider, UnixMillis};
 use sekisho_quota::Standing;
 
 /// What a group of headers tells of.
@@ -102,8 +102,8 @@ pub(crate) fn headers(
         } else {
             duration(standing.window_end.since(now).div_ceil(1000))
         };
-        headers.push((*limit, standing.limit.to_string()));
-        headers.push((*remaining, standing.remaining.to_string()));
+        headers.push((*limit, decimal(standing.limit)));
+        headers.push((*remaining, decimal(standing.remaining)));
         headers.push((*reset, reset_at));
     }
     headers
@@ -122,14 +122,26 @@ const fn place(meter: Meter, is_anthropic: bool) -> Option<Shown> {
     }
 }
 
+fn decimal(number: u64) -> String {
+    Decimal::new(number).as_str().to_owned()
+}
+
 /// Seconds as OpenAI writes them: `2s`, `1m2s`, `24h0m0s`.
 fn duration(seconds: u64) -> String {
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{rest}s"),
-        (0, _) => format!("{minutes}m{rest}s"),
-        _ => format!("{hours}h{minutes}m{rest}s"),
+    let mut text = String::with_capacity(12);
+    let mut part = |number, unit| {
+        text.push_str(Decimal::new(number).as_str());
+        text.push(unit);
+    };
+    if hours > 0 {
+        part(hours, 'h');
     }
+    if hours > 0 || minutes > 0 {
+        part(minutes, 'm');
+    }
+    part(rest, 's');
+    text
 }
 
 /// A moment in UTC, rounded up to the second (RFC 3339, section 5.6).

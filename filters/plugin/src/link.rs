@@ -108,6 +108,9 @@ pub(crate) fn unavailable() -> Denial {
 
 fn acknowledge(worker: &RefCell<Worker>, down: &v1::Down, now: UnixMillis) {
     let durable = worker.borrow_mut().outbox.acknowledged(down);
+    if !worker.borrow().waiting.is_anybody() {
+        return;
+    }
     for record in durable {
         let held = {
             let waiting = &mut worker.borrow_mut().waiting;

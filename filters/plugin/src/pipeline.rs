@@ -376,10 +376,17 @@ pub(crate) fn standing(
     call: &Call,
     now: UnixMillis,
 ) -> Vec<(&'static str, String)> {
-    let mut standings = Vec::new();
-    worker.budgets.covering(&covered(call), |slot| {
-        standings.extend(worker.accounts.standing(slot, now));
-    });
+    let accounts = &worker.accounts;
+    if call.reservations.is_empty() {
+        let mut standings = Vec::new();
+        worker.budgets.covering(&covered(call), |slot| {
+            standings.extend(accounts.standing(slot, now));
+        });
+        return limits::headers(call.provider, standings, now);
+    }
+    // Of every budget that covers a call something is set aside for it.
+    let reserved = call.reservations.iter();
+    let standings = reserved.filter_map(|held| accounts.standing_of(held, now));
     limits::headers(call.provider, standings, now)
 }
 

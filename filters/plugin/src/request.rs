@@ -1,5 +1,6 @@
 //! A request's way in: what is gathered for the decisions.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use sekisho_domain::policy::{Model, OverLimit, Rules};
@@ -56,7 +57,7 @@ impl Filter {
             Err(denial) if self.waits_for_key(&headers, &denial, now) => Action::Pause,
             Err(denial) => self.refuse(&denial),
             Ok(()) if self.awaits_body() => Action::Pause,
-            Ok(()) => self.decide(0),
+            Ok(()) => self.decide(0, now),
         }
     }
 
@@ -123,7 +124,7 @@ impl Filter {
         let size = self.request.borrow().body_size;
         if let Err(code) = self.scan_to(size) {
             self.refuse(&code.into());
-        } else if self.decide(size) == Action::Continue {
+        } else if self.decide(size, now) == Action::Continue {
             host::resume(Half::Request);
         }
     }
@@ -154,7 +155,7 @@ impl Filter {
             return self.refuse(&code.into());
         }
         if end_of_stream {
-            self.decide(size)
+            self.decide(size, host::now())
         } else {
             Action::Pause
         }
@@ -170,7 +171,7 @@ impl Filter {
         match phase {
             Phase::Asking | Phase::Held => Action::Pause,
             // HTTP/2 trailers end the body too, and no body callback says so.
-            Phase::Reading => self.decide(size),
+            Phase::Reading => self.decide(size, host::now()),
             Phase::Admitted | Phase::Ending | Phase::Done => Action::Continue,
         }
     }
@@ -191,17 +192,16 @@ impl Filter {
         passage.choices = 1;
         let (mut peer, mut forwarded_for) = (None, Vec::new());
         for (name, raw) in headers {
-            let value = || String::from_utf8_lossy(raw);
             match name {
                 PEER_HEADER => peer = Some(raw),
                 b"x-forwarded-for" => forwarded_for.push(raw),
-                b":method" if has_readers => passage.method = value().into_owned(),
+                b":method" if has_readers => passage.method = text(raw).into_owned(),
                 b":path" if has_readers => {
-                    let path = value();
+                    let path = text(raw);
                     let path = path.split(['?', '#']).next().unwrap_or_default();
                     path.clone_into(&mut passage.path);
                 }
-                b"x-request-id" if has_readers => passage.request_id = value().into_owned(),
+                b"x-request-id" if has_readers => passage.request_id = text(raw).into_owned(),
                 _ if routes => call.unwanted.extend(edges::withheld(name)),
                 _ => {}
             }
@@ -443,8 +443,7 @@ impl Filter {
     }
 
     /// The request has been read: asks the decisions and does what they say.
-    fn decide(&mut self, body: usize) -> Action {
-        let now = host::now();
+    fn decide(&mut self, body: usize, now: UnixMillis) -> Action {
         let scan = self.request.borrow_mut().scan.take();
         let facts = scan.map(RequestScan::finish).transpose();
         let read = facts.map_err(Denial::from);
@@ -565,6 +564,11 @@ fn limit_output(
         let text = "this operation needs a limit of its output tokens";
         Denial::with(DenialCode::RequestOverLimit, text)
     })
+}
+
+/// A header's value as text. Hardly any has bytes that are none, which takes longer to find out.
+fn text(raw: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed)
 }
 
 /// The one credential of a request.

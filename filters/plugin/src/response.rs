@@ -58,7 +58,7 @@ impl Filter {
             return Action::Continue;
         }
         let record_id = self.call.borrow().passage.record_id;
-        host::set_response_header(reply::RECORD_HEADER, record_id.to_string().as_bytes());
+        host::set_response_header(reply::RECORD_HEADER, &record_id.hyphenated());
         if self.response.status.is_some_and(|status| status < 400) {
             let call = self.call.borrow();
             let counted = call.operation.filter(|_| call.counts_tokens());

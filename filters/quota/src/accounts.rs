@@ -338,6 +338,12 @@ impl Accounts {
         idle
     }
 
+    /// Where the budget of a reservation stands that was made here.
+    #[must_use]
+    pub fn standing_of(&self, reservation: &Reservation, now: UnixMillis) -> Option<Standing> {
+        self.standing(reservation.slot, now)
+    }
+
     /// Where a budget stands.
     #[must_use]
     pub fn standing(&self, slot: Slot, now: UnixMillis) -> Option<Standing> {

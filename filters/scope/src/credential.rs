@@ -56,12 +56,13 @@ pub fn find_credential<'a>(
 ) -> Result<Credential<'a>, DenialCode> {
     let mut found: Option<Credential<'a>> = None;
     for (name, value) in headers {
-        let value = value.trim_ascii();
         let credential = match name {
-            b"authorization" => Some(in_authorization(value)?),
-            b"api-key" | b"x-api-key" | b"x-goog-api-key" => in_key_header(value, true)?,
-            b"ocp-apim-subscription-key" => in_key_header(value, false)?,
-            _ => None,
+            b"authorization" => Some(in_authorization(value.trim_ascii())?),
+            b"api-key" | b"x-api-key" | b"x-goog-api-key" => {
+                in_key_header(value.trim_ascii(), true)?
+            }
+            b"ocp-apim-subscription-key" => in_key_header(value.trim_ascii(), false)?,
+            _ => continue,
         };
         match (found, credential) {
             (None, _) => found = credential,

@@ -1,3 +1,9 @@
 //! `upstream.wasm`: packaging only.
 
 sekisho_hostcalls::main!(sekisho_plugin::start(sekisho_plugin::Stages::UPSTREAM));
+
+sekisho_hostcalls::export!(
+    proxy_on_response_headers,
+    proxy_on_response_body,
+    proxy_on_response_trailers,
+);
