@@ -3,6 +3,10 @@
     unsafe_code,
     reason = "what a proxy does cannot be known to the compiler"
 )]
+#![cfg_attr(
+    not(target_arch = "wasm32"),
+    expect(clippy::too_many_arguments, reason = "the ABI has them")
+)]
 
 /// Declares them where there is a proxy; elsewhere each of them says that it is not there.
 macro_rules! imports {
