@@ -11,6 +11,8 @@ RUN_DIR=${SEKISHO_RUN_DIR:-$ROOT/.run}
 TOOLS=$CACHE/tools
 SDKS_VENV=$CACHE/sdks
 SDKS_PYTHON=$SDKS_VENV/bin/python
+CHECKS_VENV=$CACHE/checks
+CHECKS_PYTHON=$CHECKS_VENV/bin/python
 NODE_DIR=$CACHE/node
 IDENTITY_DIR=$ROOT/examples/demo/identity
 

@@ -64,6 +64,7 @@ use crate::entra::Graph;
 use crate::forward::Standings;
 use crate::jwks::KeySets;
 use crate::ledger::Calendar;
+use crate::mail::Mail;
 use crate::snapshot::SnapshotHub;
 use crate::store::Store;
 use crate::writer::Writer;
@@ -100,6 +101,8 @@ struct Shared {
     standings: OnceLock<Standings>,
     /// The tenant that has the accounts; none: the embedded directory has them.
     entra: OnceLock<Graph>,
+    /// Once this sidecar sends mail, if the policy says how.
+    mail: OnceLock<Mail>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -135,6 +138,7 @@ impl Api {
             writer: OnceLock::new(),
             standings: OnceLock::new(),
             entra: OnceLock::new(),
+            mail: OnceLock::new(),
         });
         Self(shared, watch::channel(Role::Active).1)
     }
@@ -157,6 +161,12 @@ impl Api {
         let _ = self.0.entra.set(graph);
     }
 
+    /// From now on this sidecar sends mail.
+    pub fn mail_with(&self, mail: Mail) {
+        // Nobody becomes active twice.
+        let _ = self.0.mail.set(mail);
+    }
+
     /// The API of a sidecar that may have to stand by.
     #[must_use]
     pub fn with_role(self, role: watch::Receiver<Role>) -> Self {
@@ -171,6 +181,11 @@ impl Api {
 impl Shared {
     fn writer(&self) -> Option<&Writer> {
         self.writer.get()
+    }
+
+    /// The way to the mail server, if there is one.
+    fn mail(&self) -> Option<&Mail> {
+        self.mail.get()
     }
 }
 

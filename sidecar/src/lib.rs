@@ -17,6 +17,7 @@ pub mod key_usage;
 pub mod ledger;
 pub mod link;
 pub mod log;
+pub mod mail;
 pub mod managed_identity;
 pub mod objects;
 pub mod people;

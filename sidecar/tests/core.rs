@@ -23,6 +23,8 @@ mod full_disk;
 mod grpc;
 #[path = "core/key_sets.rs"]
 mod key_sets;
+#[path = "core/mail.rs"]
+mod mail;
 #[path = "core/older_release.rs"]
 mod older_release;
 #[path = "core/recalls.rs"]

@@ -10,6 +10,7 @@ use super::problem::Problem;
 use super::{Api, Role};
 use crate::forward::List;
 use crate::log;
+use crate::mail::outbox::{self, State as LetterState};
 use crate::store::{StoreError, people};
 
 /// Whether the sidecar works.
@@ -41,6 +42,31 @@ struct Details {
     issuers: Vec<IssuerHealth>,
     /// Who is brought what the log tells; none on a sidecar that stands by.
     recipients: Vec<Recipient>,
+    /// The mail server; absent: the policy names none, or this sidecar stands by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail: Option<MailHealth>,
+}
+
+/// The mail server, and the outbox.
+#[derive(Debug, Serialize, ToSchema)]
+struct MailHealth {
+    /// Its host and port.
+    #[schema(example = "mail.example.com:587")]
+    server: String,
+    /// Mails that wait.
+    waiting: u64,
+    /// Mails of the last 90 days that the server has refused for good.
+    refused: u64,
+    /// Mails of the last 90 days that were tried for as many days as the policy says.
+    given_up: u64,
+    /// Since when nothing can be sent; absent: it works.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2024-10-14T03:12:45Z")]
+    failing_since: Option<String>,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "it answers 535 `5.7.8`")]
+    failure: Option<String>,
 }
 
 /// One destination of `siem`.
@@ -123,7 +149,28 @@ async fn details(api: &Api) -> Result<Details, StoreError> {
         keys: counts.keys,
         issuers: issuers.collect(),
         recipients: recipients(api).await?,
+        mail: mail(api).await?,
     })
+}
+
+async fn mail(api: &Api) -> Result<Option<MailHealth>, StoreError> {
+    let Some(mail) = api.0.mail() else {
+        return Ok(None);
+    };
+    let settings = mail.settings();
+    let store = &api.0.store;
+    let (since, why) = mail
+        .failing()
+        .map(|failing| (shown(failing.since), failing.why))
+        .unzip();
+    Ok(Some(MailHealth {
+        server: format!("{}:{}", settings.host, settings.port),
+        waiting: outbox::count(store, LetterState::Waiting).await?,
+        refused: outbox::count(store, LetterState::Refused).await?,
+        given_up: outbox::count(store, LetterState::GivenUp).await?,
+        failing_since: since,
+        failure: why,
+    }))
 }
 
 async fn recipients(api: &Api) -> Result<Vec<Recipient>, StoreError> {

@@ -25,6 +25,7 @@ use crate::key_usage;
 use crate::ledger::Calendar;
 use crate::link::{Link, LinkAddress, LinkPlace};
 use crate::log::archive::Archiving;
+use crate::mail::Mail;
 use crate::people::watch as directory;
 use crate::policy_file::PolicyFile;
 use crate::snapshot::SnapshotHub;
@@ -121,6 +122,9 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         .as_ref()
         .map(|config| EntraAccounts::new(config, &clock));
     let entra = entra.transpose()?;
+    let mail = sections.mail.clone();
+    let mail = mail.map(|settings| Mail::new(settings, &policy.organisation, &clock));
+    let mail = mail.transpose()?;
     if let Some(dir) = &arguments.secrets {
         secret_keeper::write(&policy, dir)?;
         tokio::spawn(secret_keeper::keep(Arc::clone(&policy), dir.clone()));
@@ -218,6 +222,10 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     )
     .await?;
     api.forward_with(standings);
+    if let Some(mail) = mail {
+        mail.start(&store);
+        api.mail_with(mail);
+    }
     let link = Link::new(writer.clone(), hub).with_key_sets(key_sets);
     let mut link = writer.spawn(link_listener.serve(link, stopped(&stop)));
     api.write_with(writer.clone());

@@ -7,6 +7,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::entra::config::{self as entra, EntraConfig, RawEntra};
+use crate::mail;
+use crate::mail::MailSettings;
+use crate::mail::config::RawMail;
 use crate::siem;
 use crate::siem::config::{Destination, RawDestination};
 
@@ -17,6 +20,8 @@ pub struct Sections {
     pub siem: Vec<Destination>,
     /// The tenant whose accounts are managed.
     pub entra: Option<EntraConfig>,
+    /// How mail is sent, if it is.
+    pub mail: Option<MailSettings>,
 }
 
 impl Sections {
@@ -26,6 +31,7 @@ impl Sections {
         Self {
             siem: siem::config::read(section("siem"), problems),
             entra: entra::read(section("entra"), problems),
+            mail: mail::config::read(section("mail"), problems),
         }
     }
 
@@ -45,6 +51,9 @@ struct RawSections {
     /// The company's tenant of Entra ID.
     #[serde(default)]
     entra: Option<RawEntra>,
+    /// The mail server, and who writes. Without it no mail is sent.
+    #[serde(default)]
+    mail: Option<RawMail>,
 }
 
 /// Adds the sections to the schema of the file.

@@ -42,9 +42,13 @@ const VERSION_7: &[&str] = &[crate::log::tables::DDL_7, super::pending::DDL];
 /// Recipients of what the log tells.
 const VERSION_8: &[&str] = &[crate::forward::cursors::DDL];
 
+/// Mails that wait.
+const VERSION_9: &[&str] = &[crate::mail::outbox::DDL];
+
 /// Every version, oldest first.
 const VERSIONS: &[&[&str]] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
+    VERSION_9,
 ];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {

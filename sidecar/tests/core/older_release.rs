@@ -60,7 +60,7 @@ async fn rows_without_kinds_stay_readable_and_fit_the_log() {
         + BUDGETS
         + EVENTS
         + "DROP TABLE active_sidecar; DROP TABLE state_marks; \
-           DROP TABLE forward_cursors; \
+           DROP TABLE forward_cursors; DROP TABLE mail_outbox; \
            DELETE FROM schema_version WHERE version > 2;";
     sqlx::raw_sql(AssertSqlSafe(to_version_2))
         .execute(world.store.pool())

@@ -1,0 +1,102 @@
+//! Addresses of people.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Longest address (RFC 5321, section 4.5.3.1.3).
+const MOST_BYTES: usize = 254;
+
+/// An e-mail address that is safe in an envelope and a header: ASCII, one, without a name.
+/// What is printed of it, also for debugging, is masked; [`Self::plain`] is not.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Address(lettre::Address);
+
+/// The text is not one e-mail address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be one e-mail address in ASCII, such as `taro@example.com`")]
+pub struct NotAnAddress;
+
+impl Address {
+    /// The address itself.
+    #[must_use]
+    pub fn plain(&self) -> &str {
+        self.0.as_ref()
+    }
+
+    /// What follows the `@`.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.0.domain()
+    }
+
+    pub(super) const fn inner(&self) -> &lettre::Address {
+        &self.0
+    }
+}
+
+impl FromStr for Address {
+    type Err = NotAnAddress;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
+        let is_plain = text.len() <= MOST_BYTES && text.bytes().all(|b| b.is_ascii_graphic());
+        let parsed = text.parse::<lettre::Address>().ok();
+        parsed.filter(|_| is_plain).map(Self).ok_or(NotAnAddress)
+    }
+}
+
+/// For logs: `t***@example.com`.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.0.user().chars().next().unwrap_or('*');
+        write!(f, "{first}***@{}", self.0.domain())
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_plain_address_is_one_and_nothing_else_is() {
+        for text in [
+            "taro@example.com",
+            "a.b+c@x-y.example.co.jp",
+            "root@localhost",
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().plain(), text);
+        }
+        for text in [
+            "",
+            "taro",
+            "@example.com",
+            "taro@",
+            "taro@example.com, hanako@example.com",
+            "Taro <taro@example.com>",
+            "taro@example.com\r\nBcc: all@example.com",
+            "taro@example.com\n",
+            " taro@example.com",
+            "ta ro@example.com",
+            "太郎@example.com",
+            "taro@例え.jp",
+        ] {
+            assert_eq!(text.parse::<Address>(), Err(NotAnAddress), "{text:?}");
+        }
+        let long = format!("{}@example.com", "a".repeat(300));
+        assert_eq!(long.parse::<Address>(), Err(NotAnAddress));
+    }
+
+    #[test]
+    fn what_is_printed_does_not_tell_whose_it_is() {
+        let address: Address = "taro.yamada@example.com".parse().unwrap();
+        assert_eq!(
+            format!("{address} {address:?}"),
+            "t***@example.com t***@example.com"
+        );
+    }
+}

@@ -1,0 +1,243 @@
+//! Brings what is in the outbox to the server.
+
+use std::time::Duration;
+
+use sekisho_domain::UnixMillis;
+use uuid::Uuid;
+
+use super::letter;
+use super::outbox::{self, DAY, Due, State, Why};
+use super::{Mail, Undelivered, carrier};
+use crate::forward::{Failing, Trouble, backoff};
+use crate::store::{Store, StoreError};
+
+/// How often the outbox is looked at when there is nothing in it.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Letters of one connection.
+const AT_ONCE: u32 = 50;
+/// The first wait of a letter that the server does not take now; it doubles up to [`LONGEST`].
+/// Servers that greylist take a letter after some minutes.
+const FIRST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(2 * 3600);
+/// How often old letters are forgotten.
+const FORGET: u64 = 3600 * 1000;
+
+pub(super) struct Postman {
+    mail: Mail,
+    store: Store,
+    failures: u32,
+    forgotten: UnixMillis,
+    /// Whether the server is to be asked though nothing is there for it: at first, and while it
+    /// fails.
+    asks: bool,
+}
+
+impl Postman {
+    pub(super) const fn new(mail: Mail, store: Store) -> Self {
+        Self {
+            mail,
+            store,
+            failures: 0,
+            forgotten: UnixMillis(0),
+            asks: true,
+        }
+    }
+
+    /// Brings what is there and what comes, for ever.
+    pub(super) async fn run(mut self) {
+        loop {
+            match self.round().await {
+                Ok(true) => {}
+                Ok(false) => tokio::time::sleep(PERIOD).await,
+                Err(trouble) => {
+                    let rest = self.failed(&trouble);
+                    tokio::time::sleep(rest).await;
+                }
+            }
+        }
+    }
+
+    /// Whether there was anything to bring.
+    async fn round(&mut self) -> Result<bool, Trouble> {
+        let now = self.mail.0.clock.now();
+        if now.0.saturating_sub(self.forgotten.0) >= FORGET {
+            outbox::forget(&self.store, now).await?;
+            self.forgotten = now;
+        }
+        let due = outbox::due(&self.store, now, AT_ONCE).await?;
+        if due.is_empty() && !self.asks {
+            return Ok(false);
+        }
+        let connected = self.mail.0.carrier.connect().await;
+        let mut session = match connected {
+            Ok(session) => session,
+            Err(trouble) => {
+                self.give_up_old(&due, &trouble).await?;
+                return Err(trouble);
+            }
+        };
+        self.asks = false;
+        if due.is_empty() {
+            self.well();
+        }
+        for due in &due {
+            match self.bring(&mut session, due).await? {
+                Some(Undelivered::Server(trouble) | Undelivered::InDoubt(trouble)) => {
+                    session.end().await;
+                    return Err(trouble);
+                }
+                // Whoever answers with a code works.
+                None | Some(_) => self.well(),
+            }
+            if session.is_broken() {
+                break;
+            }
+        }
+        session.end().await;
+        Ok(!due.is_empty())
+    }
+
+    /// Brings one letter and notes what becomes of it; why it was not taken.
+    async fn bring(
+        &self,
+        session: &mut carrier::Session,
+        due: &Due,
+    ) -> Result<Option<Undelivered>, Trouble> {
+        let now = self.mail.0.clock.now();
+        let Ok(letter) = &due.letter else {
+            // Nobody but us writes there.
+            let why = Why {
+                code: None,
+                text: "its recipient is no address".to_owned(),
+            };
+            outbox::ended(&self.store, &due.id, State::Refused, &why, now).await?;
+            return Ok(None);
+        };
+        // Every try has the same Message-ID, by which the reader's side tells a second one.
+        let id = Uuid::parse_str(&due.id)
+            .unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, due.id.as_bytes()));
+        let settings = self.mail.settings();
+        let written = letter::message(letter, settings, id.into_bytes(), due.created_at)?;
+        let handed = session.hand_over(&letter.to, &written).await;
+        let now = self.mail.0.clock.now();
+        match handed {
+            Ok(_) => {
+                let why = Why::default();
+                outbox::ended(&self.store, &due.id, State::Sent, &why, now).await?;
+                tracing::debug!(mail = due.id, to = %letter.to, "handed over");
+                Ok(None)
+            }
+            Err(why) => {
+                self.not_taken(due, &why, now).await?;
+                Ok(Some(why))
+            }
+        }
+    }
+
+    async fn not_taken(
+        &self,
+        due: &Due,
+        why: &Undelivered,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let to = due.letter.as_ref().map(|letter| letter.to.to_string());
+        let to = to.unwrap_or_default();
+        let noted = Why {
+            code: why.code(),
+            text: why.to_string(),
+        };
+        if why.is_final() {
+            tracing::warn!(mail = due.id, to, %why, "a mail is refused");
+            return outbox::ended(&self.store, &due.id, State::Refused, &noted, now).await;
+        }
+        if self.is_old(due, now) {
+            tracing::warn!(mail = due.id, to, %why, "a mail is given up");
+            return outbox::ended(&self.store, &due.id, State::GivenUp, &noted, now).await;
+        }
+        let next = UnixMillis(now.0.saturating_add(wait(due.tries, why)));
+        outbox::put_off(&self.store, &due.id, &noted, next).await
+    }
+
+    fn is_old(&self, due: &Due, now: UnixMillis) -> bool {
+        let most = self.mail.settings().days * DAY;
+        now.0.saturating_sub(due.created_at.0) >= most
+    }
+
+    /// Also while the server cannot be reached at all, letters end some day.
+    async fn give_up_old(&self, due: &[Due], trouble: &Trouble) -> Result<(), StoreError> {
+        let now = self.mail.0.clock.now();
+        for due in due.iter().filter(|due| self.is_old(due, now)) {
+            let why = Why {
+                code: None,
+                text: format!("the mail server cannot be used: {}", trouble.sentence()),
+            };
+            tracing::warn!(mail = due.id, why = why.text, "a mail is given up");
+            outbox::ended(&self.store, &due.id, State::GivenUp, &why, now).await?;
+        }
+        Ok(())
+    }
+
+    fn well(&mut self) {
+        self.failures = 0;
+        self.mail.0.failing.send_if_modified(|failing| {
+            let was_failing = failing.take().is_some();
+            if was_failing {
+                tracing::info!("the mail server takes mails again");
+            }
+            was_failing
+        });
+    }
+
+    /// Notes what is wrong with the server; how long to wait.
+    fn failed(&mut self, trouble: &Trouble) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        self.asks = true;
+        let why = trouble.sentence();
+        let now = self.mail.0.clock.now();
+        self.mail.0.failing.send_modify(|failing| {
+            let before = failing.take();
+            // Once per trouble, not at each try.
+            if before.as_ref().is_none_or(|before| before.why != why) {
+                tracing::warn!(why, "mails cannot be sent");
+            }
+            let since = before.map_or(now, |before| before.since);
+            *failing = Some(Failing { since, why });
+        });
+        let random = getrandom::u64().unwrap_or_default();
+        backoff::rest(self.failures, trouble.told(), random)
+    }
+}
+
+/// How long a letter waits after so many tries before this one, milliseconds.
+fn wait(tries: u64, why: &Undelivered) -> u64 {
+    let doubled = 1u32 << tries.min(16);
+    let mut wait = FIRST.saturating_mul(doubled).min(LONGEST);
+    match why {
+        Undelivered::Temporary { after, .. } => wait = wait.max(after.unwrap_or_default()),
+        // Of the letter nothing is known: its turn is when the server's is.
+        Undelivered::Server(_) => wait = Duration::ZERO,
+        Undelivered::InDoubt(_) | Undelivered::Refused { .. } => {}
+    }
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_waits_longer_at_each_try_and_one_of_a_failing_server_goes_with_it() {
+        let temporary = Undelivered::Temporary {
+            code: 451,
+            status: None,
+            after: None,
+        };
+        let waits: Vec<u64> = (0..9)
+            .map(|tries| wait(tries, &temporary) / 60_000)
+            .collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 120, 120]);
+        assert_eq!(wait(u64::MAX, &temporary), 7_200_000);
+        assert_eq!(wait(3, &Undelivered::Server(Trouble::Slow)), 0);
+        assert_eq!(wait(0, &Undelivered::InDoubt(Trouble::Slow)), 60_000);
+    }
+}
