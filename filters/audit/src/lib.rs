@@ -5,9 +5,11 @@
 
 mod json;
 mod passage;
+mod redact;
 mod written;
 
 pub use passage::Passage;
+pub use redact::{Redaction, Redactor, without_secrets};
 pub use written::About;
 
 use std::borrow::Cow;
