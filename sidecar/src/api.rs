@@ -41,6 +41,8 @@ mod page;
 mod problem;
 mod recording;
 mod standby;
+mod sync_start;
+mod sync_status;
 mod usage_summary;
 mod user_disable;
 mod user_enable;
@@ -60,7 +62,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use crate::clock::Clock;
-use crate::entra::Graph;
+use crate::entra::EntraSync;
 use crate::forward::Standings;
 use crate::jwks::KeySets;
 use crate::ledger::Calendar;
@@ -100,7 +102,7 @@ struct Shared {
     /// Once this sidecar brings others what is for them.
     standings: OnceLock<Standings>,
     /// The tenant that has the accounts; none: the embedded directory has them.
-    entra: OnceLock<Graph>,
+    entra: OnceLock<EntraSync>,
     /// Once this sidecar sends mail, if the policy says how.
     mail: OnceLock<Mail>,
 }
@@ -156,9 +158,9 @@ impl Api {
     }
 
     /// The accounts are in this tenant of Entra ID.
-    pub fn with_tenant(&self, graph: Graph) {
+    pub fn with_tenant(&self, tenant: EntraSync) {
         // There is one tenant.
-        let _ = self.0.entra.set(graph);
+        let _ = self.0.entra.set(tenant);
     }
 
     /// From now on this sidecar sends mail.
@@ -187,6 +189,16 @@ impl Shared {
     fn mail(&self) -> Option<&Mail> {
         self.mail.get()
     }
+
+    /// Directory and tenant side by side, if there is a tenant.
+    fn sync(&self) -> Result<&EntraSync, Problem> {
+        self.entra.get().ok_or_else(|| {
+            Problem::new(
+                StatusCode::CONFLICT,
+                "the embedded directory has the accounts: there is nothing beside it to compare it with",
+            )
+        })
+    }
 }
 
 /// All endpoints.
@@ -212,6 +224,8 @@ pub fn router(api: Api) -> Router {
             "/v1/users/{userId}/sessions/revoke",
             post(user_sessions_revoke::post),
         )
+        .route("/v1/azuread/sync/start", post(sync_start::post))
+        .route("/v1/azuread/sync/status", get(sync_status::get))
         .route("/v1/azuread/groups", get(group_list::get))
         .route(
             "/v1/azuread/groups/{groupId}/members",
@@ -292,6 +306,8 @@ pub fn openapi_json() -> String {
         user_disable::put,
         user_enable::put,
         user_sessions_revoke::post,
+        sync_start::post,
+        sync_status::get,
         group_list::get,
         group_member_add::post,
         group_member_remove::delete,

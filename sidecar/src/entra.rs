@@ -15,6 +15,7 @@ mod groups;
 mod operations;
 mod pace;
 mod path;
+pub mod sync;
 
 pub use accounts::EntraAccounts;
 pub use config::EntraConfig;
@@ -22,3 +23,4 @@ pub use fault::GraphError;
 pub use graph::Graph;
 pub use groups::Membership;
 pub use operations::group_list::Group;
+pub use sync::EntraSync;

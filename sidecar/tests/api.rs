@@ -25,6 +25,8 @@ mod groups;
 mod openapi;
 #[path = "api/service.rs"]
 mod service;
+#[path = "api/sync.rs"]
+mod sync;
 #[path = "api/system.rs"]
 mod system;
 #[path = "api/tenant.rs"]

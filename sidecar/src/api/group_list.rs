@@ -87,7 +87,7 @@ pub(super) async fn get(
         return Err(Problem::bad_request(format!("`limit` must be 1 to {MOST}")));
     }
     match api.0.entra.get() {
-        Some(graph) => of_tenant(graph, limit, which.cursor.as_deref()).await,
+        Some(tenant) => of_tenant(tenant.graph(), limit, which.cursor.as_deref()).await,
         None => Ok(of_departments(&api, limit, which.cursor.as_deref())),
     }
     .map(Json)

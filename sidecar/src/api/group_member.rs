@@ -29,7 +29,7 @@ pub(super) async fn change(
     user: &str,
 ) -> Result<StatusCode, Problem> {
     let shared = &api.0;
-    let Some(graph) = shared.entra.get() else {
+    let Some(tenant) = shared.entra.get() else {
         return Err(Problem::new(
             StatusCode::CONFLICT,
             "the embedded directory has no groups but its departments: change the person's department",
@@ -44,7 +44,7 @@ pub(super) async fn change(
         administrator.author(shared.clock.now())?,
     );
     record(writer, tell(&mut author, deed, &group, user)).await?;
-    let done = carry_out(graph, deed, &group, &person.object_id).await;
+    let done = carry_out(tenant.graph(), deed, &group, &person.object_id).await;
     let problem = match done {
         Ok(Membership::Done) => return Ok(StatusCode::NO_CONTENT),
         Ok(Membership::Unknown) => (EventOutcome::Failure, unknown()),

@@ -17,7 +17,7 @@ use url::Url;
 use super::{Failure, block_on, sound_policy};
 use crate::api::{self, Api, Role};
 use crate::clock::Clock;
-use crate::entra::EntraAccounts;
+use crate::entra::{EntraAccounts, EntraSync};
 use crate::events::Author;
 use crate::forward::Standings;
 use crate::jwks::KeySets;
@@ -158,6 +158,12 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
 
     let (stop, _) = watch::channel(false);
     let (role, watched) = watch::channel(Role::Standby);
+    let tenant = entra.as_ref().zip(sections.entra.as_ref());
+    let tenant = tenant.map(|(accounts, config)| {
+        let (graph, tenant) = (accounts.graph().clone(), config.tenant.clone());
+        let (calendar, clock) = (calendar.clone(), clock.clone());
+        EntraSync::new(graph, tenant, store.clone(), hub.clone(), calendar, clock)
+    });
     let api = Api::new(
         store.clone(),
         hub.clone(),
@@ -166,8 +172,8 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         Some(key_sets.clone()),
         state.pepper,
     );
-    if let Some(entra) = &entra {
-        api.with_tenant(entra.graph().clone());
+    if let Some(tenant) = &tenant {
+        api.with_tenant(tenant.clone());
     }
     let router = api::router(api.clone().with_role(watched));
     let router = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -229,6 +235,13 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     let link = Link::new(writer.clone(), hub).with_key_sets(key_sets);
     let mut link = writer.spawn(link_listener.serve(link, stopped(&stop)));
     api.write_with(writer.clone());
+    let every = sections
+        .entra
+        .as_ref()
+        .and_then(|entra| entra.compare_every);
+    if let Some((tenant, every)) = tenant.zip(every) {
+        tokio::spawn(tenant.keep_looking(every));
+    }
     role.send_replace(Role::Active);
     tracing::info!(api = %arguments.api, link = ?arguments.link, log = writer.origin(), "ready");
 

@@ -53,6 +53,10 @@ pub struct RawEntra {
     /// gateway, for which people's tokens are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application: Option<String>,
+    /// How often directory and tenant are compared, minutes: 5 to 10080. Default: when somebody
+    /// asks for it. What differs is shown, and corrected by an administrator alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compare_minutes: Option<u32>,
 }
 
 /// One of Microsoft's clouds.
@@ -109,6 +113,8 @@ pub struct EntraConfig {
     pub authorities: Option<PathBuf>,
     /// Client id of the application that has the app roles.
     pub application: Option<String>,
+    /// How often directory and tenant are compared by themselves; none: never.
+    pub compare_every: Option<Duration>,
     /// How long an answer is waited for; none: a minute.
     pub patience: Option<Duration>,
 }
@@ -131,6 +137,11 @@ pub(crate) fn read(section: Option<Value>, problems: &mut Vec<Problem>) -> Optio
     let application = raw
         .application
         .map(|text| id(&mut checking, "entra.application", &text));
+    let minutes = raw.compare_minutes;
+    if minutes.is_some_and(|minutes| !(5..=10_080).contains(&minutes)) {
+        checking.problem("entra.compare_minutes", "must be 5 to 10080");
+    }
+    let compare_every = minutes.map(|minutes| Duration::from_secs(u64::from(minutes) * 60));
     let token_url = authority.as_ref().and_then(|at| {
         let path = format!("/{tenant}/oauth2/v2.0/token");
         at.join(&path).ok()
@@ -151,6 +162,7 @@ pub(crate) fn read(section: Option<Value>, problems: &mut Vec<Problem>) -> Optio
         resource,
         authorities,
         application,
+        compare_every,
         patience: None,
     })
 }
@@ -249,6 +261,7 @@ mod tests {
         let section = json!({
             "tenant": "contoso", "client_secret": {}, "certificate": {"file": "x.pem"},
             "graph": "http://graph.example", "ca_file": "ca.pem", "application": "api://x",
+            "compare_minutes": 1,
         });
         assert_eq!(
             found(section).unwrap_err(),
@@ -256,6 +269,7 @@ mod tests {
                 "entra",
                 "entra.application",
                 "entra.ca_file",
+                "entra.compare_minutes",
                 "entra.graph",
                 "entra.tenant",
             ]

@@ -10,6 +10,7 @@ pub(super) mod group_member_remove;
 pub(super) mod group_members;
 pub(super) mod service_principal;
 pub(super) mod user;
+pub(super) mod user_amend;
 pub(super) mod user_create;
 pub(super) mod user_delete;
 pub(super) mod user_enable;

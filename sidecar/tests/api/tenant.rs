@@ -1,7 +1,8 @@
 //! A tenant of Entra ID that has the people of the service.
 
 use sekisho::clock::Clock;
-use sekisho::entra::EntraAccounts;
+use sekisho::entra::{EntraAccounts, EntraSync};
+use sekisho::ledger::Calendar;
 use sekisho::policy_file;
 use sekisho_demo_graph::{Settings, StandIn};
 use serde_json::{Value, json};
@@ -67,7 +68,17 @@ impl Tenant {
         let parsed = policy_file::parse(&policy.to_string()).unwrap();
         let config = parsed.sections.entra.unwrap();
         let accounts = EntraAccounts::new(&config, &Clock::system()).unwrap();
-        service.api.with_tenant(accounts.graph().clone());
+        let world = &service.world;
+        let calendar = Calendar::new("Asia/Tokyo").unwrap();
+        service.api.with_tenant(EntraSync::new(
+            accounts.graph().clone(),
+            // Of the service's people.
+            "t".to_owned(),
+            world.store.clone(),
+            world.hub.clone(),
+            calendar,
+            world.clock.clone(),
+        ));
         Self {
             graph,
             _secret: secret,
