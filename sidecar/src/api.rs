@@ -14,6 +14,7 @@ mod apikey_list;
 mod apikey_revoke;
 mod apikey_rotate;
 mod apikey_usage;
+mod audit_report;
 mod audit_search;
 mod audit_tell;
 mod authentication;
@@ -216,6 +217,7 @@ pub fn router(api: Api) -> Router {
             get(department_usage::get),
         )
         .route("/v1/audit/logs", post(audit_tell::post))
+        .route("/v1/audit/logs/report", get(audit_report::get))
         .route("/v1/audit/logs/search", get(audit_search::get))
         .route("/v1/users", get(users::get))
         .route("/v1/users/{userId}/disable", put(user_disable::put))
@@ -302,6 +304,7 @@ pub fn openapi_json() -> String {
         department_usage::get,
         audit_tell::post,
         audit_search::get,
+        audit_report::get,
         users::get,
         user_disable::put,
         user_enable::put,

@@ -3,6 +3,7 @@
 mod audit_check_proof;
 mod audit_export;
 mod audit_prove;
+mod audit_report;
 mod audit_verify;
 mod check;
 mod openapi;
@@ -86,6 +87,8 @@ enum Audit {
     CheckProof(audit_check_proof::Arguments),
     /// Write the log to a folder that can be served, copied and checked without the database
     Export(audit_export::Arguments),
+    /// Report a day or a month: usage and cost, refusals, unknown ends, changes
+    Report(audit_report::Arguments),
 }
 
 /// Reads the command line, obeys it, and says how it went: 0 done, 1 failed (a sentence
@@ -102,6 +105,7 @@ pub fn run() -> ExitCode {
         Command::Audit(Audit::Prove(arguments)) => audit_prove::run(&arguments),
         Command::Audit(Audit::CheckProof(arguments)) => audit_check_proof::run(&arguments),
         Command::Audit(Audit::Export(arguments)) => audit_export::run(&arguments),
+        Command::Audit(Audit::Report(arguments)) => audit_report::run(&arguments),
         Command::Schema => schema::run(),
         Command::Openapi => openapi::run(),
     };

@@ -24,6 +24,7 @@ pub mod people;
 pub mod policy_file;
 pub mod provisioning;
 pub mod render;
+pub mod report;
 pub mod secret_keeper;
 pub mod siem;
 pub mod snapshot;

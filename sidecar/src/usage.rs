@@ -104,7 +104,7 @@ macro_rules! summed {
     };
 }
 
-pub(crate) use {columns, name};
+pub(crate) use {columns, name, summed};
 
 /// Every column of [`Figures`].
 pub(crate) const COLUMNS: &str = columns!(name, ", ");
@@ -218,6 +218,16 @@ impl Figures {
             *sum = sum.saturating_add(more);
         }
         *self = Self::from_values(sums);
+    }
+
+    /// What is left without a part of these sums.
+    #[must_use]
+    pub fn without(&self, part: &Self) -> Self {
+        let mut left = self.values();
+        for (left, less) in left.iter_mut().zip(part.values()) {
+            *left = left.saturating_sub(less);
+        }
+        Self::from_values(left)
     }
 
     /// Without what rows of older releases do not have.

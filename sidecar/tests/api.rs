@@ -23,6 +23,8 @@ mod departments;
 mod groups;
 #[path = "api/openapi.rs"]
 mod openapi;
+#[path = "api/reports.rs"]
+mod reports;
 #[path = "api/service.rs"]
 mod service;
 #[path = "api/sync.rs"]

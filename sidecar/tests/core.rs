@@ -29,6 +29,8 @@ mod mail;
 mod older_release;
 #[path = "core/recalls.rs"]
 mod recalls;
+#[path = "core/reports.rs"]
+mod reports;
 #[path = "core/searches.rs"]
 mod searches;
 #[path = "core/siem.rs"]

@@ -183,6 +183,22 @@ impl PriceBook {
             .find(|price| price.effective <= now)
     }
 
+    /// The prices of `model` that are valid at some moment from `start` on and before `end`,
+    /// oldest first.
+    pub fn between(
+        &self,
+        model: &str,
+        start: crate::UnixMillis,
+        end: crate::UnixMillis,
+    ) -> impl Iterator<Item = &Price> {
+        let prices = self.by_model.get(model).map_or(&[][..], Vec::as_slice);
+        let at_start = prices.iter().rfind(|price| price.effective <= start);
+        let later = prices
+            .iter()
+            .filter(move |price| price.effective > start && price.effective < end);
+        at_start.into_iter().chain(later)
+    }
+
     /// Whether `model` has any price.
     #[must_use]
     pub fn knows(&self, model: &str) -> bool {
@@ -257,6 +273,22 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(kinds.cost(&usage), Micros(1_400_000));
+    }
+
+    #[test]
+    fn the_prices_of_a_stretch_are_the_one_at_its_start_and_those_that_begin_in_it() {
+        let entries = [10, 20, 30].map(|from| ("m".to_owned(), price(from, "1", "1")));
+        let book = PriceBook::new(entries.into());
+        let between = |start, end| {
+            let prices = book.between("m", UnixMillis(start), UnixMillis(end));
+            prices.map(|price| price.effective.0).collect::<Vec<_>>()
+        };
+        assert_eq!(between(15, 30), [10, 20]);
+        assert_eq!(between(20, 31), [20, 30]);
+        assert_eq!(between(0, 10), []);
+        assert_eq!(between(0, 11), [10]);
+        assert_eq!(between(40, 50), [30]);
+        assert_eq!(book.between("n", UnixMillis(0), UnixMillis(99)).count(), 0);
     }
 
     proptest! {

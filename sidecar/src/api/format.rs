@@ -1,6 +1,8 @@
-//! In which form an answer is wanted (RFC 9110, section 12.5.1).
+//! In which form and language an answer is wanted (RFC 9110, sections 12.5.1 and 12.5.4).
 
 use axum::http::{HeaderMap, header};
+
+use crate::report::Language;
 
 /// The best of `offered` by the `accept` headers; the first one, if they name none. Of equal
 /// weight the one that is offered first.
@@ -40,6 +42,27 @@ fn weight(headers: &HeaderMap, media_type: &str) -> u32 {
     found.map_or(0, |(_, weight)| weight)
 }
 
+/// The language that `accept-language` wants most; English, if it names none that there is.
+pub(super) fn language(headers: &HeaderMap) -> Language {
+    let values = headers.get_all(header::ACCEPT_LANGUAGE).iter();
+    let ranges = values.filter_map(|value| value.to_str().ok());
+    let mut best: Option<(u32, Language)> = None;
+    for range in ranges.flat_map(|value| value.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let known = parts.next().and_then(Language::of);
+        let quality = parts.find_map(|part| part.strip_prefix("q="));
+        let quality = quality.and_then(|text| text.parse::<f32>().ok());
+        let weight = thousandths(quality.unwrap_or(1.0));
+        if let Some(known) = known
+            && weight > 0
+            && best.is_none_or(|(of_best, _)| weight > of_best)
+        {
+            best = Some((weight, known));
+        }
+    }
+    best.map_or_else(Language::default, |(_, language)| language)
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -74,6 +97,23 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT, accept.parse().unwrap());
             assert_eq!(accepted(&headers, &offered), Some(wanted), "{accept}");
+        }
+    }
+
+    #[test]
+    fn the_language_is_the_one_that_is_wanted_most() {
+        for (wanted, tag) in [
+            ("", "en"),
+            ("ja", "ja"),
+            ("ja-JP,ja;q=0.9,en-US;q=0.8,en;q=0.7", "ja"),
+            ("fr, en;q=0.3, ja;q=0.5", "ja"),
+            ("en, ja", "en"),
+            ("ja;q=0", "en"),
+            ("fr", "en"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_LANGUAGE, wanted.parse().unwrap());
+            assert_eq!(language(&headers).tag(), tag, "{wanted}");
         }
     }
 }
