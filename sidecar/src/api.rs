@@ -5,6 +5,10 @@
 //! `Sekisho.Administrator` may also change, `Sekisho.Recorder` may only put events of other
 //! systems on record. Errors are problem details (RFC 9457).
 
+mod alert;
+mod alert_acknowledge;
+mod alert_get;
+mod alert_list;
 mod amounts;
 mod apikey;
 mod apikey_amend;
@@ -248,6 +252,12 @@ pub fn router(api: Api) -> Router {
         .route("/v1/apikeys/{apiKey}/rotate", post(apikey_rotate::post))
         .route("/v1/apikeys/{apiKey}/revoke", put(apikey_revoke::put))
         .route("/v1/apikeys/{apiKey}/usage", get(apikey_usage::get))
+        .route("/v1/alerts", get(alert_list::get))
+        .route("/v1/alerts/{alertId}", get(alert_get::get))
+        .route(
+            "/v1/alerts/{alertId}/acknowledge",
+            put(alert_acknowledge::put),
+        )
         .route("/v1/budget-events", get(budget_events::get))
         .route("/v1/budgets", get(budget_list::get))
         .route(
@@ -305,6 +315,9 @@ pub fn openapi_json() -> String {
         audit_tell::post,
         audit_search::get,
         audit_report::get,
+        alert_list::get,
+        alert_get::get,
+        alert_acknowledge::put,
         users::get,
         user_disable::put,
         user_enable::put,

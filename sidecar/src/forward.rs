@@ -14,6 +14,7 @@ pub(crate) mod secret;
 pub mod standing;
 pub(crate) mod tls;
 pub mod trouble;
+pub mod webhook;
 
 pub use standing::{Failing, List, Standing, Standings};
 pub use trouble::Trouble;

@@ -4,6 +4,7 @@
 //! in one transaction, so that the bill and the log cannot disagree. Filters reach it
 //! over Link, people over REST and the command line.
 
+pub mod alerts;
 pub mod api;
 pub mod apikeys;
 pub mod azure_token;

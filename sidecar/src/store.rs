@@ -6,6 +6,7 @@
 //! back with `CAST(SUM(x) AS BIGINT)`, because PostgreSQL makes them `NUMERIC`.
 
 pub mod active;
+pub mod alerts;
 pub mod budgets;
 pub(crate) mod figures;
 pub mod issuer_keys;

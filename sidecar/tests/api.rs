@@ -7,6 +7,8 @@
     reason = "what is missing fails the test"
 )]
 
+#[path = "api/alerts.rs"]
+mod alerts;
 #[path = "api/apikeys.rs"]
 mod apikeys;
 #[path = "api/audit.rs"]

@@ -7,6 +7,8 @@
     reason = "what is missing fails the test"
 )]
 
+#[path = "core/alerts.rs"]
+mod alerts;
 #[path = "core/archive.rs"]
 mod archive;
 #[path = "core/crash.rs"]

@@ -19,7 +19,7 @@ use crate::report::{self, Context, Language, Period, Report, period};
 pub(super) struct Wanted {
     /// `day` or `month` of the company's calendar; default: whichever `date` is.
     #[param(example = "month")]
-    period: Option<Length>,
+    period: Option<ReportLength>,
     /// The day as `2026-11-29`, or the month as `2026-11`; default: today, or this month.
     #[param(example = "2024-10")]
     date: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct Wanted {
     #[param(maximum = 1000)]
     people: Option<u32>,
     /// `json`, `csv` or `html`; default: what `Accept` asks for.
-    format: Option<Format>,
+    format: Option<ReportFormat>,
     /// Of HTML: `en` or `ja`; default: what `Accept-Language` asks for.
     #[param(example = "ja")]
     language: Option<String>,
@@ -36,7 +36,7 @@ pub(super) struct Wanted {
 /// How long it is.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Length {
+enum ReportLength {
     Day,
     Month,
 }
@@ -44,7 +44,7 @@ enum Length {
 /// In which form.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Format {
+enum ReportFormat {
     /// One object.
     Json,
     /// A line each.
@@ -53,10 +53,10 @@ enum Format {
     Html,
 }
 
-const FORMATS: [(&str, Format); 3] = [
-    ("application/json", Format::Json),
-    ("text/csv", Format::Csv),
-    ("text/html", Format::Html),
+const FORMATS: [(&str, ReportFormat); 3] = [
+    ("application/json", ReportFormat::Json),
+    ("text/csv", ReportFormat::Csv),
+    ("text/html", ReportFormat::Html),
 ];
 
 /// The page loads nothing, sends nothing, and is nobody's frame.
@@ -85,8 +85,8 @@ pub(super) async fn get(
     let shared = &api.0;
     let now = shared.clock.now();
     let length = wanted.period.map(|length| match length {
-        Length::Day => period::Length::Day,
-        Length::Month => period::Length::Month,
+        ReportLength::Day => period::Length::Day,
+        ReportLength::Month => period::Length::Month,
     });
     let period = Period::asked(length, wanted.date.as_deref(), shared.calendar.day(now));
     let period = period.map_err(|error| Problem::bad_request(format!("`date` {error}")))?;
@@ -107,7 +107,7 @@ pub(super) async fn get(
         now,
     };
     let report = report::gather(context, period, people).await?;
-    let form = format.unwrap_or(Format::Json);
+    let form = format.unwrap_or(ReportFormat::Json);
     let mut response = shown(&report, form, language)?;
     let answer = response.headers_mut();
     let no_store = HeaderValue::from_static("no-store");
@@ -124,7 +124,7 @@ pub(super) async fn get(
     Ok(response)
 }
 
-impl Format {
+impl ReportFormat {
     const fn suffix(self) -> &'static str {
         match self {
             Self::Json => "json",
@@ -143,15 +143,15 @@ fn spoken(asked: Option<&str>, headers: &HeaderMap) -> Result<Language, Problem>
     }
 }
 
-fn shown(report: &Report, format: Format, language: Language) -> Result<Response, Problem> {
+fn shown(report: &Report, format: ReportFormat, language: Language) -> Result<Response, Problem> {
     Ok(match format {
-        Format::Json => Json(report).into_response(),
-        Format::Csv => {
+        ReportFormat::Json => Json(report).into_response(),
+        ReportFormat::Csv => {
             let csv = report.csv().map_err(|error| Problem::internal(&error))?;
             let kind = "text/csv; charset=utf-8; header=present";
             ([(header::CONTENT_TYPE, kind)], csv).into_response()
         }
-        Format::Html => {
+        ReportFormat::Html => {
             let html = report.html(language);
             let html = html.map_err(|error| Problem::internal(&error))?;
             let headers = [

@@ -11,6 +11,7 @@ use super::{Api, Role};
 use crate::forward::List;
 use crate::log;
 use crate::mail::outbox::{self, State as LetterState};
+use crate::store::alerts::list;
 use crate::store::{StoreError, people};
 
 /// Whether the sidecar works.
@@ -69,7 +70,7 @@ struct MailHealth {
     failure: Option<String>,
 }
 
-/// One destination of `siem`.
+/// One destination of `siem`, one webhook of `alerts`, or the rules.
 #[derive(Debug, Serialize, ToSchema)]
 struct Recipient {
     /// Section of the policy file, and its name there.
@@ -178,9 +179,11 @@ async fn recipients(api: &Api) -> Result<Vec<Recipient>, StoreError> {
         return Ok(Vec::new());
     };
     let records = log::size(&api.0.store).await?;
+    let alerts = list::next(&api.0.store).await?;
     let shown = standings.all().into_iter().map(|standing| {
         let end = match standing.list {
             List::Log => records,
+            List::Alerts => alerts,
         };
         let (since, why) = standing
             .failing

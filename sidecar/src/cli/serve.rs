@@ -32,7 +32,7 @@ use crate::snapshot::SnapshotHub;
 use crate::store::state_marks::{self, Shared};
 use crate::store::{self, Store, policies, reserve};
 use crate::writer::{Post, Writer};
-use crate::{managed_identity, secret_keeper, siem};
+use crate::{alerts, managed_identity, secret_keeper, siem};
 pub(super) use state::{CHECKPOINTS, PUBLIC_KEY, random, read_public_key};
 use state::{LOG_KEY, PEPPER, State};
 use tracing_output::LogFormat;
@@ -125,6 +125,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     let mail = sections.mail.clone();
     let mail = mail.map(|settings| Mail::new(settings, &policy.organisation, &clock));
     let mail = mail.transpose()?;
+    alerts::check(&sections.alerts, &clock)?;
     if let Some(dir) = &arguments.secrets {
         secret_keeper::write(&policy, dir)?;
         tokio::spawn(secret_keeper::keep(Arc::clone(&policy), dir.clone()));
@@ -168,7 +169,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         store.clone(),
         hub.clone(),
         clock.clone(),
-        calendar,
+        calendar.clone(),
         Some(key_sets.clone()),
         state.pepper,
     );
@@ -223,6 +224,15 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         &policy,
         to_siem,
         writer.origin(),
+        &clock,
+        &standings,
+    )
+    .await?;
+    alerts::start(
+        &store,
+        &calendar,
+        &sections.alerts,
+        &writer,
         &clock,
         &standings,
     )

@@ -1,6 +1,6 @@
 //! How far every recipient has been brought what is for it.
 
-use sqlx::Row as _;
+use sqlx::{AnyConnection, Row as _};
 
 use crate::store::figures::{from_db, to_db};
 use crate::store::{Store, StoreError};
@@ -46,6 +46,24 @@ pub(crate) async fn advance(store: &Store, name: &str, next: u64) -> Result<(), 
         .execute(store.pool())
         .await?;
     Ok(())
+}
+
+/// Moves a cursor from `from` to `next`, within a transaction; `false`: it is not at `from`, for
+/// somebody else has moved it.
+pub(crate) async fn move_on(
+    connection: &mut AnyConnection,
+    name: &str,
+    from: u64,
+    next: u64,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE forward_cursors SET next = $3 WHERE name = $1 AND next = $2";
+    let moved = sqlx::query(sql)
+        .bind(name.to_owned())
+        .bind(to_db(from))
+        .bind(to_db(next))
+        .execute(connection)
+        .await?;
+    Ok(moved.rows_affected() == 1)
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use tokio::sync::watch;
 pub enum List {
     /// The records of the log.
     Log,
+    /// The alerts.
+    Alerts,
 }
 
 /// How one recipient stands.

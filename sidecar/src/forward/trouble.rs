@@ -36,6 +36,9 @@ pub enum Trouble {
     /// The secret is of no use.
     #[error("the secret in {0} has a line break or control character")]
     Unsendable(String),
+    /// The secret of a webhook is none.
+    #[error("the secret in {0} is not `whsec_` and 24 to 64 bytes in Base64")]
+    NoWebhookSecret(String),
     /// No token.
     #[error("no token: {0}")]
     Identity(#[from] IdentityError),

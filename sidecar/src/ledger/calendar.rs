@@ -1,6 +1,6 @@
 //! Where days and budget windows begin: calendar units in the company's time zone.
 
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use sekisho_domain::{UnixMillis, WindowUnit};
@@ -73,6 +73,12 @@ impl Calendar {
     #[must_use]
     pub fn day(&self, at: UnixMillis) -> Date {
         timestamp(at).to_zoned_datetime(self.0.clone()).date()
+    }
+
+    /// What clocks in the company show at `at`.
+    #[must_use]
+    pub fn local(&self, at: UnixMillis) -> DateTime {
+        timestamp(at).to_zoned_datetime(self.0.clone()).datetime()
     }
 
     /// The first moment of a day: midnight, or the end of a gap that swallowed it.

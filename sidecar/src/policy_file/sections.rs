@@ -6,6 +6,8 @@ use sekisho_domain::{Policy, Problem};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::alerts;
+use crate::alerts::config::{Alerts, RawAlerts};
 use crate::entra::config::{self as entra, EntraConfig, RawEntra};
 use crate::mail;
 use crate::mail::MailSettings;
@@ -22,6 +24,8 @@ pub struct Sections {
     pub entra: Option<EntraConfig>,
     /// How mail is sent, if it is.
     pub mail: Option<MailSettings>,
+    /// What raises alerts, and who is told.
+    pub alerts: Alerts,
 }
 
 impl Sections {
@@ -32,6 +36,7 @@ impl Sections {
             siem: siem::config::read(section("siem"), problems),
             entra: entra::read(section("entra"), problems),
             mail: mail::config::read(section("mail"), problems),
+            alerts: alerts::config::read(section("alerts"), problems),
         }
     }
 
@@ -54,6 +59,9 @@ struct RawSections {
     /// The mail server, and who writes. Without it no mail is sent.
     #[serde(default)]
     mail: Option<RawMail>,
+    /// Rules that look for unusual behaviour in the records, and who is told.
+    #[serde(default)]
+    alerts: RawAlerts,
 }
 
 /// Adds the sections to the schema of the file.

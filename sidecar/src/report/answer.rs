@@ -19,7 +19,7 @@ pub struct Report {
     #[schema(example = "JPY")]
     pub currency: String,
     /// Everything together.
-    pub total: Sums,
+    pub total: UsageSums,
     /// Day by day, those without any call left out.
     pub days: Vec<DayLine>,
     /// Every department of the policy, and former ones that were charged; by id.
@@ -32,8 +32,10 @@ pub struct Report {
     pub refusals: Refusals,
     /// Calls whose end was never seen.
     pub unknown_ends: UnknownEnds,
+    /// Unusual behaviour: what rules have found.
+    pub alerts: Alerts,
     /// What was changed, and what other systems told.
-    pub changes: Changes,
+    pub changes: ChangesMade,
 }
 
 /// The days of a report.
@@ -61,9 +63,9 @@ pub struct Span {
     pub is_over: bool,
 }
 
-/// Sums over calls. Kinds are parts of `input_tokens` or of `output_tokens`.
+/// UsageSums over calls. Kinds are parts of `input_tokens` or of `output_tokens`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Sums {
+pub struct UsageSums {
     /// Calls that were admitted and have ended.
     pub requests: u64,
     /// Calls that were refused.
@@ -95,7 +97,7 @@ pub struct Sums {
     pub cost: String,
 }
 
-impl From<&Figures> for Sums {
+impl From<&Figures> for UsageSums {
     fn from(figures: &Figures) -> Self {
         Self {
             requests: figures.requests,
@@ -123,7 +125,7 @@ pub struct DayLine {
     pub day: String,
     /// Its sums.
     #[serde(flatten)]
-    pub sums: Sums,
+    pub sums: UsageSums,
 }
 
 /// One department.
@@ -137,7 +139,7 @@ pub struct DepartmentLine {
     pub name: String,
     /// Its sums.
     #[serde(flatten)]
-    pub sums: Sums,
+    pub sums: UsageSums,
 }
 
 /// One model of an API.
@@ -154,7 +156,7 @@ pub struct ModelLine {
     pub prices: Vec<String>,
     /// Its sums.
     #[serde(flatten)]
-    pub sums: Sums,
+    pub sums: UsageSums,
 }
 
 /// People who called.
@@ -165,7 +167,7 @@ pub struct People {
     /// Those who cost most.
     pub shown: Vec<PersonLine>,
     /// All others together.
-    pub others: Sums,
+    pub others: UsageSums,
 }
 
 /// One person.
@@ -177,9 +179,9 @@ pub struct PersonLine {
     /// Name, while the directory has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Sums.
+    /// UsageSums.
     #[serde(flatten)]
-    pub sums: Sums,
+    pub sums: UsageSums,
 }
 
 /// What was refused.
@@ -247,15 +249,58 @@ pub struct UnknownEnd {
     pub cost: String,
 }
 
+/// What rules have found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Alerts {
+    /// How many alerts.
+    pub count: u64,
+    /// By rule and severity.
+    pub rules: Vec<RuleLine>,
+    /// The newest of them, at most 100.
+    pub shown: Vec<AlertLine>,
+}
+
+/// Alerts of one rule and severity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RuleLine {
+    /// The rule.
+    #[schema(example = "refusal_burst")]
+    pub rule: String,
+    /// How much it matters.
+    #[schema(example = "medium")]
+    pub severity: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// One alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AlertLine {
+    /// Its id: `GET /v1/alerts/{alertId}` says more.
+    pub id: String,
+    /// When it was found.
+    pub at: String,
+    /// The rule.
+    pub rule: &'static str,
+    /// How much it matters.
+    pub severity: &'static str,
+    /// What was found, in English.
+    pub text: String,
+    /// The same in Japanese.
+    pub text_ja: String,
+    /// Whether somebody has taken note.
+    pub is_acknowledged: bool,
+}
+
 /// What was changed, and what other systems told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Changes {
+pub struct ChangesMade {
     /// How many events.
     pub count: u64,
     /// By name, most first.
     pub events: Vec<EventLine>,
     /// The newest of them, at most 100.
-    pub shown: Vec<Change>,
+    pub shown: Vec<ChangeLine>,
 }
 
 /// Events of one name.
@@ -270,7 +315,7 @@ pub struct EventLine {
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Change {
+pub struct ChangeLine {
     /// When.
     pub at: String,
     /// What.

@@ -5,7 +5,7 @@ use sekisho_domain::{DepartmentId, Policy, UnixMillis};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
-use super::answer::{DayLine, DepartmentLine, ModelLine, People, PersonLine, Span, Sums};
+use super::answer::{DayLine, DepartmentLine, ModelLine, People, PersonLine, Span, UsageSums};
 use super::{Period, Report, lists};
 use crate::ledger::{Calendar, Window};
 use crate::store::figures::from_db;
@@ -52,12 +52,12 @@ pub async fn gather(
         period: span(context, period, window),
         made_at: shown(context.now),
         currency: context.policy.currency.clone(),
-        total: Sums::from(&total),
+        total: UsageSums::from(&total),
         days: days
             .into_iter()
             .map(|([day, _], figures)| DayLine {
                 day,
-                sums: Sums::from(&figures),
+                sums: UsageSums::from(&figures),
             })
             .collect(),
         departments: departments(&mut transaction, context.policy, period).await?,
@@ -65,6 +65,7 @@ pub async fn gather(
         people: callers(&mut transaction, period, &total, people).await?,
         refusals: lists::refusals(&mut transaction, period, window, people).await?,
         unknown_ends: lists::unknown_ends(&mut transaction, window).await?,
+        alerts: lists::alerts(&mut transaction, window).await?,
         changes: lists::changes(&mut transaction, window).await?,
     };
     transaction.commit().await?;
@@ -93,7 +94,7 @@ pub(super) fn shown(moment: UnixMillis) -> String {
 
 const SUMS: &str = crate::usage::columns!(summed, ", ");
 
-/// Sums by one or two columns of the roll-ups (the same twice: one), in the order of these.
+/// UsageSums by one or two columns of the roll-ups (the same twice: one), in the order of these.
 async fn sums(
     connection: &mut AnyConnection,
     period: Period,
@@ -139,7 +140,7 @@ async fn departments(
         DepartmentLine {
             name: known.map_or_else(|| department.clone(), |known| known.name.clone()),
             department,
-            sums: Sums::from(&figures),
+            sums: UsageSums::from(&figures),
         }
     });
     Ok(lines.collect())
@@ -155,7 +156,7 @@ async fn models(
     sums.sort_by_key(|(_, figures)| std::cmp::Reverse((figures.cost_micros, figures.requests)));
     let lines = sums.into_iter().map(|([api, model], figures)| ModelLine {
         prices: prices(policy, &api, &model, window),
-        sums: Sums::from(&figures),
+        sums: UsageSums::from(&figures),
         api,
         model,
     });
@@ -204,12 +205,12 @@ async fn callers(
         shown.push(PersonLine {
             name: lists::name_of(connection, &user).await?,
             user,
-            sums: Sums::from(&figures),
+            sums: UsageSums::from(&figures),
         });
     }
     Ok(People {
         count: from_db(count),
         shown,
-        others: Sums::from(&total.without(&seen)),
+        others: UsageSums::from(&total.without(&seen)),
     })
 }

@@ -5,17 +5,21 @@ use sekisho_domain::{AuditRecord, Micros, RecordId, UnixMillis};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
-use super::Period;
 use super::answer::{
-    Change, Changes, CodeLine, EventLine, Refusals, RefusedPerson, UnknownEnd, UnknownEnds,
+    AlertLine, Alerts, ChangeLine, ChangesMade, CodeLine, EventLine, Refusals, RefusedPerson,
+    RuleLine, UnknownEnd, UnknownEnds,
 };
 use super::gather::shown;
+use super::{Language, Period};
 use crate::ledger::Window;
 use crate::store::StoreError;
+use crate::store::alerts::list::{self, Filter};
 use crate::store::figures::{from_db, to_db};
 
 /// Most unknown ends that are shown one by one.
 const MOST_ENDS: i64 = 50;
+/// Most alerts that are shown one by one.
+const MOST_ALERTS: u32 = 100;
 /// Most events that are shown one by one.
 const MOST_EVENTS: i64 = 100;
 
@@ -121,12 +125,46 @@ fn unknown_end(row: &AnyRow) -> Result<UnknownEnd, sqlx::Error> {
     })
 }
 
+pub(super) async fn alerts(
+    connection: &mut AnyConnection,
+    window: Window,
+) -> Result<Alerts, StoreError> {
+    let counts = list::counts(connection, window.start, window.end).await?;
+    let filter = Filter {
+        from: Some(window.start),
+        to: Some(window.end),
+        ..Filter::default()
+    };
+    let newest = list::newest_on(connection, &filter, None, MOST_ALERTS).await?;
+    let shown = newest.into_iter().map(|stored| AlertLine {
+        at: shown(stored.alert.at),
+        rule: stored.alert.rule.as_str(),
+        severity: stored.alert.severity.as_str(),
+        text: stored.alert.sentence(Language::English),
+        text_ja: stored.alert.sentence(Language::Japanese),
+        is_acknowledged: stored.acknowledged.is_some(),
+        id: stored.id,
+    });
+    let rules = counts.into_iter().map(|(rule, severity, count)| RuleLine {
+        rule,
+        severity,
+        count,
+    });
+    let rules: Vec<RuleLine> = rules.collect();
+    Ok(Alerts {
+        count: rules.iter().map(|line| line.count).sum(),
+        rules,
+        shown: shown.collect(),
+    })
+}
+
+/// Alerts are shown by themselves.
 pub(super) async fn changes(
     connection: &mut AnyConnection,
     window: Window,
-) -> Result<Changes, StoreError> {
+) -> Result<ChangesMade, StoreError> {
     let sql = "SELECT event, CAST(COUNT(*) AS BIGINT) AS events FROM audit_entries \
-        WHERE event IS NOT NULL AND at >= $1 AND at < $2 \
+        WHERE event IS NOT NULL AND event <> 'alert.raise' AND at >= $1 AND at < $2 \
         GROUP BY event ORDER BY COUNT(*) DESC, event";
     let rows = within(sql, window).fetch_all(&mut *connection).await?;
     let events = rows.iter().map(|row| {
@@ -137,12 +175,13 @@ pub(super) async fn changes(
     });
     let events = events.collect::<Result<Vec<_>, _>>()?;
     let sql = "SELECT body FROM audit_entries \
-        WHERE event IS NOT NULL AND at >= $1 AND at < $2 ORDER BY at DESC, seq DESC LIMIT $3";
+        WHERE event IS NOT NULL AND event <> 'alert.raise' AND at >= $1 AND at < $2 \
+        ORDER BY at DESC, seq DESC LIMIT $3";
     let newest = within(sql, window).bind(MOST_EVENTS);
     let newest = newest.fetch_all(connection).await?;
     let bodies = newest.iter().map(|row| row.try_get("body"));
     let bodies = bodies.collect::<Result<Vec<Vec<u8>>, _>>()?;
-    Ok(Changes {
+    Ok(ChangesMade {
         count: events.iter().map(|line| line.count).sum(),
         events,
         shown: bodies.iter().filter_map(|body| change(body)).collect(),
@@ -150,13 +189,13 @@ pub(super) async fn changes(
 }
 
 /// What is no record of an event is for `sekisho audit verify` to tell.
-fn change(body: &[u8]) -> Option<Change> {
+fn change(body: &[u8]) -> Option<ChangeLine> {
     let record: AuditRecord<'_> = serde_json::from_slice(body).ok()?;
     let event = record.event.as_deref()?;
     let caller = &record.caller;
     let names = [&caller.user, &caller.object_id, &caller.application];
     let by = names.into_iter().flatten().next();
-    Some(Change {
+    Some(ChangeLine {
         at: shown(record.at),
         event: event.name.clone().into_owned(),
         source: event.source.clone().into_owned(),

@@ -2,7 +2,7 @@
 //! do not apply are empty.
 
 use super::Report;
-use super::answer::Sums;
+use super::answer::UsageSums;
 use crate::log::sheet;
 
 const COLUMNS: [&str; 31] = [
@@ -128,6 +128,24 @@ fn lists(report: &Report) -> Vec<(&'static str, Cells)> {
         ];
         parts.push(("unknown_end", cells));
     }
+    for line in &report.alerts.rules {
+        let cells = vec![
+            ("event", line.rule.clone()),
+            ("code", line.severity.clone()),
+            count(line.count),
+        ];
+        parts.push(("alerts", cells));
+    }
+    for alert in &report.alerts.shown {
+        let cells = vec![
+            ("time", alert.at.clone()),
+            ("event", alert.rule.to_owned()),
+            ("code", alert.severity.to_owned()),
+            ("target", alert.text.clone()),
+            ("record_id", alert.id.clone()),
+        ];
+        parts.push(("alert", cells));
+    }
     for line in &report.changes.events {
         let cells = vec![("event", line.event.clone()), count(line.count)];
         parts.push(("events", cells));
@@ -159,7 +177,7 @@ fn with<const N: usize>(names: [(&'static str, String); N], cells: Cells) -> Cel
     names.into_iter().chain(cells).collect()
 }
 
-fn sums(report: &Report, sums: &Sums) -> Cells {
+fn sums(report: &Report, sums: &UsageSums) -> Cells {
     let number = |name, value: u64| (name, value.to_string());
     vec![
         number("requests", sums.requests),

@@ -45,10 +45,13 @@ const VERSION_8: &[&str] = &[crate::forward::cursors::DDL];
 /// Mails that wait.
 const VERSION_9: &[&str] = &[crate::mail::outbox::DDL];
 
+/// Alerts.
+const VERSION_10: &[&str] = &[super::alerts::DDL];
+
 /// Every version, oldest first.
 const VERSIONS: &[&[&str]] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
-    VERSION_9,
+    VERSION_9, VERSION_10,
 ];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {

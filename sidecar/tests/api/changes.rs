@@ -111,6 +111,14 @@ const CHANGES: &[Change] = &[
     },
     Change {
         method: "put",
+        path: "/v1/alerts/{alertId}/acknowledge",
+        body: Some(|| json!({"note": "a test"})),
+        event: "alert.acknowledge",
+        source: "sekisho",
+        states: (true, true),
+    },
+    Change {
+        method: "put",
         path: "/v1/budgets/{budgetId}",
         body: Some(budget),
         event: "budget.change",
@@ -169,6 +177,7 @@ async fn every_operation_that_changes_something_leaves_an_event() {
 async fn the_event_says_who_did_what_and_how_it_was_before() {
     let service = Service::new().await;
     let _tenant = Tenant::start(&service).await;
+    let alert = crate::alerts::one_alert(&service).await;
     for change in CHANGES {
         let issued = service
             .call(As::Administrator, "POST", "/v1/apikeys", Some(key()))
@@ -176,6 +185,7 @@ async fn the_event_says_who_did_what_and_how_it_was_before() {
         let id = issued.body["id"].as_str().unwrap();
         let path = change.path.replace("{apiKey}", id);
         let path = path.replace("{userId}", "003");
+        let path = path.replace("{alertId}", &alert);
         let path = path.replace("{budgetId}", "hr-calls");
         let path = path.replace("{groupId}", CHOIR);
         let former = newest(&service).await;

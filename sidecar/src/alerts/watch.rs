@@ -1,0 +1,284 @@
+//! Follows the log and the events of budgets, and raises alerts.
+
+use std::time::Duration;
+
+use sekisho_domain::{RecordId, UnixMillis};
+use sqlx::any::AnyRow;
+use sqlx::{Connection as _, Row as _};
+use tokio::sync::watch;
+
+use super::alert::Alert;
+use super::config::{Alerts, Rules};
+use super::rules::{self, Memory};
+use super::sight::Sight;
+use super::since;
+use crate::clock::Clock;
+use crate::events::Author;
+use crate::forward::{Failing, List, Standing, Standings, cursors};
+use crate::ledger::Calendar;
+use crate::log::tables::kind_of;
+use crate::store::alerts::{memory, raise};
+use crate::store::figures::{from_db, to_db};
+use crate::store::{Store, StoreError, budgets};
+use crate::writer::Writer;
+
+/// How often the log is looked at, and at most how often something is stored: each time is a
+/// commit that the log's own would have to wait for.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Most records that are looked at between two commits.
+const MOST_RECORDS: i64 = 5_000;
+/// Most events of budgets that are looked at at a time.
+const MOST_EVENTS: u32 = 500;
+/// How often what has expired is forgotten, in rounds.
+const FORGET: u32 = 300;
+
+/// How far records have been looked at.
+const RECORDS: &str = "alerts.rules/records";
+/// How far events of budgets have been looked at.
+const BUDGETS: &str = "alerts.rules/budgets";
+
+pub(super) struct Watcher {
+    store: Store,
+    calendar: Calendar,
+    rules: Rules,
+    writer: Writer,
+    clock: Clock,
+    standing: watch::Sender<Standing>,
+    /// Where it is and what it remembers; none: to be read from the database.
+    known: Option<Known>,
+    rounds: u32,
+}
+
+struct Known {
+    records: u64,
+    budgets: u64,
+    memory: Memory,
+}
+
+impl Watcher {
+    pub(super) fn new(
+        store: &Store,
+        calendar: &Calendar,
+        alerts: &Alerts,
+        writer: &Writer,
+        clock: &Clock,
+        standings: &Standings,
+    ) -> Self {
+        let (standing, watched) = watch::channel(Standing {
+            name: "alerts.rules".to_owned(),
+            kind: "rules",
+            list: List::Log,
+            next: 0,
+            failing: None,
+        });
+        standings.add(watched);
+        Self {
+            store: store.clone(),
+            calendar: calendar.clone(),
+            rules: alerts.rules.clone(),
+            writer: writer.clone(),
+            clock: clock.clone(),
+            standing,
+            known: None,
+            rounds: 0,
+        }
+    }
+
+    /// Looks at what is there and what comes, until the writer has gone.
+    pub(super) async fn run(mut self) {
+        loop {
+            let more = match self.round().await {
+                Ok(more) => {
+                    self.well();
+                    more
+                }
+                Err(error) => {
+                    // Whatever was looked at may not be stored.
+                    self.known = None;
+                    self.failed(&error);
+                    false
+                }
+            };
+            if !more {
+                tokio::time::sleep(PERIOD).await;
+            }
+        }
+    }
+
+    /// Whether there is more to look at.
+    async fn round(&mut self) -> Result<bool, StoreError> {
+        let mut known = match self.known.take() {
+            Some(known) => known,
+            None => self.begin().await?,
+        };
+        let sights = self.sights(known.records).await?;
+        let events = budgets::events(&self.store, None, known.budgets, MOST_EVENTS).await?;
+        self.rounds = self.rounds.wrapping_add(1);
+        let (records, budgets) = (
+            sights.last().map_or(known.records, |(seq, _)| seq + 1),
+            events.last().map_or(known.budgets, |event| event.seq),
+        );
+        if (records, budgets) == (known.records, known.budgets) {
+            self.known = Some(known);
+            return Ok(false);
+        }
+        let mut alerts = Vec::new();
+        for (_, sight) in &sights {
+            let found = rules::see(&self.rules, &self.calendar, &mut known.memory, sight);
+            alerts.extend(found);
+        }
+        if let Some(rule) = &self.rules.budget_events {
+            let found = events
+                .iter()
+                .filter_map(|event| rules::budgets::see(rule, event));
+            alerts.extend(found);
+        }
+        let next = Known {
+            records,
+            budgets,
+            memory: known.memory,
+        };
+        let has_more = i64::try_from(sights.len()).unwrap_or(i64::MAX) >= MOST_RECORDS;
+        self.store(alerts, (known.records, known.budgets), next)
+            .await?;
+        Ok(has_more)
+    }
+
+    async fn begin(&self) -> Result<Known, StoreError> {
+        let (first, last) = match cursors::read(&self.store, RECORDS).await? {
+            // Both were begun together.
+            Some(next) => (next, 0),
+            None => first_since(&self.store, since(self.clock.now())).await?,
+        };
+        Ok(Known {
+            records: cursors::begin(&self.store, RECORDS, first).await?,
+            budgets: cursors::begin(&self.store, BUDGETS, last).await?,
+            memory: Memory::new(memory::load(&self.store).await?),
+        })
+    }
+
+    /// The next records as rules see them, each with its place in the log.
+    async fn sights(&self, from: u64) -> Result<Vec<(u64, Sight)>, StoreError> {
+        let sql = "SELECT seq, kind, at, record_id, user_id, object_id, department, denial, \
+            outcome, CASE WHEN denial IS NOT NULL OR event IS NOT NULL THEN body END AS body \
+            FROM audit_entries WHERE seq >= $1 ORDER BY seq LIMIT $2";
+        let rows = sqlx::query(sql)
+            .bind(to_db(from))
+            .bind(MOST_RECORDS)
+            .fetch_all(self.store.pool())
+            .await?;
+        Ok(rows.iter().map(sight).collect::<Result<_, _>>()?)
+    }
+
+    /// Stores all that comes of a round, or nothing.
+    async fn store(
+        &mut self,
+        alerts: Vec<Alert>,
+        before: (u64, u64),
+        mut next: Known,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let mut author = Author::program("sekisho serve", now, seed()?);
+        let mut connection = self.store.pool().acquire().await?;
+        let mut transaction = connection
+            .begin_with(self.store.dialect().begin_writing())
+            .await?;
+        let moved = cursors::move_on(&mut transaction, RECORDS, before.0, next.records).await?
+            && cursors::move_on(&mut transaction, BUDGETS, before.1, next.budgets).await?;
+        if !moved {
+            // Another sidecar has looked at them: what it remembers is in the database.
+            transaction.rollback().await?;
+            return Ok(());
+        }
+        let mut raised = 0;
+        for alert in &alerts {
+            if raise(&mut transaction, alert, &mut author).await? {
+                tracing::warn!(rule = alert.rule.as_str(), subject = %alert.subject, "an alert");
+                raised += 1;
+            }
+        }
+        memory::save(&mut transaction, &next.memory.take_touched()).await?;
+        if self.rounds.is_multiple_of(FORGET) || next.memory.is_full() {
+            next.memory.forget(now);
+            memory::forget(&mut transaction, now).await?;
+            if next.memory.is_full() {
+                tracing::warn!("rules know too many subjects: new ones are not looked at");
+            }
+        }
+        transaction.commit().await?;
+        let records = next.records;
+        self.standing
+            .send_modify(|standing| standing.next = records);
+        self.known = Some(next);
+        if raised > 0 && self.writer.take_pending().await.is_err() {
+            // The next one to run puts them into the log first.
+            tracing::debug!("the writer has gone");
+        }
+        Ok(())
+    }
+
+    fn well(&self) {
+        self.standing
+            .send_if_modified(|standing| standing.failing.take().is_some());
+    }
+
+    fn failed(&self, error: &StoreError) {
+        let now = self.clock.now();
+        self.standing.send_modify(|standing| {
+            if standing.failing.is_none() {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(error, "rules cannot look at the log");
+            }
+            let since = standing.failing.take().map_or(now, |before| before.since);
+            let why = error.to_string();
+            standing.failing = Some(Failing { since, why });
+        });
+    }
+}
+
+fn seed() -> Result<[u8; 32], StoreError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| sqlx::Error::Encode(error.to_string().into()))?;
+    Ok(seed)
+}
+
+/// The place of the first record that is not older, and of the last event of a budget that is.
+async fn first_since(store: &Store, since: UnixMillis) -> Result<(u64, u64), StoreError> {
+    let sql = "SELECT CAST(COALESCE((SELECT MIN(seq) FROM audit_entries WHERE at >= $1), \
+        (SELECT MAX(seq) + 1 FROM audit_entries), 0) AS BIGINT) AS first, \
+        CAST(COALESCE((SELECT MAX(seq) FROM budget_events WHERE at < $1), 0) AS BIGINT) AS last";
+    let row = sqlx::query(sql)
+        .bind(to_db(since.0))
+        .fetch_one(store.pool());
+    let row = row.await?;
+    Ok((
+        from_db(row.try_get("first")?),
+        from_db(row.try_get("last")?),
+    ))
+}
+
+fn sight(row: &AnyRow) -> Result<(u64, Sight), sqlx::Error> {
+    let id: Vec<u8> = row.try_get("record_id")?;
+    let kind: i64 = row.try_get("kind")?;
+    let outcome: Option<String> = row.try_get("outcome")?;
+    let kind = kind_of(kind).ok_or_else(|| sqlx::Error::Decode("no kind of record".into()))?;
+    let is_unknown = outcome.as_deref() == Some("unknown");
+    let mut sight = Sight {
+        at: UnixMillis(from_db(row.try_get("at")?)),
+        kind,
+        record: RecordId::from_slice(&id).unwrap_or(RecordId([0; 16])),
+        user: row.try_get("user_id")?,
+        account: row.try_get("object_id")?,
+        department: row.try_get("department")?,
+        denial: row.try_get("denial")?,
+        is_unknown_end: is_unknown && kind == sekisho_domain::RecordKind::Complete,
+        key: None,
+        address: None,
+        event: None,
+    };
+    let body: Option<Vec<u8>> = row.try_get("body")?;
+    if let Some(body) = body {
+        sight.look_inside(&body);
+    }
+    Ok((from_db(row.try_get("seq")?), sight))
+}
