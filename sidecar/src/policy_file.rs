@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
+use sekisho_domain::policy::Contents;
 use sekisho_domain::policy::raw::{RawModelUpstream, RawPath, RawPolicy, RawUpstream};
 use sekisho_domain::policy::{
     Api, Credential, HttpPath, Model, ModelUpstream, PathMeter, Place, Upstream, UpstreamLimits,
@@ -212,6 +213,7 @@ fn unknown_operations(file: &Value) -> Vec<Problem> {
             operations,
             scope,
             audit: AuditMode::Strict,
+            contents: Contents::None,
             applications: None,
             mfa: None,
             networks: Vec::new(),

@@ -234,6 +234,27 @@ impl Sidecar {
         Ok(())
     }
 
+    /// Everything that it has written, file by file, each with its name.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn files(&self) -> std::io::Result<Vec<(String, Vec<u8>)>> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    files.push((name.into_owned(), std::fs::read(&path)?));
+                }
+            }
+        }
+        Ok(files)
+    }
+
     fn checkpoints(&self) -> PathBuf {
         self.folder.path().join("checkpoints")
     }

@@ -3,13 +3,17 @@
 //! Three moments of a call are recorded: that it was admitted, that it ended, or that it
 //! was refused. No record holds a token, a key, a query string, a prompt or an answer.
 
+mod digest;
 mod json;
 mod passage;
 mod redact;
+mod trace;
 mod written;
 
+pub use digest::Digest;
 pub use passage::Passage;
 pub use redact::{Redaction, Redactor, without_secrets};
+pub use trace::trace_id;
 pub use written::About;
 
 use std::borrow::Cow;
@@ -37,6 +41,12 @@ pub struct Ending {
     pub cost: Micros,
     /// Size of the answer's body.
     pub response_bytes: u64,
+    /// SHA-256 of the answer's body, where it is wanted.
+    pub response_sha256: Option<String>,
+    /// When it was let go upstream.
+    pub admitted: Option<UnixMillis>,
+    /// When the answer began.
+    pub began: Option<UnixMillis>,
     /// Who answered, where that was not settled before.
     pub pooled: Option<Pooled>,
     /// Why the gateway itself ended it.
@@ -73,6 +83,10 @@ pub fn complete(passage: &Passage, about: &About, ending: &Ending, now: UnixMill
     record.usage_source = Some(ending.source);
     record.cost_micros = Some(ending.cost);
     record.response_bytes = Some(ending.response_bytes);
+    record.response_sha256 = ending.response_sha256.as_deref().map(Cow::Borrowed);
+    let since = |moment: UnixMillis| moment.since(passage.received);
+    record.admitted_millis = ending.admitted.map(since);
+    record.first_byte_millis = ending.began.map(since);
     record.detail = ending.detail.as_deref().map(Cow::Borrowed);
     if let Some(pooled) = &ending.pooled {
         record.answered_by = pooled.upstream.as_deref().map(Cow::Borrowed);
@@ -83,10 +97,23 @@ pub fn complete(passage: &Passage, about: &About, ending: &Ending, now: UnixMill
 
 /// The record of a call that was refused. After an admit it takes that back: the call
 /// never went upstream and nothing is charged.
+///
+/// Nobody has vouched for what a refused client wrote as path or model, so what looks like a
+/// secret there is taken out.
 #[must_use]
 pub fn refuse(passage: &Passage, denial: &Denial, now: UnixMillis) -> Vec<u8> {
-    let record = begun(RecordKind::Refuse, passage, now).refused(denial);
-    About::new(passage).record(&record)
+    let mut passage = passage.clone();
+    for text in [
+        &mut passage.path,
+        &mut passage.model,
+        &mut passage.asked_model,
+    ] {
+        if let Cow::Owned(clean) = without_secrets(text) {
+            *text = clean;
+        }
+    }
+    let record = begun(RecordKind::Refuse, &passage, now).refused(denial);
+    About::new(&passage).record(&record)
 }
 
 /// A record but for who and what, which [`About`] has.
@@ -94,6 +121,7 @@ fn begun(kind: RecordKind, passage: &Passage, now: UnixMillis) -> AuditRecord<'_
     AuditRecord {
         price_from: given(&passage.price_from),
         request_bytes: Some(passage.request_bytes),
+        request_sha256: given(&passage.request_sha256),
         duration_millis: Some(now.since(passage.received)),
         ..AuditRecord::new(kind, passage.record_id, now)
     }
@@ -118,9 +146,12 @@ fn call(passage: &Passage) -> Call<'_> {
         api: given(&passage.api),
         operation: given(&passage.operation),
         model: given(&passage.model),
+        asked_model: given(&passage.asked_model),
+        sent_model: given(&passage.sent_model),
         upstream: given(&passage.upstream),
         stream: (!passage.operation.is_empty()).then_some(passage.stream),
         request_id: given(&passage.request_id),
+        trace_id: given(&passage.trace_id),
     }
 }
 
@@ -166,6 +197,24 @@ mod tests {
         assert_eq!(record.duration_millis, Some(4));
         assert_eq!(record.caller.department.as_deref(), Some("sales"));
         assert_eq!(record.usage, None);
+    }
+
+    #[test]
+    fn a_refusal_does_not_repeat_secrets_that_stand_where_none_should() {
+        let passage = Passage {
+            path: "/v1/sk-abcdefghijklmnop/4111111111111111".into(),
+            model: "taro@example.co.jp".into(),
+            ..passage()
+        };
+        let bytes = refuse(
+            &passage,
+            &DenialCode::UnknownEndpoint.into(),
+            UnixMillis(1_004),
+        );
+        let record: AuditRecord<'_> = serde_json::from_slice(&bytes).unwrap();
+        let path = record.call.path.unwrap();
+        assert_eq!(path, "/v1/[redacted:secret]");
+        assert_eq!(record.call.model.unwrap(), "[redacted:email]");
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Passage {
     pub path: String,
     /// Envoy's request id.
     pub request_id: String,
+    /// The trace that the call is a part of.
+    pub trace_id: String,
     /// Trusted client address.
     pub address: String,
     /// Directory tenant.
@@ -36,8 +38,12 @@ pub struct Passage {
     pub api: String,
     /// Operation of the catalogue.
     pub operation: String,
-    /// Model that was asked for.
+    /// Model that was asked for, by the name under which it is offered.
     pub model: String,
+    /// The name that the client wrote, where it is another.
+    pub asked_model: String,
+    /// The name that the upstream was given, where it is another.
+    pub sent_model: String,
     /// Whether a stream was asked for.
     pub stream: bool,
     /// Output limit that was asked for, tokens.
@@ -48,6 +54,8 @@ pub struct Passage {
     pub model_span: Option<(u64, u64)>,
     /// Size of the request's body.
     pub request_bytes: u64,
+    /// SHA-256 of the request's body, hexadecimal, where it is wanted.
+    pub request_sha256: String,
     /// The most that it can use.
     pub worst: Usage,
     /// The most that it can cost.

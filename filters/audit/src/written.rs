@@ -51,7 +51,11 @@ impl About {
             price_from,
             request_bytes,
             response_bytes,
+            request_sha256,
+            response_sha256,
             duration_millis,
+            admitted_millis,
+            first_byte_millis,
             answered_by,
             attempts,
             // Gateways tell of calls alone.
@@ -77,7 +81,11 @@ impl About {
         object.given_text(name!("price_from"), price_from.as_deref());
         object.given_number(name!("request_bytes"), *request_bytes);
         object.given_number(name!("response_bytes"), *response_bytes);
+        object.given_text(name!("request_sha256"), request_sha256.as_deref());
+        object.given_text(name!("response_sha256"), response_sha256.as_deref());
         object.given_number(name!("duration_millis"), *duration_millis);
+        object.given_number(name!("admitted_millis"), *admitted_millis);
+        object.given_number(name!("first_byte_millis"), *first_byte_millis);
         object.given_text(name!("answered_by"), answered_by.as_deref());
         object.given_number(name!("attempts"), attempts.map(u64::from));
         object.end();
@@ -139,9 +147,12 @@ fn write_call(json: &mut Vec<u8>, call: &Call<'_>) {
         api,
         operation,
         model,
+        asked_model,
+        sent_model,
         upstream,
         stream,
         request_id,
+        trace_id,
     } = call;
     let mut object = Object::begin(json);
     object.given_text(name!("method"), method.as_deref());
@@ -149,9 +160,12 @@ fn write_call(json: &mut Vec<u8>, call: &Call<'_>) {
     object.given_text(name!("api"), api.as_deref());
     object.given_text(name!("operation"), operation.as_deref());
     object.given_text(name!("model"), model.as_deref());
+    object.given_text(name!("asked_model"), asked_model.as_deref());
+    object.given_text(name!("sent_model"), sent_model.as_deref());
     object.given_text(name!("upstream"), upstream.as_deref());
     object.given(name!("stream"), stream.as_ref());
     object.given_text(name!("request_id"), request_id.as_deref());
+    object.given_text(name!("trace_id"), trace_id.as_deref());
     object.end();
 }
 
@@ -179,6 +193,9 @@ mod tests {
             api: text("api"),
             operation: text("operation"),
             model: text("model"),
+            asked_model: text("asked"),
+            sent_model: text("sent"),
+            trace_id: text("trace"),
             upstream: text("upstream"),
             stream: true,
             ..Passage::default()
@@ -211,7 +228,11 @@ mod tests {
             price_from: Some("2025-\"01".into()),
             request_bytes: Some(0),
             response_bytes: Some(1),
+            request_sha256: Some("00ff".into()),
+            response_sha256: Some("ff00".into()),
             duration_millis: Some(2),
+            admitted_millis: Some(0),
+            first_byte_millis: Some(1),
             answered_by: Some("a\u{1}b".into()),
             attempts: Some(3),
             ..short()

@@ -49,6 +49,26 @@ pub enum AuditMode {
     Relaxed,
 }
 
+/// What is kept of the bodies of requests and answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Contents {
+    /// Their sizes. Costs nothing.
+    #[default]
+    None,
+    /// Their SHA-256, too, in the record: whoever has a body can show that it was this one.
+    Digest,
+}
+
+impl Contents {
+    /// Whether nothing is kept.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
 /// Who needs to be in the directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -233,6 +253,8 @@ pub struct Api {
     pub scope: ScopeId,
     /// Whether calls wait for their records.
     pub audit: AuditMode,
+    /// What is kept of bodies.
+    pub contents: Contents,
     /// Applications that may call it, lower case; `None`: all.
     pub applications: Option<HashSet<String>>,
     /// Multi-factor authentication that callers must show.

@@ -113,9 +113,23 @@ pub struct AuditRecord<'a> {
     /// Size of the answer's body as the provider sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_bytes: Option<u64>,
+    /// SHA-256 of the request's body as the client sent it, hexadecimal, where the policy wants it
+    /// and all of it has been seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_sha256: Option<Cow<'a, str>>,
+    /// SHA-256 of the answer's body as the provider sent it, as far as it came, hexadecimal, where
+    /// the policy wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_sha256: Option<Cow<'a, str>>,
     /// Milliseconds from arrival to this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_millis: Option<u64>,
+    /// Milliseconds from arrival until the call was let go upstream; of completions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admitted_millis: Option<u64>,
+    /// Milliseconds from arrival until the answer's headers came; of completions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte_millis: Option<u64>,
     /// Upstream that gave the answer, where the call went to a pool of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_by: Option<Cow<'a, str>>,
@@ -177,9 +191,15 @@ pub struct Call<'a> {
     /// Operation of the provider's catalogue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Cow<'a, str>>,
-    /// Model that was asked for.
+    /// Model that was asked for, by the name under which the policy offers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<Cow<'a, str>>,
+    /// The name that the client wrote, where it is another than `model`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_model: Option<Cow<'a, str>>,
+    /// The name by which the upstream was asked, where it is another than `model`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_model: Option<Cow<'a, str>>,
     /// Upstream that was chosen, or pool: `a*3+b>c` is `a` and `b`, 3 to 1, and after them `c`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Cow<'a, str>>,
@@ -189,6 +209,9 @@ pub struct Call<'a> {
     /// Envoy's `x-request-id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<Cow<'a, str>>,
+    /// The trace that the call is a part of (W3C Trace Context): 32 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<Cow<'a, str>>,
 }
 
 impl<'a> AuditRecord<'a> {
@@ -213,7 +236,11 @@ impl<'a> AuditRecord<'a> {
             price_from: None,
             request_bytes: None,
             response_bytes: None,
+            request_sha256: None,
+            response_sha256: None,
             duration_millis: None,
+            admitted_millis: None,
+            first_byte_millis: None,
             answered_by: None,
             attempts: None,
             event: None,
@@ -227,5 +254,98 @@ impl<'a> AuditRecord<'a> {
         self.stage = Some(denial.code.stage());
         self.status = Some(denial.code.status());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::EventOutcome;
+
+    /// A record with every member.
+    fn full() -> AuditRecord<'static> {
+        let some = || Some(Cow::Borrowed("x"));
+        AuditRecord {
+            caller: Caller {
+                tenant: some(),
+                object_id: some(),
+                user: some(),
+                department: some(),
+                application: some(),
+                key: some(),
+                address: some(),
+            },
+            call: Call {
+                method: some(),
+                path: some(),
+                api: some(),
+                operation: some(),
+                model: some(),
+                asked_model: some(),
+                sent_model: some(),
+                upstream: some(),
+                stream: Some(true),
+                request_id: some(),
+                trace_id: some(),
+            },
+            schema: Cow::Borrowed(SCHEMA),
+            kind: RecordKind::Complete,
+            record_id: RecordId([1; 16]),
+            at: UnixMillis(1),
+            denial: Some(DenialCode::MissingScope),
+            stage: Some(Stage::Scope),
+            detail: some(),
+            status: Some(200),
+            outcome: Some(Outcome::Answered),
+            usage: Some(Usage::default()),
+            usage_source: Some(UsageSource::Reported),
+            cost_micros: Some(Micros(1)),
+            price_from: some(),
+            request_bytes: Some(1),
+            response_bytes: Some(1),
+            request_sha256: some(),
+            response_sha256: some(),
+            duration_millis: Some(1),
+            admitted_millis: Some(1),
+            first_byte_millis: Some(1),
+            answered_by: some(),
+            attempts: Some(1),
+            event: Some(Box::new(Event {
+                source: Cow::Borrowed("x"),
+                name: Cow::Borrowed("x"),
+                target: None,
+                occurred_at: None,
+                before: None,
+                after: None,
+                outcome: EventOutcome::Success,
+                detail: None,
+            })),
+        }
+    }
+
+    #[test]
+    fn every_member_is_in_the_table_and_nothing_else() {
+        let record = serde_json::to_value(full()).unwrap();
+        let mut members = BTreeSet::new();
+        for (name, value) in record.as_object().unwrap() {
+            match (name.as_str(), value) {
+                ("caller" | "call", Value::Object(inside)) => {
+                    members.extend(inside.keys().map(|inner| format!("{name}.{inner}")));
+                }
+                _ => {
+                    members.insert(name.clone());
+                }
+            }
+        }
+        let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/record.md"));
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+        let named: BTreeSet<String> = rows
+            .filter_map(|row| row.split('`').next().map(str::to_owned))
+            .collect();
+        assert_eq!(named, members, "docs/record.md has other members");
     }
 }

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use sekisho_audit::{About, Passage};
-use sekisho_domain::{Price, Provider};
+use sekisho_domain::policy::Contents;
+use sekisho_domain::{Price, Provider, UnixMillis};
 use sekisho_providers::{Edit, Edits, Operation};
 use sekisho_quota::Reservation;
 use sekisho_scope::Principal;
@@ -44,6 +45,8 @@ pub(crate) struct Call {
     pub(crate) about: About,
     /// Path and query as they came.
     pub(crate) raw_path: Vec<u8>,
+    /// When it was let go upstream.
+    pub(crate) admitted: Option<UnixMillis>,
     /// Headers that must not reach a provider.
     pub(crate) unwanted: Vec<&'static str>,
     /// Where it comes from, if that is known.
@@ -78,6 +81,14 @@ impl Call {
     pub(crate) fn answer_bound(&self) -> Option<u64> {
         let compiled = self.compiled.as_ref()?;
         compiled.response_body_bytes(self.api)
+    }
+
+    /// What is kept of its bodies. Sessions have no one body.
+    pub(crate) fn contents(&self) -> Contents {
+        let is_socket = self.operation.is_some_and(|operation| operation.is_socket);
+        let compiled = self.compiled.as_ref().filter(|_| !is_socket);
+        let api = compiled.and_then(|compiled| compiled.policy.apis.get(self.api));
+        api.map_or(Contents::None, |api| api.contents)
     }
 
     /// Whether its use is counted in tokens.

@@ -123,7 +123,7 @@ fn acknowledge(worker: &RefCell<Worker>, down: &v1::Down, now: UnixMillis) {
         let Some(held) = held else { continue };
         match record.kind {
             RecordKind::Admit if record.refused => refuse(worker, &held, &lease_gone(), now),
-            RecordKind::Admit => resume_request(worker, &held),
+            RecordKind::Admit => resume_request(worker, &held, now),
             _ => resume_response(worker, &held),
         }
     }
@@ -135,7 +135,8 @@ fn lease_gone() -> Denial {
     Denial::with(DenialCode::RecordUnavailable, text).retry_after(1_000)
 }
 
-fn resume_request(worker: &RefCell<Worker>, held: &Held) {
+fn resume_request(worker: &RefCell<Worker>, held: &Held, now: UnixMillis) {
+    held.call.borrow_mut().admitted = Some(now);
     if socket::granted(worker, held) {
         return;
     }
@@ -233,7 +234,7 @@ fn lease_answer(worker: &RefCell<Worker>, answer: &v1::LeaseAnswer, now: UnixMil
         pipeline::reserve(&mut worker.borrow_mut(), call, held.context, since, now)
     });
     match next {
-        Some(Next::Go) => resume_request(worker, &held),
+        Some(Next::Go) => resume_request(worker, &held, now),
         Some(Next::Refuse(denial)) => refuse(worker, &held, &denial, now),
         Some(Next::Wait) | None => {}
     }

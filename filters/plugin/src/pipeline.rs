@@ -161,6 +161,9 @@ fn upstream(compiled: &Compiled, model: Option<&Model>, call: &mut Call) -> Resu
     let name = to.rename.or(offered.map(|model| model.name.as_str()));
     if let Some(name) = name {
         rename(call, name)?;
+        if name != call.passage.model {
+            name.clone_into(&mut call.passage.sent_model);
+        }
     }
     if let Some(ask) = &call.ask {
         call.edits.push(ask.clone());
@@ -339,6 +342,7 @@ fn admit(worker: &mut Worker, call: &SharedCall, context: u32, now: UnixMillis) 
         }
     }
     shared.phase = Phase::Admitted;
+    shared.admitted = Some(now);
     if worker.hands_on {
         let handover = Handover {
             passage: shared.passage.clone(),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use sekisho_audit::{Digest, Passage};
 use sekisho_domain::policy::{Model, OverLimit, Rules};
 use sekisho_domain::{Denial, DenialCode, Modality, RecordId, UnixMillis};
 use sekisho_hostcalls::{Action, Half};
@@ -10,6 +11,7 @@ use sekisho_link::v1;
 use sekisho_providers::{
     Edit, ModelPlace, Operation, RequestBody, RequestFacts, RequestScan, check_content, check_query,
 };
+use sekisho_scope::Identity;
 
 use crate::call::Phase;
 use crate::filter::Filter;
@@ -45,6 +47,11 @@ pub(crate) struct RequestReader {
     body_size: usize,
     /// The request's end has come while it was held.
     ended: bool,
+    /// Where its digest is wanted: of a body that is scanned until then, of any other as it
+    /// passes.
+    digest: Option<Digest>,
+    /// How much of what the proxy holds of a body that is not scanned is in `digest`.
+    digested: usize,
 }
 
 impl Filter {
@@ -147,9 +154,17 @@ impl Filter {
                 drop(worker);
                 return self.refuse(&DenialCode::UnknownSigningKey.into());
             }
-            Phase::Asking | Phase::Held => return Action::Pause,
+            Phase::Asking | Phase::Held => {
+                // All that is held: later callbacks have what comes after it.
+                self.digest_passing(size, true);
+                return Action::Pause;
+            }
             Phase::Reading => {}
-            Phase::Admitted | Phase::Ending | Phase::Done => return Action::Continue,
+            Phase::Admitted => {
+                self.digest_passing(size, false);
+                return Action::Continue;
+            }
+            Phase::Ending | Phase::Done => return Action::Continue,
         }
         if let Err(code) = self.scan_to(size) {
             return self.refuse(&code.into());
@@ -174,6 +189,31 @@ impl Filter {
             Phase::Reading => self.decide(size, host::now()),
             Phase::Admitted | Phase::Ending | Phase::Done => Action::Continue,
         }
+    }
+
+    /// Takes what has come of a body that nobody scans into its digest. `is_held`: the proxy
+    /// still has what came before.
+    fn digest_passing(&self, size: usize, is_held: bool) {
+        let request = &mut *self.request.borrow_mut();
+        let Some(digest) = request.digest.as_mut().filter(|_| request.scan.is_none()) else {
+            return;
+        };
+        let mut at = if is_held { request.digested } else { 0 };
+        while at < size {
+            let piece = host::request_body(at, PIECE.min(size - at));
+            if piece.is_empty() {
+                break;
+            }
+            digest.push(&piece);
+            at += piece.len();
+        }
+        request.digested = if is_held { at } else { 0 };
+    }
+
+    /// The digest of a body that passed while the call was under way.
+    pub(crate) fn passed_digest(&self) -> Option<String> {
+        let digest = self.request.borrow_mut().digest.take();
+        digest.and_then(Digest::finish)
     }
 
     /// What every record says, whatever becomes of the call.
@@ -202,6 +242,9 @@ impl Filter {
                     path.clone_into(&mut passage.path);
                 }
                 b"x-request-id" if has_readers => passage.request_id = text(raw).into_owned(),
+                b"traceparent" if has_readers => {
+                    passage.trace_id = sekisho_audit::trace_id(raw).unwrap_or_default().to_owned();
+                }
                 _ if routes => call.unwanted.extend(edges::withheld(name)),
                 _ => {}
             }
@@ -223,6 +266,11 @@ impl Filter {
             .ok_or_else(|| Denial::new(DenialCode::PolicyUnavailable).retry_after(1_000))?;
         self.call.borrow_mut().compiled = Some(Rc::clone(&compiled));
         if !stages.scope && self.take_over(&compiled, headers) {
+            // Of any other body the first module has the digest: this one may see it changed.
+            let operation = self.call.borrow().operation;
+            if operation.is_some_and(|operation| operation.request == RequestBody::Opaque) {
+                self.begin_digest();
+            }
             return self.heard(now);
         }
         for (name, _) in headers {
@@ -233,6 +281,7 @@ impl Filter {
             }
         }
         self.find_endpoint(&compiled, headers)?;
+        self.begin_digest();
         if stages.scope {
             self.authenticate(headers, now)?;
         } else if stages.quota || stages.audit {
@@ -240,6 +289,15 @@ impl Filter {
         }
         self.check_edges(headers)?;
         self.heard(now)
+    }
+
+    /// A body that is scanned is digested on the way, any other by whoever puts it on record.
+    fn begin_digest(&self) {
+        let mut request = self.request.borrow_mut();
+        let is_mine = request.scan.is_some() || self.worker.borrow().stages.audit;
+        if is_mine && !self.call.borrow().contents().is_none() {
+            request.digest = Some(Digest::default());
+        }
     }
 
     /// Refuses what the provider might read as another call.
@@ -399,21 +457,19 @@ impl Filter {
             .authenticator
             .as_mut()
             .ok_or(DenialCode::PolicyUnavailable)?;
-        let principal =
-            authenticator.authenticate(&credential, &crate::rs256::HostVerifier, now)?;
+        let found = authenticator.identify(&credential, &crate::rs256::HostVerifier, now);
         let mut call = self.call.borrow_mut();
         call.known = worker.snapshot_version;
         if worker.has_readers() {
             let passage = &mut call.passage;
-            passage.tenant.clone_from(&principal.tenant);
-            passage.object_id.clone_from(&principal.object_id);
-            let text = |name: Option<&str>| name.unwrap_or_default().to_owned();
-            passage.user = text(principal.user.as_ref().map(|id| id.as_str()));
-            passage.department = text(principal.department.as_ref().map(|id| id.as_str()));
-            passage.application = text(principal.application.as_deref());
-            passage.key = text(principal.key.as_ref().map(|id| id.as_str()));
+            match &found {
+                Ok(principal) => name_caller(passage, principal.identity()),
+                Err(refused) => {
+                    name_caller(passage, refused.who.as_deref().cloned().unwrap_or_default())
+                }
+            }
         }
-        call.principal = Some(principal);
+        call.principal = Some(found.map_err(|refused| refused.denial)?);
         Ok(())
     }
 
@@ -437,6 +493,9 @@ impl Filter {
                 return Err(DenialCode::InvalidBody);
             }
             request.seen += piece.len();
+            if let Some(digest) = &mut request.digest {
+                digest.push(&piece);
+            }
             scan.push(&piece)?;
         }
         Ok(())
@@ -445,6 +504,11 @@ impl Filter {
     /// The request has been read: asks the decisions and does what they say.
     fn decide(&mut self, body: usize, now: UnixMillis) -> Action {
         let scan = self.request.borrow_mut().scan.take();
+        if scan.is_some()
+            && let Some(digest) = self.passed_digest()
+        {
+            self.call.borrow_mut().passage.request_sha256 = digest;
+        }
         let facts = scan.map(RequestScan::finish).transpose();
         let read = facts.map_err(Denial::from);
         if let Err(denial) = read.and_then(|facts| self.take_in(facts)) {
@@ -496,6 +560,7 @@ impl Filter {
         if offered != passage.model {
             let offered = offered.to_owned();
             call.written = std::mem::replace(&mut passage.model, offered);
+            passage.asked_model.clone_from(&call.written);
         }
         let Some(facts) = &mut facts else {
             return Ok(());
@@ -569,6 +634,16 @@ fn limit_output(
 /// A header's value as text. Hardly any has bytes that are none, which takes longer to find out.
 fn text(raw: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed)
+}
+
+/// Notes whose the credential is, whatever comes of the call.
+fn name_caller(passage: &mut Passage, who: Identity) {
+    passage.tenant = who.tenant;
+    passage.object_id = who.object_id;
+    passage.user = who.user.map(|id| id.0).unwrap_or_default();
+    passage.department = who.department.map(|id| id.0).unwrap_or_default();
+    passage.application = who.application.unwrap_or_default();
+    passage.key = who.key.map(|id| id.0).unwrap_or_default();
 }
 
 /// The one credential of a request.

@@ -1,8 +1,8 @@
 //! An answer's way back: what it used is read as it passes, and its end is put on record.
 
-use sekisho_audit::Pooled;
+use sekisho_audit::{Digest, Pooled};
 use sekisho_domain::{
-    ByteCount, Denial, DenialCode, Micros, Outcome, RecordKind, Usage, UsageSource,
+    ByteCount, Denial, DenialCode, Micros, Outcome, RecordKind, UnixMillis, Usage, UsageSource,
 };
 use sekisho_hostcalls::Action;
 use sekisho_providers::{UsageMeter, UsageSieve};
@@ -21,7 +21,10 @@ pub(crate) struct ResponseReader {
     /// Leaves out of a stream what its client has not asked for.
     sieve: Option<UsageSieve>,
     status: Option<u16>,
+    /// When its headers came.
+    began: Option<UnixMillis>,
     bytes: u64,
+    digest: Option<Digest>,
     ended: bool,
     /// Which upstream of a pool has answered.
     pooled: Option<Pooled>,
@@ -57,6 +60,9 @@ impl Filter {
         if !stages.audit {
             return Action::Continue;
         }
+        self.response.began = Some(host::now());
+        let is_digested = !self.call.borrow().contents().is_none();
+        self.response.digest = is_digested.then(Digest::default);
         let record_id = self.call.borrow().passage.record_id;
         host::set_response_header(reply::RECORD_HEADER, &record_id.hyphenated());
         if self.response.status.is_some_and(|status| status < 400) {
@@ -163,8 +169,12 @@ impl Filter {
     fn finish(&mut self, outcome: Outcome) -> Action {
         self.response.ended = true;
         let now = host::now();
+        let passed = self.passed_digest();
         let mut worker = self.worker.borrow_mut();
         let mut call = self.call.borrow_mut();
+        if let Some(digest) = passed {
+            call.passage.request_sha256 = digest;
+        }
         let meter = self.response.meter.as_ref();
         let became = match meter.is_some_and(UsageMeter::broke_off) {
             true => Outcome::Aborted,
@@ -178,6 +188,9 @@ impl Filter {
             source,
             cost,
             response_bytes: self.response.bytes,
+            response_sha256: self.response.digest.take().and_then(Digest::finish),
+            admitted: call.admitted,
+            began: self.response.began,
             pooled: self.response.pooled.take(),
             detail: None,
         };
@@ -296,10 +309,13 @@ impl ResponseReader {
         if size == 0 && self.sieve.is_none() {
             return;
         }
-        if self.meter.is_none() && self.sieve.is_none() {
+        if self.meter.is_none() && self.sieve.is_none() && self.digest.is_none() {
             return;
         }
         let piece = host::response_body(0, size);
+        if let Some(digest) = &mut self.digest {
+            digest.push(&piece);
+        }
         if let Some(meter) = &mut self.meter {
             meter.push(&piece);
         }

@@ -13,7 +13,7 @@ use crate::facts::{Facts, Reading};
 use crate::issuer::TrustedIssuer;
 use crate::key::{hash_key, is_well_formed_key};
 use crate::principal::Principal;
-use crate::refusal::Refusal;
+use crate::refusal::Refused;
 use crate::titles::Titles;
 use crate::token;
 use crate::verify::{SignatureVerifier, UnusableKey, is_signed};
@@ -118,11 +118,24 @@ impl Authenticator {
         verifier: &dyn SignatureVerifier,
         now: UnixMillis,
     ) -> Result<Arc<Principal>, Denial> {
-        let outcome = match credential {
-            Credential::Key(secret) => self.by_key(secret, now).map_err(Refusal::from),
+        let outcome = self.identify(credential, verifier, now);
+        outcome.map_err(|refused| refused.denial)
+    }
+
+    /// The same as [`Authenticator::authenticate`], for whoever puts refusals on record.
+    ///
+    /// # Errors
+    /// The same denial, and whose the credential is if it is genuine.
+    pub fn identify(
+        &mut self,
+        credential: &Credential<'_>,
+        verifier: &dyn SignatureVerifier,
+        now: UnixMillis,
+    ) -> Result<Arc<Principal>, Refused> {
+        match credential {
+            Credential::Key(secret) => self.by_key(secret, now),
             Credential::Bearer(token) => self.by_token(token, verifier, now),
-        };
-        outcome.map_err(Denial::from)
+        }
     }
 
     /// Which key is missing for this credential, where [`Authenticator::authenticate`] has
@@ -141,9 +154,9 @@ impl Authenticator {
         })
     }
 
-    fn by_key(&mut self, secret: &[u8], now: UnixMillis) -> Result<Arc<Principal>, DenialCode> {
+    fn by_key(&mut self, secret: &[u8], now: UnixMillis) -> Result<Arc<Principal>, Refused> {
         if !is_well_formed_key(secret) {
-            return Err(DenialCode::MalformedCredential);
+            return Err(DenialCode::MalformedCredential.into());
         }
         let pepper = self.pepper.as_ref().ok_or(DenialCode::UnknownKey)?;
         let hash = hash_key(pepper, secret);
@@ -157,38 +170,45 @@ impl Authenticator {
         token: &[u8],
         verifier: &dyn SignatureVerifier,
         now: UnixMillis,
-    ) -> Result<Arc<Principal>, Refusal> {
+    ) -> Result<Arc<Principal>, Refused> {
         if let Some(verified) = self.verified.get(token, now) {
-            if let Err(code) = verified.facts.check_times(now) {
-                self.verified.remove(token);
-                return Err(code.into());
-            }
             let facts = &verified.facts;
+            if let Err(code) = facts.check_times(now) {
+                self.verified.remove(token);
+                return Err(self.refused(code, facts));
+            }
             let user = self.directory.user(&facts.tenant, &facts.object_id);
             if user.map(Arc::as_ptr) == verified.user.as_ref().map(Arc::as_ptr) {
-                return verified.outcome.map_err(Refusal::from);
+                let outcome = verified.outcome;
+                return outcome.map_err(|code| self.refused(code, facts));
             }
-            let resolved = self.resolve(Arc::clone(facts));
-            let outcome = resolved.outcome.clone();
-            self.verified.insert(token.into(), resolved, now);
-            return outcome.map_err(Refusal::from);
+            return self.remember(token, Arc::clone(facts), now);
         }
         if !is_one_word(token) {
             return Err(DenialCode::MalformedCredential.into());
         }
-        let facts = self.verify(token, verifier, now)?;
-        let resolved = self.resolve(Arc::new(facts));
-        let outcome = resolved.outcome.clone();
-        self.verified.insert(token.into(), resolved, now);
-        outcome.map_err(Refusal::from)
+        let facts = self.verify(token, verifier)?;
+        if let Err(code) = facts.check_times(now) {
+            return Err(self.refused(code, &facts));
+        }
+        self.remember(token, Arc::new(facts), now)
     }
 
-    fn verify(
-        &self,
+    /// Holds a verified token against the directory, and keeps what came of it.
+    fn remember(
+        &mut self,
         token: &[u8],
-        verifier: &dyn SignatureVerifier,
+        facts: Arc<Facts>,
         now: UnixMillis,
-    ) -> Result<Facts, Refusal> {
+    ) -> Result<Arc<Principal>, Refused> {
+        let resolved = self.resolve(Arc::clone(&facts));
+        let outcome = resolved.outcome.clone();
+        self.verified.insert(token.into(), resolved, now);
+        outcome.map_err(|code| self.refused(code, &facts))
+    }
+
+    /// What a token says that its issuer has signed, whatever its time.
+    fn verify(&self, token: &[u8], verifier: &dyn SignatureVerifier) -> Result<Facts, Refused> {
         let token = token::parse(token)?;
         let claims = Claims::parse(&token.payload)?;
         let (issuer, tid) = self.issuer_of(&claims)?;
@@ -198,12 +218,21 @@ impl Authenticator {
         if !is_signed(&token, key, &issuer.algorithms, verifier) {
             return Err(DenialCode::BadSignature.into());
         }
-        if !issuer.accepts(claims.texts("aud")) {
-            return Err(DenialCode::WrongAudience.into());
+        let facts = self.reading.facts(&claims, tid, issuer, key);
+        let accepted = issuer.accepts(claims.texts("aud"));
+        match facts {
+            Ok(facts) if accepted => Ok(facts),
+            Ok(facts) => Err(self.refused(DenialCode::WrongAudience, &facts)),
+            Err(_) if !accepted => Err(DenialCode::WrongAudience.into()),
+            Err(refusal) => Err(refusal.into()),
         }
-        let facts = self.reading.facts(&claims, tid, issuer, key)?;
-        facts.check_times(now)?;
-        Ok(facts)
+    }
+
+    /// The refusal of a token that its issuer has signed.
+    fn refused(&self, code: DenialCode, facts: &Facts) -> Refused {
+        let user = self.directory.user(&facts.tenant, &facts.object_id);
+        let who = self.principal(facts, user.map(Arc::as_ref)).identity();
+        Refused::of(code, who)
     }
 
     /// The trusted issuer that the token claims to be of, and the tenant.

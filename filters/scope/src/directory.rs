@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::assurance::Assurance;
 use crate::principal::Principal;
+use crate::refusal::Refused;
 use crate::titles::Titles;
 
 /// A hash, as keys are stored.
@@ -118,14 +119,15 @@ impl Directory {
     /// to be known.
     ///
     /// # Errors
-    /// `UnknownKey`, `RevokedKey`, `ExpiredKey`, `InactiveUser` or `UnknownUser`.
+    /// `UnknownKey`, or, with whose key it is, `RevokedKey`, `ExpiredKey`, `InactiveUser` or
+    /// `UnknownUser`.
     pub(crate) fn by_secret(
         &mut self,
         hash: &KeyHash,
         titles: &Titles,
         needs_user: bool,
         now: UnixMillis,
-    ) -> Result<Arc<Principal>, DenialCode> {
+    ) -> Result<Arc<Principal>, Refused> {
         let secret = self
             .secrets
             .get(&place(hash))
@@ -136,17 +138,18 @@ impl Directory {
             .keys
             .get_mut(&secret.key)
             .ok_or(DenialCode::UnknownKey)?;
+        let refused = |code: DenialCode| Err(Refused::of(code, known.principal.identity()));
         if known.key.revoked {
-            return Err(DenialCode::RevokedKey);
+            return refused(DenialCode::RevokedKey);
         }
         if known.key.expires.is_some_and(|expires| now >= expires) {
-            return Err(DenialCode::ExpiredKey);
+            return refused(DenialCode::ExpiredKey);
         }
         if let Some(id) = &known.key.user {
             let user = self.by_id.get(id);
             match user {
-                Some(user) if !user.active => return Err(DenialCode::InactiveUser),
-                None if needs_user => return Err(DenialCode::UnknownUser),
+                Some(user) if !user.active => return refused(DenialCode::InactiveUser),
+                None if needs_user => return refused(DenialCode::UnknownUser),
                 _ => {}
             }
             if user.map(Arc::as_ptr) != known.user.as_ref().map(Arc::as_ptr) {

@@ -36,6 +36,39 @@ pub struct Principal {
     pub assurance: Assurance,
 }
 
+/// Whose a credential is, whether or not its bearer is let in: names for the record, which
+/// permit nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// As in [`Principal`].
+    pub tenant: String,
+    /// As in [`Principal`].
+    pub object_id: String,
+    /// As in [`Principal`].
+    pub user: Option<UserId>,
+    /// As in [`Principal`].
+    pub department: Option<DepartmentId>,
+    /// As in [`Principal`].
+    pub application: Option<String>,
+    /// As in [`Principal`].
+    pub key: Option<KeyId>,
+}
+
+impl Principal {
+    /// Who it is.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity {
+            tenant: self.tenant.clone(),
+            object_id: self.object_id.clone(),
+            user: self.user.clone(),
+            department: self.department.clone(),
+            application: self.application.clone(),
+            key: self.key.clone(),
+        }
+    }
+}
+
 /// What a caller wants.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {

@@ -2,6 +2,42 @@
 
 use sekisho_domain::{Denial, DenialCode};
 
+use crate::principal::Identity;
+
+/// Why a credential is refused, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub denial: Denial,
+    /// Whose the credential is, where it is genuine: its issuer has signed it, or it is a key's
+    /// secret. `None` for all others: anybody can write any name into a token.
+    pub who: Option<Box<Identity>>,
+}
+
+impl Refused {
+    pub(crate) fn of(code: DenialCode, who: Identity) -> Self {
+        Self {
+            denial: code.into(),
+            who: Some(Box::new(who)),
+        }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            denial: refusal.into(),
+            who: None,
+        }
+    }
+}
+
+impl From<DenialCode> for Refused {
+    fn from(code: DenialCode) -> Self {
+        Refusal::from(code).into()
+    }
+}
+
 /// A code, and the sentence for the caller where the code alone does not say enough. The
 /// sentence is ours: nothing that a token says gets into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,6 +30,8 @@ use generated::{
 
 /// The header by which the filters name a call's record: it is on record then.
 const RECORD_HEADER: &str = "x-sekisho-record";
+/// The header that names the trace of which a call is a part.
+const TRACE_HEADER: &str = "traceparent";
 /// Longest path and detail in a record, bytes.
 const MOST_TEXT: usize = 512;
 /// envoy.config.core.v3.RequestMethod.
@@ -139,8 +141,13 @@ fn refusal(entry: &HttpAccessLogEntry, random: [u8; 10]) -> Option<v1::Entry> {
     let method = usize::try_from(request.request_method).unwrap_or(0);
     let method = METHODS.get(method).filter(|method| !method.is_empty());
     record.call.method = method.map(|method| (*method).into());
-    record.call.path = path(&request).map(Into::into);
+    let path = path(&request);
+    let path = path.map(|path| sekisho_audit::without_secrets(&path).into_owned());
+    record.call.path = path.map(Into::into);
     record.call.request_id = text(&request.request_id).map(Into::into);
+    let trace = request.request_headers.get(TRACE_HEADER);
+    let trace = trace.and_then(|trace| sekisho_audit::trace_id(trace));
+    record.call.trace_id = trace.map(|trace| trace.to_owned().into());
     record.request_bytes = Some(request.request_body_bytes).filter(|bytes| *bytes > 0);
     let body = serde_json::to_vec(&record).ok()?;
     Some(v1::Entry {
@@ -203,6 +210,11 @@ mod tests {
                 request_method: 3,
                 path: path.to_vec(),
                 request_id: b"r-1".to_vec(),
+                request_headers: [(
+                    TRACE_HEADER.to_owned(),
+                    b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_vec(),
+                )]
+                .into(),
                 ..HttpRequestProperties::default()
             }),
             response: Some(HttpResponseProperties {
@@ -230,6 +242,10 @@ mod tests {
         assert_eq!(record["call"]["method"], "POST");
         assert_eq!(record["call"]["path"], "/v1/x");
         assert_eq!(record["call"]["request_id"], "r-1");
+        assert_eq!(
+            record["call"]["trace_id"],
+            "4bf92f3577b34da6a3ce929d0e0e4736"
+        );
     }
 
     #[test]
@@ -248,6 +264,8 @@ mod tests {
                 "{record}"
             );
         }
+        let secret = record(&entry(b"/password=hunter22", None));
+        assert_eq!(secret["call"]["path"], "/password=[redacted:secret]");
         let nothing = HttpAccessLogEntry::default();
         assert!(refusal(&nothing, [7; 10]).is_some());
     }

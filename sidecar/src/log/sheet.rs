@@ -5,7 +5,7 @@ use sekisho_domain::AuditRecord;
 use super::search::Found;
 
 /// The columns.
-pub const COLUMNS: [&str; 29] = [
+pub const COLUMNS: [&str; 36] = [
     "seq",
     "time",
     "kind",
@@ -35,14 +35,21 @@ pub const COLUMNS: [&str; 29] = [
     "target",
     "detail",
     "duration_millis",
+    "asked_model",
+    "sent_model",
+    "trace_id",
+    "admitted_millis",
+    "first_byte_millis",
+    "request_sha256",
+    "response_sha256",
 ];
 
 /// The line of a record, each cell safe to open in a spreadsheet.
 #[must_use]
-pub fn line(found: &Found) -> [String; 29] {
+pub fn line(found: &Found) -> [String; 36] {
     let Ok(record) = serde_json::from_slice::<AuditRecord<'_>>(&found.body) else {
         // It is in the log, so it is in the sheet: `sekisho audit verify` says more.
-        let mut line = [const { String::new() }; 29];
+        let mut line = [const { String::new() }; 36];
         line[0] = found.seq.to_string();
         line[2] = "unreadable".to_owned();
         return line;
@@ -94,6 +101,13 @@ pub fn line(found: &Found) -> [String; 29] {
         event.map(|event| text(&event.target)).unwrap_or_default(),
         detail.map_or_else(|| text(&record.detail), str::to_owned),
         number(record.duration_millis),
+        text(&call.asked_model),
+        text(&call.sent_model),
+        text(&call.trace_id),
+        number(record.admitted_millis),
+        number(record.first_byte_millis),
+        text(&record.request_sha256),
+        text(&record.response_sha256),
     ];
     cells.map(harmless)
 }

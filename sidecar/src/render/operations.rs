@@ -86,6 +86,7 @@ pub(super) fn refusals_log() -> Value {
                 "grpc_service": {"envoy_grpc": {"cluster_name": SIDECAR}},
                 "buffer_flush_interval": "0.2s",
             },
+            "additional_request_headers_to_log": ["traceparent"],
             "additional_response_headers_to_log": [RECORD_HEADER],
         },
     })

@@ -91,6 +91,7 @@ fn write_record(text: &mut String, record: &AuditRecord<'_>, result: Result, ent
     line.labelled("cs3", "operation", call.operation.as_deref());
     line.labelled("cs5", "key", caller.key.as_deref());
     let status = record.status.map(|status| status.to_string());
+    line.labelled("flexString1", "traceId", call.trace_id.as_deref());
     line.labelled("cs6", "status", status.as_deref());
     let used = record.usage.filter(|_| record.kind == RecordKind::Complete);
     let number = |figure: Option<u64>| figure.map(|figure| figure.to_string());

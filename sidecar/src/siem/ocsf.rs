@@ -184,20 +184,33 @@ fn event(record: &AuditRecord<'_>, entry: &Entry, context: &Context) -> Value {
         })),
         "ai_model": model,
         "message_context": messages,
-        "unmapped": {
-            "cost_micros": entry.cost_micros.or(record.cost_micros.map(|cost| cost.0)),
-            "price_from": record.price_from,
-            "usage": record.usage,
-            "usage_source": record.usage_source,
-            "outcome": record.outcome,
-            "stage": record.stage.map(|stage| stage.as_str()),
-            "upstream": call.upstream,
-            "answered_by": record.answered_by,
-            "attempts": record.attempts,
-            "stream": call.stream,
-            "occurred_at": told.and_then(|event| event.occurred_at),
-        },
+        "unmapped": unmapped(record, entry),
     }))
+}
+
+/// What the schema has no place for.
+fn unmapped(record: &AuditRecord<'_>, entry: &Entry) -> Value {
+    let call = &record.call;
+    json!({
+        "cost_micros": entry.cost_micros.or(record.cost_micros.map(|cost| cost.0)),
+        "price_from": record.price_from,
+        "usage": record.usage,
+        "usage_source": record.usage_source,
+        "outcome": record.outcome,
+        "stage": record.stage.map(|stage| stage.as_str()),
+        "upstream": call.upstream,
+        "answered_by": record.answered_by,
+        "attempts": record.attempts,
+        "request_sha256": record.request_sha256,
+        "response_sha256": record.response_sha256,
+        "asked_model": call.asked_model,
+        "sent_model": call.sent_model,
+        "trace_id": call.trace_id,
+        "admitted_millis": record.admitted_millis,
+        "first_byte_millis": record.first_byte_millis,
+        "stream": call.stream,
+        "occurred_at": record.event.as_deref().and_then(|event| event.occurred_at),
+    })
 }
 
 /// `activity_id` and `activity_name` of something that is no call: whether it made, changed or

@@ -53,7 +53,7 @@ impl Envoy {
             .arg("--concurrency")
             .arg(workers.to_string())
             .args(["--disable-hot-restart", "--log-level", "warning"])
-            .args(["--component-log-level", "wasm:info"])
+            .args(["--component-log-level", "wasm:debug"])
             .args(["--file-flush-interval-msec", "100"])
             // What its AWS request signing needs.
             .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")

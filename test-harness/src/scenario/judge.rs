@@ -270,7 +270,21 @@ pub(super) fn records(expect: &[Value], actual: &[Value]) -> Vec<String> {
             wrong.push(format!("record {at}: {difference}"));
         }
     }
+    let out_of_order = actual.iter().filter(|record| !is_in_order(record));
+    wrong.extend(out_of_order.map(|record| format!("its moments are out of order: {record}")));
     wrong
+}
+
+/// Whether an answer that was passed on whole says when the call was let go upstream, when the
+/// answer began and when it ended, one after the other.
+fn is_in_order(record: &Value) -> bool {
+    let millis = |name: &str| record.get(name).and_then(Value::as_u64);
+    if millis("status").is_none_or(|status| status == 101) || record.get("outcome").is_none() {
+        return true; // no answer, or a session: which has many
+    }
+    let moments = ["admitted_millis", "first_byte_millis", "duration_millis"].map(millis);
+    record.get("outcome").is_some_and(|end| end == "unknown")
+        || (moments.iter().all(Option::is_some) && moments.is_sorted())
 }
 
 /// Which of these texts have a provider's secret; none of them may.
@@ -286,6 +300,16 @@ pub(super) fn given_away(exposed: &[(&str, String)]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_that_are_missing_or_out_of_order_are_seen() {
+        let record = |first: Option<u64>| {
+            serde_json::json!({"outcome": "answered", "status": 200, "admitted_millis": 1,
+                "first_byte_millis": first, "duration_millis": 9})
+        };
+        assert!(is_in_order(&record(Some(1))));
+        assert!(!is_in_order(&record(None)) && !is_in_order(&record(Some(10))));
+    }
 
     #[test]
     fn a_secret_is_seen_where_it_stands() {

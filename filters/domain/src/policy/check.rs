@@ -9,7 +9,7 @@ mod upstreams;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::raw::{Amount, RawApi, RawModel, RawPolicy, RawPrice};
+use super::raw::{Amount, RawApi, RawAudit, RawModel, RawPolicy, RawPrice};
 use super::repair::Defined;
 use super::{Api, Model, Policy, Problem, Upstream};
 use crate::price::{Price, PriceBook};
@@ -48,7 +48,7 @@ pub(super) fn check(raw: RawPolicy, defined: Defined, problems: &mut Vec<Problem
     let upstreams = check.upstreams(raw.upstreams);
     let priced: HashSet<String> = raw.prices.iter().map(|p| p.model.clone()).collect();
     let prices = check.prices(&raw.prices);
-    let apis = check.apis(raw.apis, raw.audit.mode, &priced, &upstreams);
+    let apis = check.apis(raw.apis, &raw.audit, &priced, &upstreams);
     let (departments, department_groups) = check.departments(raw.departments);
     let titles = check.titles(raw.titles);
     let mfa = check.scope_mfa(raw.mfa);
@@ -149,7 +149,7 @@ impl Check<'_> {
     fn apis(
         &mut self,
         raw: Vec<RawApi>,
-        mode: super::AuditMode,
+        audit: &RawAudit,
         priced: &HashSet<String>,
         upstreams: &HashMap<String, Upstream>,
     ) -> Vec<Api> {
@@ -198,7 +198,8 @@ impl Check<'_> {
                     provider: api.provider,
                     operations: api.operations,
                     scope,
-                    audit: api.audit.unwrap_or(mode),
+                    audit: api.audit.unwrap_or(audit.mode),
+                    contents: api.contents.unwrap_or(audit.contents),
                     applications,
                     mfa,
                     networks,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{AuditMode, DirectoryMode, OverLimit, PathMeter};
+use super::{AuditMode, Contents, DirectoryMode, OverLimit, PathMeter};
 use crate::{Meter, Modality, Provider, SigningAlgorithm, WindowUnit};
 
 /// The whole file.
@@ -322,6 +322,9 @@ pub struct RawApi {
     /// Whether calls wait for their records; default: `audit.mode`.
     #[serde(default)]
     pub audit: Option<AuditMode>,
+    /// What is kept of the bodies of requests and answers; default: `audit.contents`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<Contents>,
     /// Client ids of the applications that may call it (`azp`, `appid`); default: all.
     #[serde(
         default,
@@ -790,6 +793,9 @@ pub struct RawAudit {
     /// Whether calls wait for their records.
     #[serde(default)]
     pub mode: AuditMode,
+    /// What is kept of the bodies of requests and answers, of APIs that do not say.
+    #[serde(default, skip_serializing_if = "Contents::is_none")]
+    pub contents: Contents,
 }
 
 /// When one of a model's several upstreams is left alone for a while. Each proxy counts for

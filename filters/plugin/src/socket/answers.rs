@@ -183,6 +183,9 @@ fn settle(
         source,
         cost,
         response_bytes: down,
+        response_sha256: None,
+        admitted: call.admitted,
+        began: None,
         pooled: None,
         detail,
     };

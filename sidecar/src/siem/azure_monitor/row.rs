@@ -46,6 +46,13 @@ struct Row<'a> {
     request_bytes: Option<u64>,
     response_bytes: Option<u64>,
     duration_millis: Option<u64>,
+    asked_model: Option<&'a str>,
+    sent_model: Option<&'a str>,
+    trace_id: Option<&'a str>,
+    admitted_millis: Option<u64>,
+    first_byte_millis: Option<u64>,
+    request_sha256: Option<&'a str>,
+    response_sha256: Option<&'a str>,
 }
 
 /// The row of an entry.
@@ -107,5 +114,12 @@ fn row<'a>(record: &'a AuditRecord<'_>, entry: &Entry, context: &'a Context) -> 
         request_bytes: record.request_bytes,
         response_bytes: record.response_bytes,
         duration_millis: record.duration_millis,
+        asked_model: call.asked_model.as_deref(),
+        sent_model: call.sent_model.as_deref(),
+        trace_id: call.trace_id.as_deref(),
+        admitted_millis: record.admitted_millis,
+        first_byte_millis: record.first_byte_millis,
+        request_sha256: record.request_sha256.as_deref(),
+        response_sha256: record.response_sha256.as_deref(),
     }
 }

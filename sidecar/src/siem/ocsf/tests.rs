@@ -33,9 +33,12 @@ fn full(kind: RecordKind) -> AuditRecord<'static> {
         api: Some("azure".into()),
         operation: Some("chat_completions".into()),
         model: Some("gpt-4o".into()),
+        asked_model: Some("gpt-4o-latest".into()),
+        sent_model: Some("chat-large".into()),
         upstream: Some("east*3+west".into()),
         stream: Some(true),
         request_id: Some("r".into()),
+        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
     };
     record.detail = Some("more".into());
     record.status = Some(200);
@@ -51,6 +54,10 @@ fn full(kind: RecordKind) -> AuditRecord<'static> {
     record.request_bytes = Some(10);
     record.response_bytes = Some(20);
     record.duration_millis = Some(1000);
+    record.request_sha256 = Some("00ff".into());
+    record.response_sha256 = Some("ff00".into());
+    record.admitted_millis = Some(2);
+    record.first_byte_millis = Some(700);
     record.answered_by = Some("east".into());
     record.attempts = Some(1);
     record
