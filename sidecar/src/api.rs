@@ -44,15 +44,32 @@ mod moments;
 mod money;
 mod page;
 mod problem;
+mod provisioning;
+mod provisioning_job;
+mod provisioning_job_apply;
+mod provisioning_job_cancel;
+mod provisioning_job_retry;
+mod provisioning_job_tasks;
+mod provisioning_jobs;
 mod recording;
 mod standby;
 mod sync_start;
 mod sync_status;
 mod usage_summary;
+mod user;
+mod user_create;
 mod user_disable;
 mod user_enable;
+mod user_get;
+mod user_password_reset;
+mod user_put;
+mod user_remove;
 mod user_sessions_revoke;
+mod user_unlock;
 mod users;
+mod users_csv_download;
+mod users_csv_upload;
+mod users_sync_status;
 
 use std::sync::{Arc, OnceLock};
 
@@ -72,6 +89,8 @@ use crate::forward::Standings;
 use crate::jwks::KeySets;
 use crate::ledger::Calendar;
 use crate::mail::Mail;
+use crate::people::sealed;
+use crate::provisioning::Desk;
 use crate::snapshot::SnapshotHub;
 use crate::store::Store;
 use crate::writer::Writer;
@@ -110,6 +129,8 @@ struct Shared {
     entra: OnceLock<EntraSync>,
     /// Once this sidecar sends mail, if the policy says how.
     mail: OnceLock<Mail>,
+    /// Once this sidecar makes accounts.
+    desk: OnceLock<Desk>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -146,6 +167,7 @@ impl Api {
             standings: OnceLock::new(),
             entra: OnceLock::new(),
             mail: OnceLock::new(),
+            desk: OnceLock::new(),
         });
         Self(shared, watch::channel(Role::Active).1)
     }
@@ -172,6 +194,12 @@ impl Api {
     pub fn mail_with(&self, mail: Mail) {
         // Nobody becomes active twice.
         let _ = self.0.mail.set(mail);
+    }
+
+    /// From now on this sidecar makes accounts: orders for people go to this desk.
+    pub fn provision_with(&self, desk: Desk) {
+        // Nobody becomes active twice.
+        let _ = self.0.desk.set(desk);
     }
 
     /// The API of a sidecar that may have to stand by.
@@ -223,7 +251,42 @@ pub fn router(api: Api) -> Router {
         .route("/v1/audit/logs", post(audit_tell::post))
         .route("/v1/audit/logs/report", get(audit_report::get))
         .route("/v1/audit/logs/search", get(audit_search::get))
-        .route("/v1/users", get(users::get))
+        .route("/v1/provisioning/jobs", get(provisioning_jobs::get))
+        .route("/v1/provisioning/jobs/{jobId}", get(provisioning_job::get))
+        .route(
+            "/v1/provisioning/jobs/{jobId}/tasks",
+            get(provisioning_job_tasks::get),
+        )
+        .route(
+            "/v1/provisioning/jobs/{jobId}/apply",
+            post(provisioning_job_apply::post),
+        )
+        .route(
+            "/v1/provisioning/jobs/{jobId}/cancel",
+            post(provisioning_job_cancel::post),
+        )
+        .route(
+            "/v1/provisioning/jobs/{jobId}/retry",
+            post(provisioning_job_retry::post),
+        )
+        .route("/v1/users", get(users::get).post(user_create::post))
+        .route(
+            "/v1/users/csv/upload",
+            post(users_csv_upload::post).layer(DefaultBodyLimit::max(sealed::MOST_BYTES)),
+        )
+        .route("/v1/users/csv/download", get(users_csv_download::get))
+        .route("/v1/users/sync/status", get(users_sync_status::get))
+        .route(
+            "/v1/users/{userId}",
+            get(user_get::get)
+                .put(user_put::put)
+                .delete(user_remove::delete),
+        )
+        .route(
+            "/v1/users/{userId}/password/reset",
+            post(user_password_reset::post),
+        )
+        .route("/v1/users/{userId}/unlock", post(user_unlock::post))
         .route("/v1/users/{userId}/disable", put(user_disable::put))
         .route("/v1/users/{userId}/enable", put(user_enable::put))
         .route(
@@ -319,6 +382,13 @@ pub fn openapi_json() -> String {
         alert_get::get,
         alert_acknowledge::put,
         users::get,
+        user_create::post,
+        users_csv_upload::post,
+        users_csv_download::get,
+        users_sync_status::get,
+        user_get::get,
+        user_put::put,
+        user_remove::delete,
         user_disable::put,
         user_enable::put,
         user_sessions_revoke::post,
@@ -327,6 +397,14 @@ pub fn openapi_json() -> String {
         group_list::get,
         group_member_add::post,
         group_member_remove::delete,
+        user_password_reset::post,
+        user_unlock::post,
+        provisioning_jobs::get,
+        provisioning_job::get,
+        provisioning_job_tasks::get,
+        provisioning_job_apply::post,
+        provisioning_job_cancel::post,
+        provisioning_job_retry::post,
         apikey_list::get,
         apikey_issue::post,
         apikey_get::get,

@@ -6,6 +6,7 @@ mod audit_prove;
 mod audit_report;
 mod audit_verify;
 mod check;
+mod keys_recipient;
 mod openapi;
 mod render_envoy;
 mod schema;
@@ -47,6 +48,9 @@ enum Command {
     /// Put provider credentials where Envoy finds them
     #[command(subcommand)]
     Secrets(Secrets),
+    /// Show the installation's public keys
+    #[command(subcommand)]
+    Keys(Keys),
     /// Manage the directory of people
     #[command(subcommand)]
     Users(Users),
@@ -69,6 +73,12 @@ enum Render {
 enum Secrets {
     /// Write each upstream's secret from its environment variable or file to one that Envoy watches
     Write(secrets_write::Arguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// Print the recipient for which files of people are encrypted with age
+    Recipient(keys_recipient::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -100,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Render(Render::Envoy(arguments)) => render_envoy::run(&arguments),
         Command::Secrets(Secrets::Write(arguments)) => secrets_write::run(&arguments),
+        Command::Keys(Keys::Recipient(arguments)) => keys_recipient::run(&arguments),
         Command::Users(Users::Import(arguments)) => users_import::run(&arguments),
         Command::Audit(Audit::Verify(arguments)) => audit_verify::run(&arguments),
         Command::Audit(Audit::Prove(arguments)) => audit_prove::run(&arguments),

@@ -65,6 +65,12 @@ impl Author {
         self.at
     }
 
+    /// Who it is, as records say it.
+    #[must_use]
+    pub const fn caller(&self) -> &Caller<'static> {
+        &self.caller
+    }
+
     /// Who it is, as one text: tenant and object id, or the program.
     #[must_use]
     pub fn identity(&self) -> String {

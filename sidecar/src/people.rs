@@ -4,8 +4,13 @@
 //! nine columns that personnel departments know has no object id: the embedded directory
 //! then gives one, [`embedded_object_id`].
 
+pub mod characters;
 pub mod csv;
+pub mod encoding;
+pub mod formula;
 pub mod import;
+pub mod plan;
+pub mod sealed;
 pub mod watch;
 
 use jiff::civil::Date;

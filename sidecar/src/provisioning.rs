@@ -6,10 +6,24 @@
 //! changes before it is ordered again.
 
 pub mod accounts;
+pub mod config;
+pub mod days;
+pub mod desk;
+pub mod embedded;
+pub mod jobs;
+mod next;
+pub mod notices;
 pub mod password;
+pub mod runner;
 
 pub use accounts::{
     Account, AccountKey, AccountSpec, Accounts, Answer, ObjectId, Order, Outcome, Place, Refusal,
     UserName,
 };
+pub use config::PeopleSettings;
+pub use days::Days;
+pub use desk::Desk;
+pub use embedded::Embedded;
+pub use notices::Notices;
 pub use password::Password;
+pub use runner::Runner;

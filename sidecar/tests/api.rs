@@ -25,6 +25,8 @@ mod departments;
 mod groups;
 #[path = "api/openapi.rs"]
 mod openapi;
+#[path = "api/provisioning.rs"]
+mod provisioning;
 #[path = "api/reports.rs"]
 mod reports;
 #[path = "api/service.rs"]

@@ -29,6 +29,8 @@ mod key_sets;
 mod mail;
 #[path = "core/older_release.rs"]
 mod older_release;
+#[path = "core/provisioning.rs"]
+mod provisioning;
 #[path = "core/recalls.rs"]
 mod recalls;
 #[path = "core/reports.rs"]

@@ -10,7 +10,8 @@ const HELP = `usage: scripts/token [options] NAME
 Signs NAME in at the demo's identity provider (authorization code with PKCE) and
 prints the access token, and nothing else. It is valid for an hour.
 
-  NAME         taro, hanako, ichiro, yuko, kenichi, or the application \`auditor\`
+  NAME         taro, hanako, ichiro, yuko, kenichi, the application \`auditor\`, or the
+               company's id of somebody whose account the sidecar has made
   --scope S    ask for these scopes only, separated by spaces (default: all granted)
   --no-mfa     sign in without the second factor
   --claims     print what the token says instead of the token
@@ -24,6 +25,9 @@ function fail(message) {
   console.error(`scripts/token: ${message}`);
   process.exit(1);
 }
+
+const nobody = (name, names) =>
+  `\`${name}\` is nobody in the demo; there are ${names.join(', ')}, and by their ids people whose accounts the sidecar has made`;
 
 function readArguments(directory) {
   const { values, positionals } = parseArgs({
@@ -42,7 +46,8 @@ function readArguments(directory) {
   const names = [...directory.people.map(({ name }) => name), 'auditor'];
   if (positionals.length !== 1) fail(`give one name: ${names.join(', ')}`);
   const [name] = positionals;
-  if (!names.includes(name)) fail(`\`${name}\` is nobody in the demo; there are ${names.join(', ')}`);
+  // Another may be somebody whose account the sidecar has made: the provider asks it.
+  if (!names.includes(name) && !/^[A-Za-z0-9._-]{1,16}$/.test(name)) fail(nobody(name, names));
   return { name, scope: values.scope, mfa: !values['no-mfa'], claims: values.claims };
 }
 
@@ -56,6 +61,8 @@ try {
   const wanted = readArguments(directory);
   const { origin } = settings();
   const { access_token: token } = await obtain(wanted, directory, origin).catch((error) => {
+    const names = directory.people.map((person) => person.name);
+    if (error instanceof SignInError && ![...names, 'auditor'].includes(wanted.name)) fail(nobody(wanted.name, names));
     if (error instanceof SignInError) fail(error.message);
     fail(`no identity provider answers at ${origin}; start the demo with scripts/run`);
   });

@@ -26,6 +26,27 @@ pub(super) struct Problem {
     /// Stable code, where the credential was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
+    /// Every wrong value, where a file or a person's values were refused; the first thousand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<RowError>,
+}
+
+/// One wrong value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct RowError {
+    /// Line of the file, from 1.
+    pub(super) row: u64,
+    /// Its column; absent: it is about the whole line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "email")]
+    pub(super) column: Option<&'static str>,
+    /// The value, masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "t***")]
+    pub(super) value: Option<String>,
+    /// What is wrong with it.
+    #[schema(example = "is not an e-mail address")]
+    pub(super) reason: String,
 }
 
 impl Problem {
@@ -36,7 +57,14 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             code: None,
+            errors: Vec::new(),
         }
+    }
+
+    /// With every wrong value.
+    pub(super) fn with_errors(mut self, errors: Vec<RowError>) -> Self {
+        self.errors = errors;
+        self
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {

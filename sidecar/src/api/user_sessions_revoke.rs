@@ -5,8 +5,11 @@ use super::Api;
 use super::authentication::Administrator;
 use super::extract::Path;
 use super::problem::Problem;
+use super::provisioning::job_id;
 use super::recording::recorded;
 use super::users::User;
+use crate::provisioning::desk::follow_up;
+use crate::provisioning::jobs::Deed;
 use crate::store::people;
 
 /// Revoke a person's sessions
@@ -34,9 +37,19 @@ pub(super) async fn post(
     let today = shared.calendar.day(now);
     let _turn = shared.hub.turn().await;
     let (writer, mut author) = (shared.recording()?, administrator.author(now)?);
-    let person = people::revoke_sessions(&shared.store, &id, &mut author).await?;
+    let follow = match (shared.desk.get(), people::find(&shared.store, &id).await?) {
+        (Some(_), Some(person)) => {
+            let job = job_id(now)?;
+            Some(follow_up(Deed::RevokeSessions, &person, job, &author))
+        }
+        _ => None,
+    };
+    let person = people::revoke_sessions(&shared.store, &id, &mut author, follow.as_ref()).await?;
     let person = person.ok_or_else(|| Problem::not_found("the directory has no such person"))?;
     shared.hub.upsert_users(vec![person.to_link(today)]);
+    if let Some(desk) = shared.desk.get() {
+        desk.wake().notify_one();
+    }
     recorded(writer).await?;
     Ok(Json(User::new(person, today)))
 }

@@ -1,3 +1,4 @@
+mod people;
 mod state;
 mod tracing_output;
 
@@ -28,12 +29,14 @@ use crate::log::archive::Archiving;
 use crate::mail::Mail;
 use crate::people::watch as directory;
 use crate::policy_file::PolicyFile;
+use crate::provisioning::accounts::Accounts;
 use crate::snapshot::SnapshotHub;
 use crate::store::state_marks::{self, Shared};
 use crate::store::{self, Store, policies, reserve};
 use crate::writer::{Post, Writer};
 use crate::{alerts, managed_identity, secret_keeper, siem};
-pub(super) use state::{CHECKPOINTS, PUBLIC_KEY, random, read_public_key};
+use people::People;
+pub(super) use state::{CHECKPOINTS, PUBLIC_KEY, opener, random, read_public_key};
 use state::{LOG_KEY, PEPPER, State};
 use tracing_output::LogFormat;
 
@@ -58,8 +61,8 @@ pub(super) struct Arguments {
     )]
     db: String,
     /// Where the sidecar keeps what must not be in the database: the log's signing key, the
-    /// secret under which subscription keys are hashed, and a second copy of the checkpoints.
-    /// Made on first start
+    /// secret under which subscription keys are hashed, the key that opens encrypted files of people,
+    /// and a second copy of the checkpoints. Made on first start
     #[arg(long, value_name = "DIR", default_value = "state")]
     state: PathBuf,
     /// Where the REST API listens
@@ -242,6 +245,16 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         mail.start(&store);
         api.mail_with(mail);
     }
+    let people = People {
+        store: store.clone(),
+        policy: Arc::clone(&policy),
+        calendar,
+        clock: clock.clone(),
+        settings: Arc::new(sections.people.clone()),
+        opener: state.opener,
+        entra: entra.map(|entra| Arc::new(entra) as Arc<dyn Accounts>),
+    };
+    api.provision_with(people.start());
     let link = Link::new(writer.clone(), hub).with_key_sets(key_sets);
     let mut link = writer.spawn(link_listener.serve(link, stopped(&stop)));
     api.write_with(writer.clone());

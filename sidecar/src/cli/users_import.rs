@@ -2,13 +2,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sekisho_domain::Policy;
+use zeroize::Zeroizing;
 
-use super::serve::random;
+use super::serve::{opener, random};
 use super::{Failure, block_on, sound_policy};
 use crate::clock::Clock;
 use crate::events::Author;
-use crate::people::csv;
+use crate::people::csv::{self, Rules};
 use crate::people::import::{Change, Imported, import};
+use crate::people::sealed::is_sealed;
 use crate::policy_file::count;
 use crate::store::Store;
 
@@ -22,7 +24,7 @@ the UUID version 5 of the lower-case e-mail address in the namespace of the tena
 People who are not in the file stay as they are. A running sidecar on the same database takes the
 change over within a second.")]
 pub(super) struct Arguments {
-    /// The CSV file, UTF-8
+    /// The CSV file: UTF-8 or CP932, plain or encrypted with age for `sekisho keys recipient`
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The policy file: it knows departments and tenant
@@ -37,6 +39,9 @@ pub(super) struct Arguments {
         default_value = "sqlite:sekisho.db"
     )]
     db: String,
+    /// The folder of the sidecar's keys, for an encrypted file
+    #[arg(long, value_name = "DIR", default_value = "state")]
+    state: PathBuf,
     /// The tenant of these people; default: the one of the policy's issuers
     #[arg(long, value_name = "ID")]
     tenant: Option<String>,
@@ -54,7 +59,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             arguments.file.display()
         ))
     })?;
-    let rows = csv::read(&file, &policy).map_err(|problems| refused(&arguments.file, &problems))?;
+    let file = if is_sealed(&file) {
+        let opened = opener(&arguments.state)?.open(&file);
+        opened.map_err(|error| {
+            let file = arguments.file.display();
+            Failure::because(format_args!("`{file}` cannot be opened: {error}"))
+        })?
+    } else {
+        Zeroizing::new(file)
+    };
+    let rows = csv::read(&file, &policy, &Rules::default()).whole();
+    let rows = rows.map_err(|problems| refused(&arguments.file, &problems))?;
     let imported = block_on(async {
         let store = Store::open(&arguments.db).await?;
         let mut author = Author::program("sekisho users import", Clock::system().now(), random()?);

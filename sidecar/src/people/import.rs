@@ -1,11 +1,9 @@
 //! Importing a CSV file: all rows or none.
 
-use std::collections::HashMap;
+use sekisho_domain::UserId;
 
-use sekisho_domain::{UnixMillis, UserId};
-
-use super::csv::{Row, RowProblem, masked};
-use super::{Person, embedded_object_id};
+use super::csv::{Row, RowProblem};
+use super::plan::{Action, Identities, plan};
 use crate::events::Author;
 use crate::store::{Store, StoreError, people};
 
@@ -23,7 +21,8 @@ pub enum Change {
 /// What an import did, in the order of the file.
 pub type Imported = Vec<(UserId, Change)>;
 
-/// Puts the rows into the directory of `tenant`. People who are not in the file stay.
+/// Puts the rows into the directory of `tenant`, as people who have their accounts already.
+/// People who are not in the file stay.
 ///
 /// # Errors
 /// [`StoreError`], or inside it every [`RowProblem`]; then nothing is changed.
@@ -34,121 +33,34 @@ pub async fn import(
     author: &mut Author,
 ) -> Result<Result<Imported, Vec<RowProblem>>, StoreError> {
     let tenant = tenant.to_lowercase();
-    people::change(store, author, |everybody| plan(everybody, &tenant, rows)).await
-}
-
-fn plan(
-    everybody: &[Person],
-    tenant: &str,
-    rows: Vec<Row>,
-) -> Result<(Vec<Person>, Imported), Vec<RowProblem>> {
-    let known: HashMap<&str, &Person> = everybody.iter().map(|p| (p.id.as_str(), p)).collect();
-    let mut problems = Vec::new();
-    let mut after: HashMap<String, Person> = HashMap::new();
-    let mut imported = Imported::new();
-    let mut changed = Vec::new();
-    let mut lines = HashMap::new();
-    for row in rows {
-        let line = row.line;
-        let known = known.get(row.id.as_str()).copied();
-        let Some(person) = person(row, tenant, known) else {
-            problems.push(RowProblem {
-                line,
-                column: Some("object_id"),
-                message: format!(
-                    "is needed, because the tenant {} is not a UUID from which one could follow",
-                    masked(tenant)
-                ),
-            });
-            continue;
-        };
-        let change = match known {
-            None => Change::Created,
-            Some(known) if *known == person => Change::Unchanged,
-            Some(_) => Change::Updated,
-        };
-        imported.push((person.id.clone(), change));
-        if change != Change::Unchanged {
-            changed.push(person.clone());
+    people::change(store, author, |everybody| {
+        let plan = plan(everybody, &tenant, rows, Identities::Embedded);
+        if !plan.problems.is_empty() {
+            return Err(plan.problems);
         }
-        lines.insert(person.id.0.clone(), line);
-        after.insert(person.id.0.clone(), person);
-    }
-    problems.extend(taken(everybody, &after, &lines));
-    if problems.is_empty() {
-        Ok((changed, imported))
-    } else {
-        problems.sort_by_key(|problem| problem.line);
-        Err(problems)
-    }
-}
-
-fn person(row: Row, tenant: &str, known: Option<&Person>) -> Option<Person> {
-    // An identity once given stays, also when the address changes.
-    let object_id = row
-        .object_id
-        .or_else(|| known.map(|known| known.object_id.clone()))
-        .or_else(|| embedded_object_id(tenant, &row.email))?;
-    Some(Person {
-        id: UserId(row.id),
-        tenant: tenant.to_owned(),
-        object_id,
-        name: row.name,
-        email: row.email,
-        department: row.department,
-        job_title: row.job_title,
-        phone: row.phone,
-        start: row.start,
-        end: row.end,
-        enabled: row.enabled,
-        suspended: known.is_some_and(|known| known.suspended),
-        tokens_valid_from: known.map_or(UnixMillis(0), |known| known.tokens_valid_from),
-    })
-}
-
-/// Addresses and identities that belong to somebody else once the import is done.
-fn taken(
-    everybody: &[Person],
-    after: &HashMap<String, Person>,
-    lines: &HashMap<String, u64>,
-) -> Vec<RowProblem> {
-    type Unique = fn(&Person) -> &str;
-    let columns: [(&'static str, Unique); 2] = [
-        ("email", |person| &person.email),
-        ("object_id", |person| &person.object_id),
-    ];
-    let stay = everybody
-        .iter()
-        .filter(|person| !after.contains_key(person.id.as_str()));
-    let mut everybody: Vec<&Person> = stay.chain(after.values()).collect();
-    // Those who stay keep what they have; among rows, the earlier one does.
-    everybody.sort_by_key(|person| lines.get(person.id.as_str()).copied().unwrap_or(0));
-    let mut problems = Vec::new();
-    for (column, value) in columns {
-        let mut owners: HashMap<&str, &str> = HashMap::new();
-        for person in &everybody {
-            let owner = *owners.entry(value(person)).or_insert(person.id.as_str());
-            if let (true, Some(line)) = (owner != person.id.as_str(), lines.get(person.id.as_str()))
-            {
-                problems.push(RowProblem {
-                    line: *line,
-                    column: Some(column),
-                    message: format!(
-                        "{} belongs to user {} already",
-                        masked(value(person)),
-                        masked(owner)
-                    ),
-                });
+        let mut changed = Vec::new();
+        let mut imported = Imported::new();
+        for planned in plan.people {
+            let change = match planned.action {
+                Action::Create => Change::Created,
+                Action::Unchanged => Change::Unchanged,
+                _ => Change::Updated,
+            };
+            imported.push((planned.person.id.clone(), change));
+            if change != Change::Unchanged {
+                changed.push(planned.person);
             }
         }
-    }
-    problems
+        Ok((changed, imported))
+    })
+    .await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use jiff::civil::date;
+    use sekisho_domain::UnixMillis;
 
     const TENANT: &str = "8f3a1c52-6b7e-4d0f-9a21-5e6c7d8091ab";
 
@@ -224,7 +136,7 @@ mod tests {
         .await
         .unwrap()
         .unwrap();
-        let before = people::suspend(&store, "001", true, &mut author())
+        let before = people::suspend(&store, "001", true, &mut author(), None)
             .await
             .unwrap()
             .unwrap();

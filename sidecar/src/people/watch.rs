@@ -33,12 +33,9 @@ pub async fn push_all(
     // Read first: what changes after it is pushed a second time, never missed.
     let version = people::version(store).await?;
     let everybody = people::changed_after(store, -1).await?;
-    hub.replace_users(
-        everybody
-            .iter()
-            .map(|person| person.to_link(today))
-            .collect(),
-    );
+    let mut users = people::removed_after(store, -1).await?;
+    users.extend(everybody.iter().map(|person| person.to_link(today)));
+    hub.replace_users(users);
     push_keys(store, hub, -1).await?;
     push_changed_budgets(store, hub, -1).await?;
     Ok(Pushed { version, today })
@@ -67,8 +64,10 @@ pub async fn push_changes(
         return Ok(());
     }
     let changed = people::changed_after(store, pushed.version).await?;
-    if !changed.is_empty() {
-        hub.upsert_users(changed.iter().map(|person| person.to_link(today)).collect());
+    let mut users = people::removed_after(store, pushed.version).await?;
+    users.extend(changed.iter().map(|person| person.to_link(today)));
+    if !users.is_empty() {
+        hub.upsert_users(users);
     }
     push_keys(store, hub, pushed.version).await?;
     push_changed_budgets(store, hub, pushed.version).await?;

@@ -12,6 +12,8 @@ use crate::entra::config::{self as entra, EntraConfig, RawEntra};
 use crate::mail;
 use crate::mail::MailSettings;
 use crate::mail::config::RawMail;
+use crate::provisioning::config::RawPeople;
+use crate::provisioning::{self, PeopleSettings};
 use crate::siem;
 use crate::siem::config::{Destination, RawDestination};
 
@@ -26,6 +28,8 @@ pub struct Sections {
     pub mail: Option<MailSettings>,
     /// What raises alerts, and who is told.
     pub alerts: Alerts,
+    /// How accounts of people are made and kept.
+    pub people: PeopleSettings,
 }
 
 impl Sections {
@@ -37,6 +41,7 @@ impl Sections {
             entra: entra::read(section("entra"), problems),
             mail: mail::config::read(section("mail"), problems),
             alerts: alerts::config::read(section("alerts"), problems),
+            people: provisioning::config::read(section("people"), problems),
         }
     }
 
@@ -62,6 +67,9 @@ struct RawSections {
     /// Rules that look for unusual behaviour in the records, and who is told.
     #[serde(default)]
     alerts: RawAlerts,
+    /// How accounts of people are made and kept.
+    #[serde(default)]
+    people: RawPeople,
 }
 
 /// Adds the sections to the schema of the file.

@@ -47,11 +47,17 @@ const VERSION_9: &[&str] = &[crate::mail::outbox::DDL];
 
 /// Alerts.
 const VERSION_10: &[&str] = &[super::alerts::DDL];
+/// Accounts of people, and what is to be done about them.
+const VERSION_11: &[&str] = &[
+    super::people::DDL_ACCOUNTS,
+    crate::provisioning::jobs::DDL,
+    crate::provisioning::embedded::DDL,
+];
 
 /// Every version, oldest first.
 const VERSIONS: &[&[&str]] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
-    VERSION_9, VERSION_10,
+    VERSION_9, VERSION_10, VERSION_11,
 ];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {

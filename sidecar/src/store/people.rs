@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jiff::civil::Date;
 use sekisho_domain::{DepartmentId, UnixMillis, UserId};
+use sekisho_link::v1;
 use serde_json::{Value, json};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Connection as _, Row as _};
@@ -12,6 +13,7 @@ use super::figures::{from_db, to_db};
 use super::{Store, StoreError, pending};
 use crate::events::Author;
 use crate::people::Person;
+use crate::provisioning::jobs::{self, NewJob};
 
 /// Every change of a person or key takes the next version, in the same transaction.
 pub(crate) const DDL: &str = "
@@ -39,6 +41,19 @@ CREATE INDEX people_version ON people (version);
 /// Version 2. Unix milliseconds; 0: sessions were never revoked.
 pub(crate) const DDL_2: &str = "
 ALTER TABLE people ADD COLUMN tokens_valid_from BIGINT NOT NULL DEFAULT 0;
+";
+
+/// Version of accounts. Whoever has left: gateways refuse what such an account still shows.
+pub(crate) const DDL_ACCOUNTS: &str = "
+CREATE TABLE people_removed (
+    tenant TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    department TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (tenant, object_id)
+);
+CREATE INDEX people_removed_version ON people_removed (version);
 ";
 
 const SAVE: &str = "
@@ -89,6 +104,19 @@ pub async fn list(store: &Store, after: &str, limit: u32) -> Result<Vec<Person>,
     rows.iter().map(person).collect()
 }
 
+/// One person, with the version of the last change.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find_versioned(store: &Store, id: &str) -> Result<Option<(Person, i64)>, StoreError> {
+    let row = sqlx::query("SELECT * FROM people WHERE id = $1")
+        .bind(id)
+        .fetch_optional(store.pool())
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some((person(&row)?, row.try_get("version")?)))
+}
+
 /// One person.
 ///
 /// # Errors
@@ -101,7 +129,8 @@ pub async fn find(store: &Store, id: &str) -> Result<Option<Person>, StoreError>
     row.as_ref().map(person).transpose()
 }
 
-/// Suspends a person or lifts the suspension; the person as he or she is then, or `None`.
+/// Suspends a person or lifts the suspension, and leaves the job `follow` to do the same to the
+/// account; the person as he or she is then, or `None`.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -110,13 +139,14 @@ pub async fn suspend(
     id: &str,
     suspended: bool,
     author: &mut Author,
+    follow: Option<&NewJob>,
 ) -> Result<Option<Person>, StoreError> {
     let event = if suspended {
         "user.disable"
     } else {
         "user.enable"
     };
-    update(store, id, (author, event), |person| {
+    update(store, id, (author, event), follow, |person| {
         person.suspended = suspended;
     })
     .await
@@ -131,12 +161,100 @@ pub async fn revoke_sessions(
     store: &Store,
     id: &str,
     author: &mut Author,
+    follow: Option<&NewJob>,
 ) -> Result<Option<Person>, StoreError> {
     let now = author.at();
-    update(store, id, (author, "user.revoke_sessions"), |person| {
-        person.tokens_valid_from = person.tokens_valid_from.max(now);
-    })
+    update(
+        store,
+        id,
+        (author, "user.revoke_sessions"),
+        follow,
+        |person| {
+            person.tokens_valid_from = person.tokens_valid_from.max(now);
+        },
+    )
     .await
+}
+
+/// What became of a change of one person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly always a person")]
+pub enum Amended {
+    /// There is no such person.
+    Unknown,
+    /// The person was changed since.
+    Condition,
+    /// Somebody else has the address.
+    Taken,
+    /// The person as he or she is now.
+    Done(Person),
+}
+
+/// Makes one person as `set` says, if `condition` holds of the version of the last change, and
+/// leaves the job `follow` to do the same to the account.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn amend(
+    store: &Store,
+    id: &str,
+    author: &mut Author,
+    condition: impl FnOnce(i64) -> bool,
+    follow: Option<&NewJob>,
+    set: impl FnOnce(&mut Person),
+) -> Result<Amended, StoreError> {
+    let mut connection = store.pool().acquire().await?;
+    let mut transaction = connection
+        .begin_with(store.dialect().begin_writing())
+        .await?;
+    let amended = amend_in(
+        &mut transaction,
+        id,
+        (author, "user.update"),
+        condition,
+        follow,
+        set,
+    )
+    .await?;
+    if matches!(amended, Amended::Done(_)) {
+        transaction.commit().await?;
+    } else {
+        transaction.rollback().await?;
+    }
+    Ok(amended)
+}
+
+async fn amend_in(
+    connection: &mut AnyConnection,
+    id: &str,
+    (author, event): (&mut Author, &'static str),
+    condition: impl FnOnce(i64) -> bool,
+    follow: Option<&NewJob>,
+    set: impl FnOnce(&mut Person),
+) -> Result<Amended, StoreError> {
+    let version = next_version(connection).await?;
+    let row = sqlx::query("SELECT * FROM people WHERE id = $1")
+        .bind(id)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = row else {
+        return Ok(Amended::Unknown);
+    };
+    let before = person(&row)?;
+    if !condition(row.try_get("version")?) {
+        return Ok(Amended::Condition);
+    }
+    let mut after = before.clone();
+    set(&mut after);
+    if owner_in(connection, &after).await?.is_some() {
+        return Ok(Amended::Taken);
+    }
+    save(connection, &after, version).await?;
+    note(connection, author, event, Some(&before), &after).await?;
+    if let Some(job) = follow {
+        jobs::add(connection, job).await?;
+    }
+    Ok(Amended::Done(after))
 }
 
 /// Changes one person, with nobody else changing anybody meanwhile. Also if nothing is
@@ -144,28 +262,25 @@ pub async fn revoke_sessions(
 async fn update(
     store: &Store,
     id: &str,
-    (author, event): (&mut Author, &'static str),
+    event: (&mut Author, &'static str),
+    follow: Option<&NewJob>,
     set: impl FnOnce(&mut Person),
 ) -> Result<Option<Person>, StoreError> {
     let mut connection = store.pool().acquire().await?;
     let mut transaction = connection
         .begin_with(store.dialect().begin_writing())
         .await?;
-    let version = next_version(&mut transaction).await?;
-    let row = sqlx::query("SELECT * FROM people WHERE id = $1")
-        .bind(id)
-        .fetch_optional(&mut *transaction)
-        .await?;
-    let Some(before) = row.as_ref().map(person).transpose()? else {
-        transaction.rollback().await?;
-        return Ok(None);
-    };
-    let mut after = before.clone();
-    set(&mut after);
-    save(&mut transaction, &after, version).await?;
-    note(&mut transaction, author, event, Some(&before), &after).await?;
-    transaction.commit().await?;
-    Ok(Some(after))
+    let amended = amend_in(&mut transaction, id, event, |_| true, follow, set).await?;
+    match amended {
+        Amended::Done(person) => {
+            transaction.commit().await?;
+            Ok(Some(person))
+        }
+        Amended::Unknown | Amended::Condition | Amended::Taken => {
+            transaction.rollback().await?;
+            Ok(None)
+        }
+    }
 }
 
 /// Leaves the event of a change in its transaction.
@@ -215,6 +330,110 @@ fn personal_changes(before: &Person, after: &Person) -> Vec<&'static str> {
     changed.map(|(name, _)| name).collect()
 }
 
+/// One person, within a transaction.
+pub(crate) async fn find_in(
+    connection: &mut AnyConnection,
+    id: &str,
+) -> Result<Option<Person>, StoreError> {
+    let row = sqlx::query("SELECT * FROM people WHERE id = $1")
+        .bind(id)
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(person).transpose()
+}
+
+/// Everybody, within a transaction.
+pub(crate) async fn everybody_in(
+    connection: &mut AnyConnection,
+) -> Result<Vec<Person>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM people ORDER BY id")
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(person).collect()
+}
+
+/// Whoever else than `id` has this address or identity, within a transaction.
+pub(crate) async fn owner_in(
+    connection: &mut AnyConnection,
+    wanted: &Person,
+) -> Result<Option<Person>, StoreError> {
+    let sql =
+        "SELECT * FROM people WHERE id <> $1 AND (email = $2 OR (tenant = $3 AND object_id = $4))";
+    let row = sqlx::query(sql)
+        .bind(wanted.id.as_str())
+        .bind(&wanted.email)
+        .bind(&wanted.tenant)
+        .bind(&wanted.object_id)
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(person).transpose()
+}
+
+/// Saves a person with the event of it, within a transaction that has taken `version`.
+pub(crate) async fn save_in(
+    connection: &mut AnyConnection,
+    version: i64,
+    (author, event): (&mut Author, &'static str),
+    before: Option<&Person>,
+    after: &Person,
+) -> Result<(), StoreError> {
+    save(connection, after, version).await?;
+    note(connection, author, event, before, after).await
+}
+
+/// Removes a person with the event of it, within a transaction that has taken `version`.
+pub(crate) async fn remove_in(
+    connection: &mut AnyConnection,
+    version: i64,
+    author: &mut Author,
+    person: &Person,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM people WHERE id = $1")
+        .bind(person.id.as_str())
+        .execute(&mut *connection)
+        .await?;
+    let sql = "INSERT INTO people_removed (tenant, object_id, id, department, version) \
+               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, object_id) DO UPDATE SET \
+               id = excluded.id, department = excluded.department, version = excluded.version";
+    sqlx::query(sql)
+        .bind(&person.tenant)
+        .bind(&person.object_id)
+        .bind(person.id.as_str())
+        .bind(person.department.as_str())
+        .bind(version)
+        .execute(&mut *connection)
+        .await?;
+    let told = author.tell("user.delete", person.id.as_str());
+    pending::leave(connection, told.before(Some(state(person)))).await
+}
+
+/// Accounts of people who left after this version, as gateways are told: inactive. Somebody's
+/// who is there again are not among them.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn removed_after(store: &Store, version: i64) -> Result<Vec<v1::User>, StoreError> {
+    let sql = "SELECT tenant, object_id, id, department FROM people_removed r WHERE version > $1 \
+               AND NOT EXISTS (SELECT 1 FROM people p WHERE p.id = r.id \
+               OR (p.tenant = r.tenant AND p.object_id = r.object_id)) ORDER BY object_id";
+    let rows = sqlx::query(sql)
+        .bind(version)
+        .fetch_all(store.pool())
+        .await?;
+    let read = |row: &AnyRow| {
+        Ok(v1::User {
+            tenant: row.try_get("tenant")?,
+            object_id: row.try_get("object_id")?,
+            id: row.try_get("id")?,
+            department: row.try_get("department")?,
+            active: false,
+            ..v1::User::default()
+        })
+    };
+    let users: Result<_, sqlx::Error> = rows.iter().map(read).collect();
+    Ok(users?)
+}
+
 /// Decides with everybody in view and saves whom the decision names: nobody else changes
 /// the directory meanwhile, and if the decision is an error nothing is saved. Each of them is
 /// an event of `author`.
@@ -261,9 +480,7 @@ pub async fn change<T, E>(
 }
 
 /// Takes the next version of the directory within a transaction.
-pub(in crate::store) async fn next_version(
-    connection: &mut AnyConnection,
-) -> Result<i64, StoreError> {
+pub(crate) async fn next_version(connection: &mut AnyConnection) -> Result<i64, StoreError> {
     sqlx::query("UPDATE directory_version SET version = version + 1 WHERE id = 1")
         .execute(&mut *connection)
         .await?;

@@ -66,7 +66,9 @@ pub(crate) struct Answer {
 impl Service {
     pub(crate) async fn new() -> Self {
         let world = World::new().await;
-        let rows = csv::read(PEOPLE.as_bytes(), &world.policy).unwrap();
+        let rows = csv::read(PEOPLE.as_bytes(), &world.policy, &csv::Rules::default())
+            .whole()
+            .unwrap();
         let mut author = Author::program("sekisho users import", world.clock.now(), [1; 32]);
         let imported = import(&world.store, "t", rows, &mut author).await;
         imported.unwrap().unwrap();
@@ -173,12 +175,11 @@ impl Service {
                 Body::from(body.to_string())
             }
         };
-        let answer = self
-            .router
-            .clone()
-            .oneshot(request.body(body).unwrap())
-            .await
-            .unwrap();
+        self.answer(request.body(body).unwrap()).await
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Answer {
+        let answer = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = answer.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
         Answer {
@@ -187,6 +188,18 @@ impl Service {
             body: serde_json::from_slice(&body).unwrap_or(Value::Null),
             text: String::from_utf8_lossy(&body).into_owned(),
         }
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn send_file(&self, caller: As, path: &str, file: Vec<u8>) -> Answer {
+        let token = self.token_of(caller).unwrap_or_default();
+        let request = Request::builder()
+            .method("POST")
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .body(Body::from(file))
+            .unwrap();
+        self.answer(request).await
     }
 
     fn token_of(&self, caller: As) -> Option<String> {

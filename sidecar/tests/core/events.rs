@@ -22,7 +22,9 @@ fn author(world: &World, seed: u8) -> Author {
 }
 
 async fn registered(world: &World) {
-    let rows = csv::read(PEOPLE.as_bytes(), &world.policy).unwrap();
+    let rows = csv::read(PEOPLE.as_bytes(), &world.policy, &csv::Rules::default())
+        .whole()
+        .unwrap();
     let imported = import(&world.store, "t", rows, &mut author(world, 1)).await;
     imported.unwrap().unwrap();
 }
@@ -56,7 +58,7 @@ async fn a_change_that_nobody_has_put_into_the_log_yet_gets_there_after_a_crash(
     let world = World::new().await;
     registered(&world).await;
     world.writer.take_pending().await.unwrap();
-    let changed = people::suspend(&world.store, "003", true, &mut author(&world, 2)).await;
+    let changed = people::suspend(&world.store, "003", true, &mut author(&world, 2), None).await;
     assert!(changed.unwrap().unwrap().suspended);
     // A sidecar that dies now has neither answered nor recorded anything.
     let world = world.restarted().await;
@@ -79,7 +81,9 @@ async fn whoever_waits_for_a_thousand_events_hears_when_all_are_in_the_log() {
             "{number},Person,p{number}@example.com,sales,,,2023/04/01,,active,00000000-0000-4000-8000-00000000{number}\n"
         ));
     }
-    let rows = csv::read(people.as_bytes(), &world.policy).unwrap();
+    let rows = csv::read(people.as_bytes(), &world.policy, &csv::Rules::default())
+        .whole()
+        .unwrap();
     let imported = import(&world.store, "t", rows, &mut author(&world, 1)).await;
     imported.unwrap().unwrap();
     world.writer.take_pending().await.unwrap();
@@ -97,7 +101,7 @@ async fn a_change_and_its_event_are_one_transaction() {
         .execute(world.store.pool())
         .await
         .unwrap();
-    let refused = people::suspend(&world.store, "003", true, &mut author(&world, 2)).await;
+    let refused = people::suspend(&world.store, "003", true, &mut author(&world, 2), None).await;
     assert!(refused.is_err());
     let person = people::find(&world.store, "003").await.unwrap().unwrap();
     assert!(!person.suspended, "changed without an event");
@@ -110,7 +114,9 @@ async fn what_changed_is_on_record_and_what_is_personal_is_not() {
     let moved = PEOPLE
         .replace("sales", "hr")
         .replace("0312345678", "0387654321");
-    let rows = csv::read(moved.as_bytes(), &world.policy).unwrap();
+    let rows = csv::read(moved.as_bytes(), &world.policy, &csv::Rules::default())
+        .whole()
+        .unwrap();
     let imported = import(&world.store, "t", rows, &mut author(&world, 2)).await;
     imported.unwrap().unwrap();
     world.writer.take_pending().await.unwrap();
@@ -179,7 +185,9 @@ async fn more_events_than_one_transaction_takes_all_get_into_the_log() {
         .collect();
     let header = PEOPLE.lines().next().unwrap();
     let file = format!("{header}\n{}\n", people.join("\n"));
-    let rows = csv::read(file.as_bytes(), &world.policy).unwrap();
+    let rows = csv::read(file.as_bytes(), &world.policy, &csv::Rules::default())
+        .whole()
+        .unwrap();
     let tenant = "8f3a1c52-6b7e-4d0f-9a21-5e6c7d8091ab";
     let imported = import(&world.store, tenant, rows, &mut author(&world, 1)).await;
     imported.unwrap().unwrap();

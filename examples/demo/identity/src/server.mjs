@@ -2,6 +2,7 @@
 import http from 'node:http';
 import { entraProvider } from './provider.mjs';
 import { findPerson } from './directory.mjs';
+import { findNewcomer, remember } from './newcomers.mjs';
 import { signInPage } from './sign-in-page.mjs';
 
 const MAX_FORM_BYTES = 16 * 1024;
@@ -33,6 +34,15 @@ export function identityServer({ directory, settings, keyStore, store }) {
 
   const keyIds = () => ({ signing: keyStore.keys[0].kid, published: keyStore.keys.map(({ kid }) => kid) });
 
+  /** Of the demo's own people, or somebody whose account the sidecar has made. */
+  async function whoIs(account) {
+    const known = findPerson(directory, account);
+    if (known && known.name !== known.userId) return known;
+    const newcomer = await findNewcomer(directory, settings, account).catch(() => undefined);
+    if (newcomer) remember(directory, newcomer);
+    return newcomer;
+  }
+
   async function signIn(req, res) {
     const action = req.url;
     const details = await provider.interactionDetails(req, res).catch(() => undefined);
@@ -42,7 +52,7 @@ export function identityServer({ directory, settings, keyStore, store }) {
 
     const form = await readForm(req);
     const account = form.get('account') ?? '';
-    const person = findPerson(directory, account);
+    const person = await whoIs(account);
     const code = form.get('code') ?? '';
     const known = person && form.get('password') === directory.password;
     if (!known || (code !== '' && code !== directory.oneTimeCode)) {

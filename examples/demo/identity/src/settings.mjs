@@ -13,6 +13,8 @@ export function settings(env = process.env) {
     port,
     origin: `http://127.0.0.1:${port}`,
     stateFolder: env.SEKISHO_IDENTITY_STATE ?? path.join(repository, '.run', 'identity'),
+    // The sidecar's API: whoever has an account in its directory can sign in here.
+    api: `http://127.0.0.1:${env.SEKISHO_API_PORT ?? 8080}`,
     // The gateway takes departments from its own directory; set this to see it use a claim.
     departmentClaim: env.SEKISHO_IDENTITY_DEPARTMENT_CLAIM,
   };

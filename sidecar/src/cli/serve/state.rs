@@ -11,6 +11,9 @@ use ed25519_dalek::pkcs8::{
     DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _,
 };
 use ed25519_dalek::{SigningKey, VerifyingKey};
+use zeroize::Zeroizing;
+
+use crate::people::sealed::Opener;
 
 /// The log's signing key, PKCS #8 PEM.
 pub(super) const LOG_KEY: &str = "log-key.pem";
@@ -18,6 +21,8 @@ pub(super) const LOG_KEY: &str = "log-key.pem";
 pub(in crate::cli) const PUBLIC_KEY: &str = "log-key.pub.pem";
 /// The secret under which subscription keys are hashed, 32 bytes.
 pub(super) const PEPPER: &str = "key-pepper";
+/// The key with which encrypted files of people are opened, as `age-keygen` writes it.
+const CSV_KEY: &str = "csv-key.txt";
 /// The second place of checkpoints.
 pub(in crate::cli) const CHECKPOINTS: &str = "checkpoints";
 
@@ -52,6 +57,8 @@ pub(super) struct State {
     pub(super) log_key: SigningKey,
     /// Subscription keys are hashed under it.
     pub(super) pepper: Vec<u8>,
+    /// Opens encrypted files of people.
+    pub(super) opener: Opener,
     /// Where checkpoints are exported to.
     pub(super) checkpoints: PathBuf,
 }
@@ -59,9 +66,7 @@ pub(super) struct State {
 impl State {
     /// Reads the state; makes on first start what is not there.
     pub(super) fn open(dir: &Path) -> Result<Self, StateError> {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        builder.create(dir).map_err(at(dir))?;
+        make(dir)?;
         let checkpoints = dir.join(CHECKPOINTS);
         let log_key = log_key(dir, &checkpoints)?;
         let public = dir.join(PUBLIC_KEY);
@@ -83,9 +88,32 @@ impl State {
         Ok(Self {
             log_key,
             pepper,
+            opener: opener(dir)?,
             checkpoints,
         })
     }
+}
+
+fn make(dir: &Path) -> Result<(), StateError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(dir).map_err(at(dir))
+}
+
+/// The key for encrypted files of people, made if it is not there. It can be another one later:
+/// nothing that is stored depends on it.
+pub(in crate::cli) fn opener(dir: &Path) -> Result<Opener, StateError> {
+    make(dir)?;
+    let path = dir.join(CSV_KEY);
+    if let Some(text) = read_secret(&path)? {
+        let text = Zeroizing::new(text);
+        let text = std::str::from_utf8(&text).ok();
+        let key = text.and_then(|text| Opener::read(text).ok());
+        return key.ok_or(StateError::NotAKey(path));
+    }
+    let key = Opener::generate();
+    create(&path, key.text().as_bytes(), 0o600)?;
+    Ok(key)
 }
 
 fn log_key(dir: &Path, checkpoints: &Path) -> Result<SigningKey, StateError> {
@@ -170,7 +198,8 @@ mod tests {
         assert_eq!(first.log_key, second.log_key);
         assert_eq!(first.pepper, second.pepper);
         assert_eq!(first.pepper.len(), 32);
-        for secret in [LOG_KEY, PEPPER] {
+        assert_eq!(first.opener.recipient(), second.opener.recipient());
+        for secret in [LOG_KEY, PEPPER, CSV_KEY] {
             let mode = fs::metadata(dir.join(secret)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{secret}");
         }

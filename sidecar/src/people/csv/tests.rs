@@ -2,6 +2,7 @@ use jiff::civil::date;
 use serde_json::json;
 
 use super::*;
+use crate::people::Person;
 
 const HEADER: &str = "user_id,name,email,department,job_title,phone,start_date,end_date,status";
 
@@ -12,16 +13,19 @@ fn policy() -> Policy {
         "issuers": [{"issuer": "https://i.example", "tenant": "t", "audiences": ["a"],
                      "jwks_uri": "https://i.example/keys"}],
         "departments": [{"id": "sales", "name": "営業部"}, {"id": "hr", "name": "人事部"}],
+        "titles": [{"id": "chief", "name": "Chief", "entitlements": ["all"]}],
     }))
     .unwrap()
 }
 
 fn rows(file: &str) -> Vec<Row> {
-    read(file.as_bytes(), &policy()).unwrap()
+    read(file.as_bytes(), &policy(), &Rules::default())
+        .whole()
+        .unwrap()
 }
 
 fn problems(file: &str) -> Vec<String> {
-    let problems = read(file.as_bytes(), &policy()).unwrap_err();
+    let problems = read(file.as_bytes(), &policy(), &Rules::default()).problems;
     problems.iter().map(ToString::to_string).collect()
 }
 
@@ -105,10 +109,195 @@ fn a_file_without_people_is_a_problem() {
 }
 
 #[test]
-fn bytes_that_are_not_utf8_are_a_problem_of_their_column() {
+fn a_file_of_cp932_is_read_to_the_letter() {
+    let text = format!("{HEADER}\r\n001,髙橋健一,t@example.com,営業部,,,2023/04/01,,有効\r\n");
+    let (file, _, unmappable) = encoding_rs::SHIFT_JIS.encode(&text);
+    assert!(!unmappable);
+    let reading = read(&file, &policy(), &Rules::default());
+    assert_eq!(reading.encoding, Some(Encoding::Cp932));
+    let rows = reading.whole().unwrap();
+    assert_eq!((rows[0].name.as_str(), rows[0].enabled), ("髙橋健一", true));
+}
+
+#[test]
+fn bytes_of_no_encoding_are_a_problem_of_their_line() {
     let mut file = format!("{HEADER}\n001,").into_bytes();
-    file.extend([0x8e, 0x52]); // CP932
+    file.extend([0xff, 0xfe]);
     file.extend(b",t@example.com,sales,,,2023/04/01,,active\n");
-    let problems = read(&file, &policy()).unwrap_err();
-    assert_eq!(problems[0].column, Some("name"));
+    let reading = read(&file, &policy(), &Rules::default());
+    let [problem] = reading.problems.as_slice() else {
+        panic!("{:?}", reading.problems);
+    };
+    assert_eq!(problem.to_string(), "line 2: is neither UTF-8 nor CP932");
+}
+
+#[test]
+fn every_kind_of_wrong_value_is_found() {
+    let row = |column: usize, value: &str| {
+        let mut values = [
+            "001",
+            "Taro",
+            "t@example.com",
+            "sales",
+            "Chief",
+            "03-1",
+            "2023/04/01",
+            "",
+            "active",
+        ];
+        values[column] = value;
+        let quoted: Vec<String> = values
+            .iter()
+            .map(|v| format!("\"{}\"", v.replace('"', "\"\"")))
+            .collect();
+        format!("{HEADER}\n{}\n", quoted.join(","))
+    };
+    const COLUMNS: [&str; 9] = [
+        "user_id",
+        "name",
+        "email",
+        "department",
+        "job_title",
+        "phone",
+        "start_date",
+        "end_date",
+        "status",
+    ];
+    let long = "a".repeat(300);
+    for (column, value, reason) in [
+        (0, "", "must not be empty"),
+        (0, "a/b", "may have ASCII letters"),
+        (0, "社員1", "may have ASCII letters"),
+        (0, "12345678901234567", "is longer than 16 characters"),
+        (1, "", "must not be empty"),
+        (
+            1,
+            "=cmd|' /C calc'!A0",
+            "begins as a spreadsheet formula does",
+        ),
+        (1, "'=1+1", "begins as a spreadsheet formula does"),
+        (1, "山\u{e000}", "private use"),
+        (1, "a\u{202e}b", "invisible"),
+        (1, "a\nb", "line break"),
+        (1, "a\u{0}b", "control character"),
+        (1, long.as_str(), "is longer than 256 characters"),
+        (2, "", "must not be empty"),
+        (2, "a@b", "is not an e-mail address"),
+        (2, "a b@c.example", "is not an e-mail address"),
+        (2, "a@b@c.example", "is not an e-mail address"),
+        (3, "", "must not be empty"),
+        (3, "購買部", "is no department of the policy"),
+        (4, long.as_str(), "is longer than 128 characters"),
+        (4, "部長", "is no title of the policy"),
+        (5, "call me", "is not a telephone number"),
+        (5, "０３", "is not a telephone number"),
+        (6, "", "must not be empty"),
+        (6, "2023/02/29", "is not a day"),
+        (6, "04/01/2023", "is not a day"),
+        (6, "令和5年", "is not a day"),
+        (7, "2023/03/31", "is before `start_date`"),
+        (7, "soon", "is not a day"),
+        (8, "", "must not be empty"),
+        (8, "on", "is neither `active` nor `inactive`"),
+    ] {
+        let file = row(column, value);
+        let reading = read(file.as_bytes(), &policy(), &Rules { known_titles: true });
+        assert!(reading.rows.is_empty(), "{value:?} was taken");
+        let problem = reading.problems.first().unwrap();
+        let is_that = |problem: &RowProblem| problem.column == Some(COLUMNS[column]);
+        assert!(
+            reading.problems.iter().all(is_that),
+            "{:?}",
+            reading.problems
+        );
+        assert!(problem.reason.contains(reason), "{value:?}: {problem}");
+        assert!(
+            value.chars().count() < 2 || !problem.to_string().contains(value),
+            "{problem}"
+        );
+    }
+}
+
+#[test]
+fn of_rows_with_the_same_id_none_is_taken() {
+    let file = format!(
+        "{HEADER}\n001,A,a@x.example,sales,,,2023/04/01,,active\n\
+         002,B,b@x.example,sales,,,2023/04/01,,active\n\
+         001,C,c@x.example,sales,,,2023/04/01,,active\n"
+    );
+    let reading = read(file.as_bytes(), &policy(), &Rules::default());
+    let taken: Vec<&str> = reading.rows.iter().map(|row| row.id.as_str()).collect();
+    assert_eq!(
+        (taken, reading.problems.len(), reading.total),
+        (vec!["002"], 1, 3)
+    );
+}
+
+#[test]
+fn what_is_written_can_be_read_again_and_runs_nowhere() {
+    let person = |id: &str, name: &str, phone: &str| Person {
+        id: id.into(),
+        tenant: "t".into(),
+        object_id: format!("00000000-0000-4000-8000-000000000{id}"),
+        name: name.into(),
+        email: format!("p{id}@example.com"),
+        department: "sales".into(),
+        job_title: "＝部長".into(),
+        phone: phone.into(),
+        start: date(2023, 4, 1),
+        end: Some(date(2030, 3, 31)),
+        enabled: true,
+        suspended: false,
+        tokens_valid_from: sekisho_domain::UnixMillis(0),
+    };
+    let people = [
+        person("001", "山田, \"太郎\"", "+81-3-1234"),
+        person("002", "葛\u{e0100}城", "-1"),
+    ];
+    let file = write(&people, &policy()).unwrap();
+    let text = std::str::from_utf8(&file).unwrap();
+    assert!(
+        text.contains(",'+81-3-1234,") && text.contains(",'＝部長,"),
+        "{text}"
+    );
+    let rows = read(&file, &policy(), &Rules::default()).whole().unwrap();
+    for (row, person) in rows.iter().zip(&people) {
+        assert_eq!(
+            (&row.name, &row.phone, &row.job_title),
+            (&person.name, &person.phone, &person.job_title)
+        );
+        assert_eq!(
+            (row.end, row.object_id.as_ref()),
+            (person.end, Some(&person.object_id))
+        );
+    }
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_file_is_too_odd(file in prop::collection::vec(any::<u8>(), 0..400)) {
+            let reading = read(&file, &policy(), &Rules::default());
+            prop_assert!(!reading.problems.is_empty() || reading.rows.len() == reading.total);
+        }
+
+        #[test]
+        fn rows_under_a_header_are_right_or_wrong(rows in "[,\"\n0-9a-z@.=山\u{e000} /-]{0,300}") {
+            let reading = read(format!("{HEADER}\n{rows}").as_bytes(), &policy(), &Rules::default());
+            prop_assert!(reading.rows.len() <= reading.total);
+            prop_assert!(!reading.problems.is_empty() || !reading.rows.is_empty());
+        }
+
+        #[test]
+        fn names_are_kept_to_the_letter(name in "[ぁ-んァ-ヶ一-龠a-zA-Zé＝][ぁ-んァ-ヶ一-龠a-zA-Z'\u{3000},\"-]{0,40}[一-龠]") {
+            let mut writer = csv::Writer::from_writer(format!("{HEADER}\n").into_bytes());
+            writer.write_record(["1", &name, "a@x.example", "hr", "", "", "2023-04-01", "", "active"]).unwrap();
+            let file = writer.into_inner().unwrap();
+            let rows = read(&file, &policy(), &Rules::default()).whole().unwrap();
+            prop_assert_eq!(&rows[0].name, &name);
+        }
+    }
 }

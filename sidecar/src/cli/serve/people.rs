@@ -1,0 +1,77 @@
+//! Starts what makes accounts.
+
+use std::sync::Arc;
+
+use sekisho_domain::Policy;
+
+use crate::clock::Clock;
+use crate::ledger::Calendar;
+use crate::people::sealed::Opener;
+use crate::provisioning::accounts::Accounts;
+use crate::provisioning::{Days, Desk, Embedded, Notices, PeopleSettings, Runner, desk};
+use crate::store::Store;
+
+/// What accounts are made with.
+pub(super) struct People {
+    pub(super) store: Store,
+    pub(super) policy: Arc<Policy>,
+    pub(super) calendar: Calendar,
+    pub(super) clock: Clock,
+    pub(super) settings: Arc<PeopleSettings>,
+    pub(super) opener: Opener,
+    /// The tenant's accounts; none: the embedded directory has them.
+    pub(super) entra: Option<Arc<dyn Accounts>>,
+}
+
+impl People {
+    /// Begins to carry out what is there and what comes. For the active sidecar alone.
+    pub(super) fn start(self) -> Desk {
+        let accounts = self.accounts();
+        let notices = self.notices();
+        let desk = Desk::new(
+            self.store.clone(),
+            Arc::clone(&self.policy),
+            Arc::clone(&self.settings),
+            Some(self.opener),
+            accounts.name(),
+            notices.is_some(),
+        );
+        let days = Days::new(
+            self.store.clone(),
+            self.calendar.clone(),
+            self.clock.clone(),
+            Arc::clone(&self.settings),
+            desk.wake(),
+        );
+        let runner = Runner::new(
+            self.store,
+            self.policy,
+            self.calendar,
+            self.clock,
+            self.settings,
+            accounts,
+            notices,
+        );
+        tokio::spawn(runner.run(desk.wake()));
+        tokio::spawn(days.run());
+        desk
+    }
+
+    fn accounts(&self) -> Arc<dyn Accounts> {
+        if let Some(entra) = &self.entra {
+            return Arc::clone(entra);
+        }
+        // Without a tenant of its own no account is made; the desk says so.
+        let tenant = desk::tenant(&self.policy, &self.settings).unwrap_or_default();
+        Arc::new(Embedded::new(
+            self.store.clone(),
+            &tenant,
+            self.clock.clone(),
+        ))
+    }
+
+    #[expect(clippy::unused_self, reason = "mail comes from the settings")]
+    fn notices(&self) -> Option<Arc<dyn Notices>> {
+        None
+    }
+}
