@@ -332,7 +332,7 @@ impl Sidecar {
         let process = self.process()?;
         let mut author = people::author(self.now());
         let changed =
-            sekisho::store::people::suspend(&process.store, person, suspended, &mut author);
+            sekisho::store::people::suspend(&process.store, person, suspended, &mut author, None);
         let changed = process.runtime.block_on(changed)?;
         changed
             .map(|_| ())
@@ -346,7 +346,8 @@ impl Sidecar {
     pub fn revoke_sessions(&self, person: &str) -> Result<(), SidecarError> {
         let process = self.process()?;
         let mut author = people::author(self.now());
-        let revoked = sekisho::store::people::revoke_sessions(&process.store, person, &mut author);
+        let revoked =
+            sekisho::store::people::revoke_sessions(&process.store, person, &mut author, None);
         let revoked = process.runtime.block_on(revoked)?;
         revoked
             .map(|_| ())
