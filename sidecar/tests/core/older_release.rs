@@ -61,6 +61,9 @@ async fn rows_without_kinds_stay_readable_and_fit_the_log() {
         + EVENTS
         + "DROP TABLE active_sidecar; DROP TABLE state_marks; \
            DROP TABLE forward_cursors; DROP TABLE mail_outbox; \
+           DROP TABLE alerts; DROP TABLE alert_memory; DROP TABLE people_removed; \
+           DROP TABLE provisioning_jobs; DROP TABLE provisioning_tasks; \
+           DROP TABLE provisioned_accounts; DROP TABLE embedded_accounts; \
            DELETE FROM schema_version WHERE version > 2;";
     sqlx::raw_sql(AssertSqlSafe(to_version_2))
         .execute(world.store.pool())
