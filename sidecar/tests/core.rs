@@ -39,6 +39,8 @@ mod reports;
 mod searches;
 #[path = "core/siem.rs"]
 mod siem;
+#[path = "core/silence.rs"]
+mod silence;
 #[path = "core/takeover.rs"]
 mod takeover;
 #[path = "core/tampering.rs"]

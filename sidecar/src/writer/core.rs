@@ -413,13 +413,14 @@ impl Core {
         self.still_ours().await?;
         self.journal.is_sound()?;
         self.look_for_room()?;
+        // Before anything is charged: what is forgotten before its commit is never stored.
+        self.ledger.sweep(now);
         let mut work = Work::default();
         for vm in self.ledger.silent(now, LEASE_TTL_MILLIS) {
             for id in self.ledger.expire(vm) {
                 self.unknown_end(id, &mut work, now).await?;
             }
         }
-        self.ledger.sweep(now);
         self.recent.rotate(now);
         self.commit(work, now).await?;
         self.checkpoint(now).await

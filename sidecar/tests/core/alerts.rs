@@ -84,6 +84,7 @@ async fn all(world: &World) -> Vec<StoredAlert> {
 
 /// Names of events in the log that tell of alerts.
 async fn told(world: &World) -> usize {
+    world.writer.take_pending().await.unwrap();
     let raised = Records {
         event: Some("alert.raise".into()),
         ..Records::default()

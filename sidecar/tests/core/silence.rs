@@ -1,0 +1,43 @@
+//! Calls whose gateway fell silent.
+
+use crate::world::{World, usage_of};
+
+const DAY_MILLIS: u64 = 24 * 60 * 60 * 1_000;
+
+/// A call has ended and is charged; another is never heard of again, and is noticed by a sidecar that
+/// comes back after the window of both is over.
+async fn a_lost_call_after_its_window(leased: bool) -> World {
+    let world = World::new().await;
+    let mut worker = world.worker(1);
+    let leases = worker.lease(&[("sales-tokens", 4_000)]).await.leases;
+    let seen = worker.call(1, "sales");
+    worker.entries(vec![seen.admit(&leases)]).await;
+    worker.entries(vec![seen.complete(usage_of(30, 40))]).await;
+    let lost = worker.call(2, "sales");
+    let leases = if leased {
+        worker.lease(&[("sales-tokens", 4_000)]).await.leases
+    } else {
+        Vec::new()
+    };
+    worker.entries(vec![lost.admit(&leases)]).await;
+    world.hand.advance(2 * DAY_MILLIS);
+    world.writer.tick().await.unwrap();
+    world
+}
+
+#[tokio::test]
+async fn a_lost_call_is_charged_to_its_window_also_when_that_is_over() {
+    for leased in [true, false] {
+        let world = a_lost_call_after_its_window(leased).await;
+        let report = world.verify().await;
+        assert!(
+            report.open.is_empty(),
+            "leased: {leased}: {:?}",
+            report.open
+        );
+        World::sound(&report);
+        let world = world.restarted().await;
+        world.writer.tick().await.unwrap();
+        World::sound(&world.verify().await);
+    }
+}
