@@ -2,19 +2,24 @@
 
 use std::time::Duration;
 
+use axum::Json;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use sekisho_domain::{RecordId, UnixMillis};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Shared;
 use super::apikey_issue::random;
+use super::authentication::Administrator;
 use super::moments::shown;
 use super::problem::{Problem, RowError};
+use super::recording::recorded;
 use crate::people::csv::RowProblem;
 use crate::provisioning::Desk;
 use crate::provisioning::desk::{NotConfirmed, Refused};
 use crate::provisioning::jobs::{Counts, Deed, Job as Stored, State};
+use crate::store::people;
 
 /// How long an answer about one person waits for the account.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,6 +42,35 @@ impl Shared {
 /// A new job's id: sorts by time.
 pub(super) fn job_id(now: UnixMillis) -> Result<String, Problem> {
     Ok(RecordId::v7(now, random()?).to_string())
+}
+
+/// Orders something for one person and waits a while for the account: 204 if it is done, 202 with
+/// the job if it takes longer.
+pub(super) async fn order(
+    shared: &Shared,
+    administrator: &Administrator,
+    id: &str,
+    deed: Deed,
+) -> Result<Response, Problem> {
+    let now = shared.clock.now();
+    let (desk, writer) = (shared.desk()?, shared.recording()?);
+    let person = people::find(&shared.store, id).await?;
+    let person = person.ok_or_else(|| Problem::not_found("the directory has no such person"))?;
+    let mut author = administrator.author(now)?;
+    let job = job_id(now)?;
+    desk.order(deed, &person, job.clone(), &mut author).await?;
+    let ended = desk.ended(&job, PATIENCE).await?;
+    recorded(writer).await?;
+    match ended {
+        Some(task) if task.state == State::Failed => {
+            Err(Problem::new(StatusCode::CONFLICT, task.note))
+        }
+        Some(_) => Ok(StatusCode::NO_CONTENT.into_response()),
+        None => {
+            let job = Job::find(shared, &job).await?;
+            Ok((StatusCode::ACCEPTED, Json(job)).into_response())
+        }
+    }
 }
 
 /// A job and how far it is.

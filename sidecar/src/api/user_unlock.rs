@@ -1,16 +1,12 @@
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 
 use super::Api;
 use super::authentication::Administrator;
 use super::extract::Path;
 use super::problem::Problem;
-use super::provisioning::{Job, PATIENCE, job_id};
-use super::recording::recorded;
-use crate::provisioning::jobs::{Deed, State as TaskState};
-use crate::store::people;
+use super::provisioning::{self, Job};
+use crate::provisioning::jobs::Deed;
 
 /// Let a person try again who has mistyped too often
 ///
@@ -32,25 +28,5 @@ pub(super) async fn post(
     administrator: Administrator,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let shared = &api.0;
-    let now = shared.clock.now();
-    let (desk, writer) = (shared.desk()?, shared.recording()?);
-    let person = people::find(&shared.store, &id).await?;
-    let person = person.ok_or_else(|| Problem::not_found("the directory has no such person"))?;
-    let mut author = administrator.author(now)?;
-    let job = job_id(now)?;
-    desk.order(Deed::Unlock, &person, job.clone(), &mut author)
-        .await?;
-    let ended = desk.ended(&job, PATIENCE).await?;
-    recorded(writer).await?;
-    match ended {
-        Some(task) if task.state == TaskState::Failed => {
-            Err(Problem::new(StatusCode::CONFLICT, task.note))
-        }
-        Some(_) => Ok(StatusCode::NO_CONTENT.into_response()),
-        None => {
-            let job = Job::find(shared, &job).await?;
-            Ok((StatusCode::ACCEPTED, Json(job)).into_response())
-        }
-    }
+    provisioning::order(&api.0, &administrator, &id, Deed::Unlock).await
 }

@@ -131,7 +131,7 @@ pub(super) fn next(
             Deed::RevokeSessions => Next::Order(Order::RevokeSessions(id())),
             Deed::Unlock => Next::Order(Order::Unlock(id())),
             Deed::ResetPassword if !facts.has_mail => Next::Fail(
-                "the policy has no `mail` by which the password could be told".to_owned(),
+                "this release sends people no mail, by which the password could be told".to_owned(),
             ),
             Deed::ResetPassword if facts.has_password => Next::Notify,
             Deed::ResetPassword => Next::Order(Order::SetPassword {
@@ -177,7 +177,7 @@ fn up_to_date(
     } else if !spec.enabled || known.notified || !known.ours {
         Next::End("")
     } else if !facts.has_mail {
-        Next::End("no notice was sent: the policy has no `mail`")
+        Next::End("no notice was sent: this release sends people no mail")
     } else if facts.has_password {
         Next::Notify
     } else {
