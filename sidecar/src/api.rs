@@ -1,10 +1,10 @@
 //! The REST API under `/v1`. One endpoint, one file.
 //!
 //! Callers show an access token of an issuer of the policy; it is checked by the same
-//! crate that checks tokens at the gateway. `Sekisho.Auditor` may read,
-//! `Sekisho.Administrator` may also change, `Sekisho.Recorder` may only put events of other
-//! systems on record. Errors are problem details (RFC 9457).
+//! crate that checks tokens at the gateway. Who may call what stands in one table: [`roles`].
+//! Errors are problem details (RFC 9457).
 
+mod access;
 mod alert;
 mod alert_acknowledge;
 mod alert_get;
@@ -52,6 +52,7 @@ mod provisioning_job_retry;
 mod provisioning_job_tasks;
 mod provisioning_jobs;
 mod recording;
+pub mod roles;
 mod standby;
 mod sync_start;
 mod sync_status;
@@ -61,11 +62,13 @@ mod user_create;
 mod user_disable;
 mod user_enable;
 mod user_get;
+mod user_me;
 mod user_password_reset;
 mod user_put;
 mod user_remove;
 mod user_sessions_revoke;
 mod user_unlock;
+mod user_usage;
 mod users;
 mod users_csv_download;
 mod users_csv_upload;
@@ -275,6 +278,7 @@ pub fn router(api: Api) -> Router {
             post(users_csv_upload::post).layer(DefaultBodyLimit::max(sealed::MOST_BYTES)),
         )
         .route("/v1/users/csv/download", get(users_csv_download::get))
+        .route("/v1/users/me", get(user_me::get))
         .route("/v1/users/sync/status", get(users_sync_status::get))
         .route(
             "/v1/users/{userId}",
@@ -282,6 +286,7 @@ pub fn router(api: Api) -> Router {
                 .put(user_put::put)
                 .delete(user_remove::delete),
         )
+        .route("/v1/users/{userId}/usage", get(user_usage::get))
         .route(
             "/v1/users/{userId}/password/reset",
             post(user_password_reset::post),
@@ -330,6 +335,7 @@ pub fn router(api: Api) -> Router {
                 .delete(budget_remove::delete),
         )
         .route("/v1/budgets/{budgetId}/history", get(budget_history::get))
+        .route_layer(from_fn_with_state(api.clone(), access::authorise))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(
@@ -354,7 +360,7 @@ pub fn openapi_json() -> String {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .description(Some(
-            "Access token of an issuer of the policy with the role `Sekisho.Auditor` or `Sekisho.Administrator`, or `Sekisho.Recorder` for recording events alone",
+            "Access token of an issuer of the policy with the app role that the operation asks for: `Sekisho.Administrator`, `Sekisho.Auditor`, `Sekisho.DepartmentManager` or `Sekisho.Recorder`; a person of the directory needs none for what is about himself or herself",
         ))
         .build();
     let components = document.components.get_or_insert_default();
@@ -386,7 +392,9 @@ pub fn openapi_json() -> String {
         users_csv_upload::post,
         users_csv_download::get,
         users_sync_status::get,
+        user_me::get,
         user_get::get,
+        user_usage::get,
         user_put::put,
         user_remove::delete,
         user_disable::put,

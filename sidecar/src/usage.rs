@@ -466,13 +466,7 @@ pub async fn department(
     let mut lines = Vec::with_capacity(rows.len());
     let mut figures = Figures::default();
     for row in &rows {
-        let line = Line {
-            day: row.try_get("day")?,
-            user: row.try_get("user_id")?,
-            api: row.try_get("api")?,
-            model: row.try_get("model")?,
-            figures: Figures::read(row)?,
-        };
+        let line = line(row)?;
         figures.add(&line.figures);
         lines.push(line);
     }
@@ -482,6 +476,41 @@ pub async fn department(
         lines,
         budgets: budgets_of(store, policy, id, now).await?,
     }))
+}
+
+/// Usage of one person, oldest day first; of what one department paid alone, where one is named.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn person(
+    store: &Store,
+    user: &str,
+    department: Option<&str>,
+    days: Days,
+) -> Result<Vec<Line>, StoreError> {
+    let sql = format!(
+        "SELECT day, user_id, api, model, {SUMS} FROM usage_rollups \
+         WHERE user_id = $1 AND ($2 = '' OR department = $2) AND day >= $3 AND day <= $4 \
+         GROUP BY day, user_id, api, model ORDER BY day, api, model"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(user)
+        .bind(department.unwrap_or_default())
+        .bind(days.from.to_string())
+        .bind(days.to.to_string())
+        .fetch_all(store.pool())
+        .await?;
+    rows.iter().map(line).collect()
+}
+
+fn line(row: &AnyRow) -> Result<Line, StoreError> {
+    Ok(Line {
+        day: row.try_get("day")?,
+        user: row.try_get("user_id")?,
+        api: row.try_get("api")?,
+        model: row.try_get("model")?,
+        figures: Figures::read(row)?,
+    })
 }
 
 async fn budgets_of(

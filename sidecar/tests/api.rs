@@ -29,6 +29,8 @@ mod openapi;
 mod provisioning;
 #[path = "api/reports.rs"]
 mod reports;
+#[path = "api/roles.rs"]
+mod roles;
 #[path = "api/service.rs"]
 mod service;
 #[path = "api/sync.rs"]

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Api;
+use super::access::Access;
 use super::alert::{Alert, Showing, unknown};
-use super::authentication::Administrator;
 use super::extract::{OptionalJson, Path};
 use super::problem::Problem;
 use super::recording::recorded;
@@ -43,7 +43,7 @@ pub(super) struct AlertNote {
 )]
 pub(super) async fn put(
     State(api): State<Api>,
-    administrator: Administrator,
+    administrator: Access,
     headers: HeaderMap,
     Path(id): Path<String>,
     OptionalJson(note): OptionalJson<AlertNote>,

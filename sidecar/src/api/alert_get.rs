@@ -3,8 +3,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 
 use super::Api;
+use super::access::Access;
 use super::alert::{Alert, Showing, unknown};
-use super::authentication::Auditor;
 use super::extract::Path;
 use super::problem::Problem;
 use crate::store::alerts;
@@ -22,7 +22,7 @@ use crate::store::alerts;
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    _: Access,
     headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Result<Json<Alert>, Problem> {

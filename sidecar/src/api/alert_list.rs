@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
+use super::access::Access;
 use super::alert::{Alert, Showing};
-use super::authentication::Auditor;
 use super::extract::Query;
 use super::moments::moment;
 use super::page;
@@ -65,7 +65,7 @@ pub(super) struct AlertPage {
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    _: Access,
     headers: HeaderMap,
     Query(which): Query<Which>,
 ) -> Result<Json<AlertPage>, Problem> {

@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use sekisho_domain::{Network, UnixMillis};
+use sekisho_domain::{Network, UnixMillis, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::Reach;
 use super::etag;
 use super::moments::shown;
 use super::problem::Problem;
@@ -119,6 +120,14 @@ pub(super) fn secret_answer(
         about: Key::new(key, now),
     };
     (status, headers, Json(issued)).into_response()
+}
+
+/// Whether a key is in the caller's reach: of the department, or issued to the person.
+pub(super) fn is_within(key: &StoredKey, reach: &Reach) -> bool {
+    reach.covers(
+        Some(key.department.as_str()),
+        key.user.as_ref().map(UserId::as_str),
+    )
 }
 
 /// There is none of this id. What is not the id of a key may be the secret of one: it is

@@ -4,9 +4,9 @@ use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use super::Api;
+use super::access::{Access, Reach};
 use super::apikey::{self, Key};
 use super::apikey_issue::person;
-use super::authentication::Administrator;
 use super::etag::IfMatch;
 use super::extract::{Json as Body, Path};
 use super::moments::moment;
@@ -69,18 +69,21 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 )]
 pub(super) async fn patch(
     State(api): State<Api>,
-    administrator: Administrator,
+    access: Access,
     Path(id): Path<String>,
     condition: IfMatch,
     Body(changes): Body<Changes>,
 ) -> Result<Response, Problem> {
     let shared = &api.0;
     let (now, policy) = (shared.clock.now(), shared.hub.policy());
-    let amendment = amendment(&api, changes).await?;
+    let amendment = amendment(&api, changes, access.reach()).await?;
     let _turn = shared.hub.turn().await;
-    let (writer, mut author) = (shared.recording()?, administrator.author(now)?);
+    let (writer, mut author) = (shared.recording()?, access.author(now)?);
     let event = (&mut author, "apikey.change");
     let changed = keys::change(&shared.store, &id, None, event, |key| {
+        if !apikey::is_within(key, access.reach()) {
+            return Err(apikey::unknown());
+        }
         condition.check(key.version)?;
         amendment.apply(key, &policy, now).map_err(Problem::from)
     });
@@ -94,9 +97,9 @@ pub(super) async fn patch(
     }
 }
 
-async fn amendment(api: &Api, changes: Changes) -> Result<Amendment, Problem> {
+async fn amendment(api: &Api, changes: Changes, reach: &Reach) -> Result<Amendment, Problem> {
     let user = match changes.user {
-        Some(Some(id)) => Some(Some(person(api, &id).await?)),
+        Some(Some(id)) => Some(Some(person(api, &id, reach).await?)),
         Some(None) => Some(None),
         None => None,
     };

@@ -2,8 +2,8 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::Api;
+use super::access::Access;
 use super::apikey::{self, Key};
-use super::authentication::Auditor;
 use super::extract::Path;
 use super::problem::Problem;
 use crate::store::keys;
@@ -21,11 +21,12 @@ use crate::store::keys;
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    access: Access,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let shared = &api.0;
     let key = keys::find(&shared.store, &id).await?;
+    let key = key.filter(|key| apikey::is_within(key, access.reach()));
     let key = key.ok_or_else(apikey::unknown)?;
     Ok(apikey::answer(key, shared.clock.now()))
 }

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
+use super::access::{Access, Reach, outside};
 use super::apikey::{IssuedKey, secret_answer};
-use super::authentication::Administrator;
 use super::extract::Json as Body;
 use super::idempotency::{self, IdempotencyKey};
 use super::moments::moment;
 use super::problem::Problem;
 use super::recording::recorded;
+use super::user_get::is_within;
 use crate::apikeys::{self, Order, OrderError, OrderName};
 use crate::store::keys::{self, StoredKey};
 use crate::store::orders::Order as Carried;
@@ -57,31 +58,34 @@ pub(super) struct NewKey {
         (status = 201, body = IssuedKey, headers(("ETag" = String, description = "For `If-Match`"))),
         (status = 400, description = "The body is not what it should be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No accepted token", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The role is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The role is missing, or another department than the caller's own would pay", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The order was carried out before, and the key rotated since", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "No such department, person or scope, no name, no network, already expired, or the `Idempotency-Key` of another order", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn post(
     State(api): State<Api>,
-    administrator: Administrator,
+    access: Access,
     idempotency_key: IdempotencyKey,
     Body(wanted): Body<NewKey>,
 ) -> Result<Response, Problem> {
     let shared = &api.0;
     let (now, pepper) = (shared.clock.now(), shared.pepper.as_slice());
-    let name = idempotency_key.name(administrator.identity());
+    let name = idempotency_key.name(access.identity());
     let content = serde_json::to_vec(&("issue", &wanted)).map_err(|e| Problem::internal(&e))?;
     let salt = random()?;
     let once = name
         .as_ref()
         .map(|name| name.once(pepper, &content, salt, now));
     let secret = secret_of(name.as_ref(), pepper, &salt);
-    let order = order(&api, wanted).await?;
+    let order = order(&api, wanted, access.reach()).await?;
     let policy = shared.hub.policy();
     let (secret, key) = apikeys::issue(order, &policy, pepper, secret, random()?, now)?;
+    if !access.reach().covers(Some(key.department.as_str()), None) {
+        return Err(outside());
+    }
     let writer = shared.recording()?;
-    let mut author = administrator.author(now)?;
+    let mut author = access.author(now)?;
     match keys::add_once(&shared.store, &key, once.as_ref(), &mut author).await? {
         Carried::New(key) => {
             shared.hub.upsert_keys(vec![key.to_link()]);
@@ -95,12 +99,12 @@ pub(super) async fn post(
     }
 }
 
-async fn order(api: &Api, wanted: NewKey) -> Result<Order, Problem> {
+async fn order(api: &Api, wanted: NewKey, reach: &Reach) -> Result<Order, Problem> {
     let calendar = &api.0.calendar;
     let expires = moment("expires_at", wanted.expires_at.as_deref(), false, calendar)?;
     Ok(Order {
         user: match wanted.user {
-            Some(id) => Some(person(api, &id).await?),
+            Some(id) => Some(person(api, &id, reach).await?),
             None => None,
         },
         name: wanted.name,
@@ -111,9 +115,10 @@ async fn order(api: &Api, wanted: NewKey) -> Result<Order, Problem> {
     })
 }
 
-/// A person of the directory.
-pub(super) async fn person(api: &Api, id: &str) -> Result<UserId, Problem> {
+/// A person of the directory who is in the caller's reach.
+pub(super) async fn person(api: &Api, id: &str, reach: &Reach) -> Result<UserId, Problem> {
     let person = people::find(&api.0.store, id).await?;
+    let person = person.filter(|person| is_within(person, reach));
     let person = person.ok_or(OrderError::UnknownUser)?;
     Ok(person.id)
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
+use super::access::{Access, Part};
 use super::apikey::Key;
-use super::authentication::Auditor;
 use super::extract::Query;
 use super::page;
 use super::problem::Problem;
@@ -46,20 +46,24 @@ pub(super) struct Keys {
         (status = 200, body = Keys),
         (status = 400, description = "A filter is not what it should be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No accepted token", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The role is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The role is missing, or it is about another department or person than the caller's own", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    access: Access,
     Query(which): Query<Which>,
 ) -> Result<Json<Keys>, Problem> {
     let shared = &api.0;
     let limit = page::limit(which.limit)?;
+    let part = access.reach().confine(Part {
+        department: which.department,
+        person: which.user,
+    })?;
     let found = keys::list(
         &shared.store,
-        which.department.as_deref(),
-        which.user.as_deref(),
+        part.department.as_deref(),
+        part.person.as_deref(),
         which.cursor.as_deref().unwrap_or_default(),
         limit + 1,
     )

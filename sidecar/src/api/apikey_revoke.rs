@@ -2,8 +2,8 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::Api;
+use super::access::Access;
 use super::apikey::{self, Key};
-use super::authentication::Administrator;
 use super::extract::Path;
 use super::problem::Problem;
 use super::recording::recorded;
@@ -25,13 +25,17 @@ use crate::store::keys;
 )]
 pub(super) async fn put(
     State(api): State<Api>,
-    administrator: Administrator,
+    access: Access,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let shared = &api.0;
     let now = shared.clock.now();
     let _turn = shared.hub.turn().await;
-    let (writer, mut author) = (shared.recording()?, administrator.author(now)?);
+    let (writer, mut author) = (shared.recording()?, access.author(now)?);
+    let known = keys::find(&shared.store, &id).await?;
+    if !known.is_some_and(|key| apikey::is_within(&key, access.reach())) {
+        return Err(apikey::unknown());
+    }
     let revoked = keys::revoke(&shared.store, &id, &mut author).await?;
     let revoked = revoked.ok_or_else(apikey::unknown)?;
     shared.hub.upsert_keys(vec![revoked.to_link()]);

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
+use super::access::Access;
 use super::apikey::{self, IssuedKey, secret_answer};
 use super::apikey_issue::{random, repeated, secret_of};
-use super::authentication::Administrator;
 use super::etag::IfMatch;
 use super::extract::{OptionalJson, Path};
 use super::idempotency::{self, IdempotencyKey};
@@ -53,7 +53,7 @@ pub(super) struct Rotation {
 )]
 pub(super) async fn post(
     State(api): State<Api>,
-    administrator: Administrator,
+    access: Access,
     Path(id): Path<String>,
     idempotency_key: IdempotencyKey,
     condition: IfMatch,
@@ -66,7 +66,7 @@ pub(super) async fn post(
         let text = format!("`overlap_seconds` may be at most {MOST_OVERLAP_SECONDS}");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text));
     }
-    let name = idempotency_key.name(administrator.identity());
+    let name = idempotency_key.name(access.identity());
     let content = serde_json::to_vec(&("rotate", &id, &wanted));
     let content = content.map_err(|error| Problem::internal(&error))?;
     let salt = random()?;
@@ -76,9 +76,12 @@ pub(super) async fn post(
     let random = secret_of(name.as_ref(), pepper, &salt);
     let mut secret = String::new();
     let _turn = shared.hub.turn().await;
-    let (writer, mut author) = (shared.recording()?, administrator.author(now)?);
+    let (writer, mut author) = (shared.recording()?, access.author(now)?);
     let event = (&mut author, "apikey.rotate");
     let carried = keys::change(&shared.store, &id, once.as_ref(), event, |key| {
+        if !apikey::is_within(key, access.reach()) {
+            return Err(apikey::unknown());
+        }
         condition.check(key.version)?;
         secret = apikeys::rotate(key, pepper, random, overlap, now)?;
         Ok::<_, Problem>(())

@@ -4,9 +4,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
+use super::access::Access;
 use super::amounts::Amounts;
 use super::apikey;
-use super::authentication::Auditor;
 use super::extract::{Path, Query};
 use super::moments::days;
 use super::money::Money;
@@ -34,22 +34,22 @@ pub(super) struct KeyUsage {
     days: Vec<DayUsage>,
 }
 
-/// What a key used on one day.
+/// What a key or a person used on one day.
 #[derive(Debug, Serialize, ToSchema)]
-struct DayUsage {
+pub(super) struct DayUsage {
     /// In the company's time zone.
     #[schema(example = "2024-10-01")]
-    day: String,
+    pub(super) day: String,
     #[serde(flatten)]
-    sums: Sums,
+    pub(super) sums: Sums,
 }
 
 /// Sums over calls.
 #[derive(Debug, Serialize, ToSchema)]
-struct Sums {
+pub(super) struct Sums {
     /// Calls that were admitted and have ended.
     requests: u64,
-    /// Calls that were refused although the key is valid.
+    /// Calls that were refused although the credential is valid.
     refused: u64,
     #[serde(flatten)]
     amounts: Amounts,
@@ -57,7 +57,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn new(figures: &Figures, currency: &str) -> Self {
+    pub(super) fn new(figures: &Figures, currency: &str) -> Self {
         Self {
             requests: figures.requests,
             refused: figures.refused,
@@ -84,7 +84,7 @@ impl Sums {
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    access: Access,
     Path(id): Path<String>,
     Query(period): Query<Period>,
 ) -> Result<Json<KeyUsage>, Problem> {
@@ -92,6 +92,7 @@ pub(super) async fn get(
     let (calendar, now) = (&shared.calendar, shared.clock.now());
     let days = days(period.from.as_deref(), period.to.as_deref(), calendar, now)?;
     let key = keys::find(&shared.store, &id).await?;
+    let key = key.filter(|key| apikey::is_within(key, access.reach()));
     let key = key.ok_or_else(apikey::unknown)?;
     let used = key_usage::of_key(&shared.store, calendar, key.id.as_str(), days).await?;
     let currency = &shared.hub.policy().currency;

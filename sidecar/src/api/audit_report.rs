@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::authentication::Auditor;
+use super::access::Access;
 use super::extract::Query;
 use super::format::{accepted, language};
 use super::problem::Problem;
@@ -78,7 +78,7 @@ const HTML_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-u
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    _: Access,
     headers: HeaderMap,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {

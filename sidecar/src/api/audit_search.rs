@@ -10,7 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::authentication::Auditor;
+use super::access::Access;
 use super::extract::Query;
 use super::format::accepted;
 use super::moments::moment;
@@ -154,7 +154,7 @@ struct Record {
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    _: Access,
     headers: HeaderMap,
     Query(wanted): Query<Search>,
 ) -> Result<Response, Problem> {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::authentication::Recorder;
+use super::access::Access;
 use super::extract::Json;
 use super::idempotency::{self, IdempotencyKey};
 use super::moments::{moment, shown};
@@ -90,7 +90,7 @@ pub(super) struct Told {
 )]
 pub(super) async fn post(
     State(api): State<Api>,
-    recorder: Recorder,
+    recorder: Access,
     idempotency_key: IdempotencyKey,
     Json(wanted): Json<NewEvent>,
 ) -> Result<Response, Problem> {

@@ -1,11 +1,10 @@
 //! Who is calling the API: the same checks as at the gateway, on the same snapshot.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use sekisho_domain::record::Caller;
@@ -18,10 +17,6 @@ use super::apikey_issue::random;
 use super::problem::Problem;
 use crate::events::Author;
 use crate::snapshot::{SnapshotHub, Subscription};
-
-const ADMINISTRATOR: &str = "Sekisho.Administrator";
-const AUDITOR: &str = "Sekisho.Auditor";
-const RECORDER: &str = "Sekisho.Recorder";
 
 /// How long a caller waits whose token names a key that is not known yet.
 const KEY_PATIENCE: Duration = Duration::from_secs(1);
@@ -106,101 +101,15 @@ impl Current {
     }
 }
 
-/// A caller who may read.
-pub(super) struct Auditor;
-
-/// A caller who may also change.
-pub(super) struct Administrator {
-    principal: Arc<Principal>,
-    /// Where the caller is, or the proxy before the API.
-    address: Option<IpAddr>,
+/// Whether the request shows a credential, a right one or a wrong one.
+pub(super) fn shows_credential(parts: &Parts) -> bool {
+    let headers = parts.headers.iter();
+    let mut headers = headers.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    find_credential(&mut headers) != Err(DenialCode::MissingCredential)
 }
 
-impl Administrator {
-    /// Whose doing is put on record.
-    pub(super) fn author(&self, now: UnixMillis) -> Result<Author, Problem> {
-        author(&self.principal, self.address, now)
-    }
-
-    /// Who it is, as one text.
-    pub(super) fn identity(&self) -> String {
-        format!("{}/{}", self.principal.tenant, self.principal.object_id)
-    }
-}
-
-/// A caller who may put events on record.
-pub(super) struct Recorder {
-    principal: Arc<Principal>,
-    address: Option<IpAddr>,
-}
-
-impl Recorder {
-    /// Whose telling is put on record.
-    pub(super) fn author(&self, now: UnixMillis) -> Result<Author, Problem> {
-        author(&self.principal, self.address, now)
-    }
-}
-
-impl FromRequestParts<Api> for Recorder {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let principal = principal(parts, api).await?;
-        if !has_role(&principal, RECORDER) && !has_role(&principal, ADMINISTRATOR) {
-            return Err(Problem::missing_role(RECORDER));
-        }
-        let address = address(parts);
-        Ok(Self { principal, address })
-    }
-}
-
-impl FromRequestParts<Api> for Administrator {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let principal = principal(parts, api).await?;
-        if !has_role(&principal, ADMINISTRATOR) {
-            return Err(Problem::missing_role(ADMINISTRATOR));
-        }
-        let address = address(parts);
-        Ok(Self { principal, address })
-    }
-}
-
-impl FromRequestParts<Api> for Auditor {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let principal = principal(parts, api).await?;
-        if !has_role(&principal, AUDITOR) && !has_role(&principal, ADMINISTRATOR) {
-            return Err(Problem::missing_role(AUDITOR));
-        }
-        Ok(Self)
-    }
-}
-
-/// Nobody, where no credential is shown; a wrong one is refused all the same.
-impl OptionalFromRequestParts<Api> for Auditor {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Option<Self>, Problem> {
-        let headers = parts.headers.iter();
-        let mut headers = headers.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
-        if find_credential(&mut headers) == Err(DenialCode::MissingCredential) {
-            return Ok(None);
-        }
-        let auditor = <Self as FromRequestParts<Api>>::from_request_parts(parts, api).await?;
-        Ok(Some(auditor))
-    }
-}
-
-/// The peer of the connection. A header could say anything.
-fn address(parts: &Parts) -> Option<IpAddr> {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    peer.map(|ConnectInfo(peer)| peer.ip().to_canonical())
-}
-
-fn author(
+/// Whose doing is put on record.
+pub(super) fn author(
     principal: &Principal,
     address: Option<IpAddr>,
     now: UnixMillis,
@@ -226,7 +135,7 @@ fn author(
 
 /// The caller. If the token names a signing key that is not known, its issuer is asked for
 /// it first, as at the gateway.
-async fn principal(parts: &Parts, api: &Api) -> Result<Arc<Principal>, Problem> {
+pub(super) async fn principal(parts: &Parts, api: &Api) -> Result<Arc<Principal>, Problem> {
     let shared = &api.0;
     let look = || {
         let now = shared.clock.now();
@@ -246,8 +155,4 @@ async fn principal(parts: &Parts, api: &Api) -> Result<Arc<Principal>, Problem> 
         (Err((denial, _)), _) => denial,
     };
     Err(denial.into())
-}
-
-fn has_role(principal: &Principal, role: &str) -> bool {
-    principal.roles.iter().any(|held| held == role)
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
+use super::access::Reach;
 use super::etag::{self, IfMatch};
 use super::moments::shown;
 use super::problem::Problem;
@@ -183,6 +184,16 @@ pub(super) fn condition(condition: IfMatch) -> Box<dyn Fn(Option<i64>) -> bool +
         Some(version) => condition.check(version).is_ok(),
         None => condition.is_absent(),
     })
+}
+
+/// Whether a budget is in the caller's reach: it binds the department or the person, and nobody
+/// besides.
+pub(super) fn is_within(stored: &StoredBudget, reach: &Reach) -> bool {
+    match &stored.budget.payer {
+        Payer::Department(id) => reach.covers(Some(id.as_str()), None),
+        Payer::User(id) => reach.covers(None, Some(id.as_str())),
+        Payer::Organisation | Payer::Key(_) => reach.is_everything(),
+    }
 }
 
 pub(super) fn unknown() -> Problem {

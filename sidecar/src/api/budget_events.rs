@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::authentication::Auditor;
+use super::access::Access;
 use super::extract::Query;
 use super::moments::shown;
 use super::page;
@@ -85,7 +85,7 @@ pub(super) struct Event {
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    _: Access,
     Query(which): Query<Which>,
 ) -> Result<Json<Events>, Problem> {
     let limit = page::limit(which.limit)?;

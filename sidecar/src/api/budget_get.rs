@@ -2,7 +2,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::Api;
-use super::authentication::Auditor;
+use super::access::Access;
 use super::budget::{self, Standing};
 use super::extract::Path;
 use super::problem::Problem;
@@ -22,10 +22,11 @@ use crate::store::budgets;
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    access: Access,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let found = budgets::find(&api.0.store, &id).await?;
     let found = found.filter(|stored| !stored.removed);
+    let found = found.filter(|stored| budget::is_within(stored, access.reach()));
     budget::answer(&api, found.ok_or_else(budget::unknown)?).await
 }

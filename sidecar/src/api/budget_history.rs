@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::authentication::Auditor;
+use super::access::Access;
 use super::budget::{self, Wanted};
 use super::extract::{Path, Query};
 use super::moments::shown;
@@ -70,7 +70,7 @@ pub(super) struct Change {
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    access: Access,
     Path(id): Path<String>,
     Query(which): Query<Which>,
 ) -> Result<Json<History>, Problem> {
@@ -82,7 +82,8 @@ pub(super) async fn get(
             .parse()
             .map_err(|_| Problem::bad_request("`cursor` is not the `next` of a page"))?,
     };
-    if budgets::find(store, &id).await?.is_none() {
+    let found = budgets::find(store, &id).await?;
+    if !found.is_some_and(|stored| budget::is_within(&stored, access.reach())) {
         return Err(budget::unknown());
     }
     let found = budgets::history(store, &id, before, limit + 1).await?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::authentication::Auditor;
+use super::access::{Access, Part};
 use super::budget::Standing;
 use super::extract::Query;
 use super::page;
@@ -44,19 +44,23 @@ pub(super) struct Budgets {
         (status = 200, body = Budgets),
         (status = 400, description = "A filter is not what it should be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No accepted token", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The role is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The role is missing, or it is about another department or person than the caller's own", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    access: Access,
     Query(which): Query<Which>,
 ) -> Result<Json<Budgets>, Problem> {
     let shared = &api.0;
     let limit = page::limit(which.limit)?;
+    let part = access.reach().confine(Part {
+        department: which.department,
+        person: None,
+    })?;
     let found = budgets::list(
         &shared.store,
-        which.department.as_deref(),
+        part.department.as_deref(),
         which.cursor.as_deref().unwrap_or_default(),
         limit + 1,
     )

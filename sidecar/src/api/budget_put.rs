@@ -6,7 +6,7 @@ use sekisho_domain::{Budget, Policy};
 use serde_json::Value;
 
 use super::Api;
-use super::authentication::Administrator;
+use super::access::Access;
 use super::budget::{self, Standing, Wanted};
 use super::etag::IfMatch;
 use super::extract::{Json as Body, Path};
@@ -40,7 +40,7 @@ use crate::writer::{BudgetOrder, BudgetOutcome};
 )]
 pub(super) async fn put(
     State(api): State<Api>,
-    administrator: Administrator,
+    administrator: Access,
     Path(id): Path<String>,
     condition: IfMatch,
     Body(wanted): Body<Value>,

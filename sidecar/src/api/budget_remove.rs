@@ -2,7 +2,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::Api;
-use super::authentication::Administrator;
+use super::access::Access;
 use super::budget;
 use super::etag::IfMatch;
 use super::extract::Path;
@@ -31,7 +31,7 @@ use crate::writer::{BudgetOrder, BudgetOutcome};
 )]
 pub(super) async fn delete(
     State(api): State<Api>,
-    administrator: Administrator,
+    administrator: Access,
     Path(id): Path<String>,
     condition: IfMatch,
 ) -> Result<StatusCode, Problem> {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::authentication::Auditor;
+use super::access::{Access, outside};
 use super::budget::Standing;
 use super::extract::{Path, Query};
 use super::moments::days;
@@ -35,16 +35,19 @@ pub(super) struct Detail {
         (status = 200, body = Detail),
         (status = 400, description = "The days are not days", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No accepted token", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The role is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The role is missing, or it is about another department or person than the caller's own", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such department", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    access: Access,
     Path(id): Path<String>,
     Query(period): Query<Period>,
 ) -> Result<Json<Detail>, Problem> {
+    if !access.reach().covers(Some(&id), None) {
+        return Err(outside());
+    }
     let shared = &api.0;
     let now = shared.clock.now();
     let days = days(

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::authentication::Auditor;
+use super::access::Access;
 use super::extract::Query;
 use super::graph_problem::graph_problem;
 use super::page;
@@ -79,7 +79,7 @@ pub(super) struct GroupShown {
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    _: Access,
     Query(which): Query<Which>,
 ) -> Result<Json<Groups>, Problem> {
     let limit = page::limit(which.limit)?;

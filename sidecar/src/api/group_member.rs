@@ -5,7 +5,7 @@ use sekisho_domain::EventOutcome;
 use uuid::Uuid;
 
 use super::Api;
-use super::authentication::Administrator;
+use super::access::Access;
 use super::graph_problem::graph_problem;
 use super::problem::Problem;
 use crate::entra::{Graph, GraphError, Membership};
@@ -23,7 +23,7 @@ pub(super) enum Deed {
 /// Does it, and has on record that it is done before it is, and that it was not if it was not.
 pub(super) async fn change(
     api: &Api,
-    administrator: &Administrator,
+    administrator: &Access,
     deed: Deed,
     group: &str,
     user: &str,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::authentication::Administrator;
+use super::access::Access;
 use super::extract::{Json, Path};
 use super::group_member::{Deed, change};
 use super::problem::Problem;
@@ -39,7 +39,7 @@ pub(super) struct NewMember {
 )]
 pub(super) async fn post(
     State(api): State<Api>,
-    administrator: Administrator,
+    administrator: Access,
     Path(group): Path<String>,
     Json(member): Json<NewMember>,
 ) -> Result<StatusCode, Problem> {

@@ -2,7 +2,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::Api;
-use super::authentication::Administrator;
+use super::access::Access;
 use super::extract::Path;
 use super::group_member::{Deed, change};
 use super::problem::Problem;
@@ -30,7 +30,7 @@ use super::problem::Problem;
 )]
 pub(super) async fn delete(
     State(api): State<Api>,
-    administrator: Administrator,
+    administrator: Access,
     Path((group, user)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     change(&api, &administrator, Deed::Remove, &group, &user).await

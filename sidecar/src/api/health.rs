@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::authentication::Auditor;
+use super::access::Access;
 use super::moments::shown;
 use super::problem::Problem;
 use super::{Api, Role};
@@ -112,7 +112,7 @@ struct IssuerHealth {
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    auditor: Option<Auditor>,
+    access: Option<Access>,
 ) -> Result<Json<Health>, Problem> {
     if let Err(error) = people::version(&api.0.store).await {
         tracing::error!(
@@ -127,9 +127,10 @@ pub(super) async fn get(
             Role::Active => "ok",
             Role::Standby => "standby",
         },
-        details: match auditor {
-            Some(_) => Some(details(&api).await?),
-            None => None,
+        details: if access.is_some_and(|access| access.reach().is_everything()) {
+            Some(details(&api).await?)
+        } else {
+            None
         },
     }))
 }

@@ -75,14 +75,6 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// The caller is known and lacks a role.
-    pub(super) fn missing_role(role: &str) -> Self {
-        Self::new(
-            StatusCode::FORBIDDEN,
-            format!("this needs the role `{role}`"),
-        )
-    }
-
     /// Something failed that the caller can do nothing about; the log says what.
     pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error, "a request failed");

@@ -10,8 +10,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Shared;
+use super::access::Access;
 use super::apikey_issue::random;
-use super::authentication::Administrator;
 use super::moments::shown;
 use super::problem::{Problem, RowError};
 use super::recording::recorded;
@@ -48,7 +48,7 @@ pub(super) fn job_id(now: UnixMillis) -> Result<String, Problem> {
 /// the job if it takes longer.
 pub(super) async fn order(
     shared: &Shared,
-    administrator: &Administrator,
+    administrator: &Access,
     id: &str,
     deed: Deed,
 ) -> Result<Response, Problem> {

@@ -2,7 +2,7 @@ use axum::Json;
 use axum::extract::State;
 
 use super::Api;
-use super::authentication::Auditor;
+use super::access::Access;
 use super::extract::Path;
 use super::problem::Problem;
 use super::provisioning::Job;
@@ -20,7 +20,7 @@ use super::provisioning::Job;
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    _: Access,
     Path(id): Path<String>,
 ) -> Result<Json<Job>, Problem> {
     Job::find(&api.0, &id).await.map(Json)

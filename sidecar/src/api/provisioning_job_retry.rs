@@ -2,7 +2,7 @@ use axum::Json;
 use axum::extract::State;
 
 use super::Api;
-use super::authentication::Administrator;
+use super::access::Access;
 use super::extract::Path;
 use super::problem::Problem;
 use super::provisioning::Job;
@@ -23,7 +23,7 @@ use axum::http::StatusCode;
 )]
 pub(super) async fn post(
     State(api): State<Api>,
-    administrator: Administrator,
+    administrator: Access,
     Path(id): Path<String>,
 ) -> Result<Json<Job>, Problem> {
     let shared = &api.0;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::authentication::Auditor;
+use super::access::Access;
 use super::extract::{Path, Query};
 use super::format::accepted;
 use super::moments::shown;
@@ -107,7 +107,7 @@ enum Form {
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    _: Access,
     Path(id): Path<String>,
     Query(which): Query<Which>,
     headers: HeaderMap,

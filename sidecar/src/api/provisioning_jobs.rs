@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::authentication::Auditor;
+use super::access::Access;
 use super::extract::Query;
 use super::page;
 use super::problem::Problem;
@@ -45,7 +45,7 @@ pub(super) struct Jobs {
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    _: Access,
     Query(which): Query<Which>,
 ) -> Result<Json<Jobs>, Problem> {
     let store = &api.0.store;

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Api;
-use super::authentication::Administrator;
+use super::access::Access;
 use super::extract::OptionalJson;
 use super::problem::Problem;
 use super::sync_status::{SyncStatus, WhoseWord};
@@ -42,7 +42,7 @@ pub(super) struct Wanted {
 )]
 pub(super) async fn post(
     State(api): State<Api>,
-    administrator: Administrator,
+    administrator: Access,
     OptionalJson(wanted): OptionalJson<Wanted>,
 ) -> Result<(StatusCode, Json<SyncStatus>), Problem> {
     let shared = &api.0;

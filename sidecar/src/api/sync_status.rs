@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::authentication::Auditor;
+use super::access::Access;
 use super::moments::shown;
 use super::problem::Problem;
 use crate::entra::sync::{Direction, Drift, Report, Said};
@@ -111,7 +111,7 @@ struct Left {
         (status = 409, description = "The embedded directory has the accounts: there is nothing beside it", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn get(State(api): State<Api>, _: Auditor) -> Result<Json<SyncStatus>, Problem> {
+pub(super) async fn get(State(api): State<Api>, _: Access) -> Result<Json<SyncStatus>, Problem> {
     let sync = api.0.sync()?;
     Ok(Json(SyncStatus::new(sync.last())))
 }

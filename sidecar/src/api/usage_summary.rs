@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
+use super::access::Access;
 use super::amounts::Amounts;
-use super::authentication::Auditor;
 use super::extract::Query;
 use super::moments::days;
 use super::money::Money;
@@ -67,7 +67,7 @@ pub(super) struct Department {
     name: String,
 }
 
-/// What one department used of one model.
+/// What was used of one model.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ModelUsage {
     /// API of the policy.
@@ -94,7 +94,7 @@ pub(super) struct ModelUsage {
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    _: Access,
     Query(period): Query<Period>,
 ) -> Result<Json<Summary>, Problem> {
     let shared = &api.0;
@@ -149,7 +149,7 @@ impl DepartmentUsage {
 }
 
 /// Sums over days and people; calls that were only ever refused are no usage of a model.
-fn by_model(lines: &[Line], currency: &str) -> Vec<ModelUsage> {
+pub(super) fn by_model(lines: &[Line], currency: &str) -> Vec<ModelUsage> {
     let mut sums: BTreeMap<(&str, &str), Figures> = BTreeMap::new();
     for line in lines {
         let sum = sums.entry((&line.api, &line.model)).or_default();

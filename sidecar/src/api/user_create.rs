@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::Api;
-use super::authentication::Administrator;
+use super::access::Access;
 use super::extract::Json as Body;
 use super::problem::Problem;
 use super::provisioning::{Job, PATIENCE, job_id};
@@ -31,7 +31,7 @@ use crate::store::people;
 )]
 pub(super) async fn post(
     State(api): State<Api>,
-    administrator: Administrator,
+    administrator: Access,
     Body(new): Body<NewUser>,
 ) -> Result<Response, Problem> {
     let shared = &api.0;

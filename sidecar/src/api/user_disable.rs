@@ -1,7 +1,7 @@
 use axum::Json;
 use axum::extract::State;
 
-use super::authentication::Administrator;
+use super::access::Access;
 use super::extract::Path;
 use super::problem::Problem;
 use super::provisioning::job_id;
@@ -29,7 +29,7 @@ use crate::store::people;
 )]
 pub(super) async fn put(
     State(api): State<Api>,
-    administrator: Administrator,
+    administrator: Access,
     Path(id): Path<String>,
 ) -> Result<Json<User>, Problem> {
     suspend(&api, &administrator, &id, true).await.map(Json)
@@ -38,7 +38,7 @@ pub(super) async fn put(
 /// Stores it, tells the gateways, and has it on record when it returns.
 pub(super) async fn suspend(
     api: &Api,
-    administrator: &Administrator,
+    administrator: &Access,
     id: &str,
     suspended: bool,
 ) -> Result<User, Problem> {

@@ -3,7 +3,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::Api;
-use super::authentication::Administrator;
+use super::access::Access;
 use super::extract::Path;
 use super::problem::Problem;
 use super::user_disable::suspend;
@@ -27,7 +27,7 @@ use crate::store::people;
 )]
 pub(super) async fn put(
     State(api): State<Api>,
-    administrator: Administrator,
+    administrator: Access,
     Path(id): Path<String>,
 ) -> Result<Json<User>, Problem> {
     let today = api.0.calendar.day(api.0.clock.now());

@@ -3,7 +3,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::Api;
-use super::authentication::Administrator;
+use super::access::Access;
 use super::extract::Path;
 use super::problem::Problem;
 use super::provisioning::{self, Job};
@@ -26,7 +26,7 @@ use crate::provisioning::jobs::Deed;
 )]
 pub(super) async fn post(
     State(api): State<Api>,
-    administrator: Administrator,
+    administrator: Access,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     if !api.0.desk()?.has_mail() {

@@ -3,7 +3,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 
 use super::Api;
-use super::authentication::Administrator;
+use super::access::Access;
 use super::etag::{self, IfMatch};
 use super::extract::{Json as Body, Path};
 use super::problem::Problem;
@@ -35,7 +35,7 @@ use crate::store::people::{self, Amended};
 )]
 pub(super) async fn put(
     State(api): State<Api>,
-    administrator: Administrator,
+    administrator: Access,
     Path(id): Path<String>,
     condition: IfMatch,
     Body(values): Body<PersonValues>,

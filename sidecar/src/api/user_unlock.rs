@@ -2,7 +2,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::Api;
-use super::authentication::Administrator;
+use super::access::Access;
 use super::extract::Path;
 use super::problem::Problem;
 use super::provisioning::{self, Job};
@@ -25,7 +25,7 @@ use crate::provisioning::jobs::Deed;
 )]
 pub(super) async fn post(
     State(api): State<Api>,
-    administrator: Administrator,
+    administrator: Access,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     provisioning::order(&api.0, &administrator, &id, Deed::Unlock).await

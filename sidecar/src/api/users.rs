@@ -5,18 +5,21 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::authentication::Auditor;
+use super::access::{Access, Part};
 use super::extract::Query;
 use super::page;
 use super::problem::Problem;
 use crate::people::Person;
 use crate::store::people;
 
-/// Which page.
+/// Who, and which page.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
+    /// Of one department, by code; default: everybody whom the caller may see.
+    #[param(example = "sales")]
+    department: Option<String>,
     /// Most people of the page, 1 to 1000.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u32>,
@@ -63,19 +66,24 @@ pub(super) struct User {
         (status = 200, body = Users),
         (status = 400, description = "The page is not what it should be", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No accepted token", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The role is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The role is missing, or it is about another department or person than the caller's own", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn get(
     State(api): State<Api>,
-    _: Auditor,
+    access: Access,
     Query(which): Query<Which>,
 ) -> Result<Json<Users>, Problem> {
     let shared = &api.0;
     let today = shared.calendar.day(shared.clock.now());
     let limit = page::limit(which.limit)?;
+    let part = access.reach().confine(Part {
+        department: which.department,
+        person: None,
+    })?;
     let after = which.cursor.as_deref().unwrap_or_default();
-    let found = people::list(&shared.store, after, limit + 1).await?;
+    let department = part.department.as_deref();
+    let found = people::list(&shared.store, department, after, limit + 1).await?;
     let (found, next) = page::cut(found, limit, |person| person.id.0.clone());
     let users = found.into_iter().map(|person| User::new(person, today));
     Ok(Json(Users {

@@ -3,7 +3,7 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 
 use super::Api;
-use super::authentication::Administrator;
+use super::access::Access;
 use super::problem::Problem;
 use crate::people::csv;
 use crate::store::people;
@@ -22,7 +22,7 @@ use crate::store::people;
         (status = 403, description = "The role is missing", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn get(State(api): State<Api>, _: Administrator) -> Result<Response, Problem> {
+pub(super) async fn get(State(api): State<Api>, _: Access) -> Result<Response, Problem> {
     let shared = &api.0;
     let everybody = people::changed_after(&shared.store, -1).await?;
     let file = csv::write(&everybody, &shared.hub.policy());

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::authentication::Administrator;
+use super::access::Access;
 use super::extract::Query;
 use super::problem::{Problem, RowError};
 use super::provisioning::{Job, job_id, row_errors};
@@ -77,7 +77,7 @@ pub(super) struct Uploaded {
 )]
 pub(super) async fn post(
     State(api): State<Api>,
-    administrator: Administrator,
+    administrator: Access,
     Query(upload): Query<Upload>,
     file: Bytes,
 ) -> Result<Response, Problem> {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::authentication::Auditor;
+use super::access::Access;
 use super::moments::shown;
 use super::problem::Problem;
 use super::provisioning::Job;
@@ -48,7 +48,7 @@ pub(super) struct SyncStatus {
         (status = 403, description = "The role is missing", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn get(State(api): State<Api>, _: Auditor) -> Result<Json<SyncStatus>, Problem> {
+pub(super) async fn get(State(api): State<Api>, _: Access) -> Result<Json<SyncStatus>, Problem> {
     let shared = &api.0;
     let standing = jobs::standing(&shared.store).await?;
     let last_upload = match jobs::latest(&shared.store, "csv").await? {

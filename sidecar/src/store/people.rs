@@ -91,13 +91,22 @@ pub async fn changed_after(store: &Store, version: i64) -> Result<Vec<Person>, S
     rows.iter().map(person).collect()
 }
 
-/// People in the order of their ids, after the id `after`, at most `limit`.
+/// People in the order of their ids, after the id `after`, at most `limit`; of one department
+/// alone, where one is named.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn list(store: &Store, after: &str, limit: u32) -> Result<Vec<Person>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM people WHERE id > $1 ORDER BY id LIMIT $2")
+pub async fn list(
+    store: &Store,
+    department: Option<&str>,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<Person>, StoreError> {
+    let sql = "SELECT * FROM people WHERE id > $1 AND ($2 = '' OR department = $2) \
+        ORDER BY id LIMIT $3";
+    let rows = sqlx::query(sql)
         .bind(after)
+        .bind(department.unwrap_or_default())
         .bind(i64::from(limit))
         .fetch_all(store.pool())
         .await?;

@@ -34,47 +34,6 @@ async fn nothing_but_health_answers_without_a_token() {
 }
 
 #[tokio::test]
-async fn a_token_without_a_role_opens_nothing() {
-    let service = Service::new().await;
-    let reading = READ.map(|path| ("GET", path));
-    for (method, path) in reading.into_iter().chain(CHANGE) {
-        let answer = service.call(As::NobodySpecial, method, path, None).await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{method} {path}");
-    }
-}
-
-#[tokio::test]
-async fn an_auditor_reads_and_changes_nothing() {
-    let service = Service::new().await;
-    for path in READ {
-        assert_eq!(
-            service.get(As::Auditor, path).await.status,
-            StatusCode::OK,
-            "{path}"
-        );
-    }
-    for (method, path) in CHANGE {
-        let answer = service.call(As::Auditor, method, path, None).await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{method} {path}");
-    }
-}
-
-#[tokio::test]
-async fn keys_and_their_usage_are_for_auditors() {
-    let service = Service::new().await;
-    for path in ["", "/usage"] {
-        let path = format!("/v1/apikeys/key-0000000000000001{path}");
-        for (caller, status) in [
-            (As::Nobody, StatusCode::UNAUTHORIZED),
-            (As::NobodySpecial, StatusCode::FORBIDDEN),
-            (As::Auditor, StatusCode::NOT_FOUND),
-        ] {
-            assert_eq!(service.get(caller, &path).await.status, status, "{path}");
-        }
-    }
-}
-
-#[tokio::test]
 async fn an_application_with_the_role_may_read() {
     let service = Service::new().await;
     let now = service.world.clock.now().seconds();

@@ -304,28 +304,3 @@ async fn are_on_record(service: &Service, wanted: &[&str]) -> String {
     }
     events.text
 }
-
-#[tokio::test]
-async fn without_the_role_nothing_is_seen_or_changed() {
-    let (service, _) = service(true).await;
-    for (method, path, caller) in [
-        ("POST", "/v1/users", As::Auditor),
-        ("POST", "/v1/users/csv/upload", As::Auditor),
-        ("GET", "/v1/users/csv/download", As::Auditor),
-        ("PUT", "/v1/users/001", As::Auditor),
-        ("DELETE", "/v1/users/001", As::Auditor),
-        ("POST", "/v1/users/001/password/reset", As::Auditor),
-        ("POST", "/v1/users/001/unlock", As::Auditor),
-        ("POST", "/v1/provisioning/jobs/x/apply", As::Auditor),
-        ("POST", "/v1/provisioning/jobs/x/cancel", As::Auditor),
-        ("POST", "/v1/provisioning/jobs/x/retry", As::Auditor),
-        ("GET", "/v1/users/001", As::NobodySpecial),
-        ("GET", "/v1/users/sync/status", As::NobodySpecial),
-        ("GET", "/v1/provisioning/jobs", As::NobodySpecial),
-        ("GET", "/v1/provisioning/jobs/x", As::NobodySpecial),
-        ("GET", "/v1/provisioning/jobs/x/tasks", As::NobodySpecial),
-    ] {
-        let answer = service.call(caller, method, path, Some(json!({}))).await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{method} {path}");
-    }
-}

@@ -32,6 +32,8 @@ const ADMINISTRATOR: &str = "00000000-0000-4000-8000-000000000001";
 const AUDITOR: &str = "00000000-0000-4000-8000-000000000002";
 const NOBODY_SPECIAL: &str = "00000000-0000-4000-8000-000000000003";
 
+const APPLICATION: &str = "00000000-0000-4000-8000-0000000000ff";
+
 const PEOPLE: &str = "\
 user_id,name,email,department,job_title,phone,start_date,end_date,status,object_id
 001,Ichiro,ichiro@example.com,sales,,,2023/04/01,,active,00000000-0000-4000-8000-000000000001
@@ -41,12 +43,18 @@ user_id,name,email,department,job_title,phone,start_date,end_date,status,object_
 ";
 
 /// Who calls.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum As {
     Administrator,
     Auditor,
     NobodySpecial,
     Recorder,
+    /// Hanako (002), of the department `hr`.
+    Manager,
+    /// Recorder, and nobody of the directory.
+    RecordingApplication,
+    /// An application without a role.
+    Stranger,
     Nobody,
 }
 
@@ -208,16 +216,23 @@ impl Service {
             As::Auditor => Some(self.token(AUDITOR, &["Sekisho.Auditor"])),
             As::NobodySpecial => Some(self.token(NOBODY_SPECIAL, &["Sekisho.Reader"])),
             As::Recorder => Some(self.token(NOBODY_SPECIAL, &["Sekisho.Recorder"])),
+            As::Manager => Some(self.token(AUDITOR, &["Sekisho.DepartmentManager"])),
+            As::RecordingApplication => Some(self.token(APPLICATION, &["Sekisho.Recorder"])),
+            As::Stranger => Some(self.token(APPLICATION, &["Sekisho.Reader"])),
             As::Nobody => None,
         }
     }
 
     fn token(&self, object_id: &str, roles: &[&str]) -> String {
         let now = self.world.clock.now().seconds();
-        let claims = json!({
+        let mut claims = json!({
             "iss": ISSUER, "tid": "t", "aud": "api://x", "oid": object_id, "roles": roles,
-            "scp": "all_apis", "iat": now, "nbf": now, "exp": now + 3600,
+            "iat": now, "nbf": now, "exp": now + 3600,
         });
+        match object_id {
+            APPLICATION => claims["idtyp"] = "app".into(),
+            _ => claims["scp"] = "all_apis".into(),
+        }
         signed(&claims)
     }
 }
