@@ -21,6 +21,7 @@ pub mod log;
 pub mod mail;
 pub mod managed_identity;
 pub mod objects;
+pub mod overshoot;
 pub mod people;
 pub mod policy_file;
 pub mod provisioning;

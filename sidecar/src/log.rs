@@ -15,6 +15,7 @@ pub mod tiles;
 pub mod tree;
 pub mod verify;
 
+pub(crate) use entry::extension;
 pub use entry::{Malformed, Recorded};
 pub use search::{Cursor, Filter, Page, search};
 

@@ -300,6 +300,7 @@ fn pooled_models(api: &Value, scope: ScopeId) -> HashMap<String, Model> {
             scope,
             max_output_tokens: 1,
             max_input_tokens: None,
+            hidden_output_tokens: None,
             price: String::new(),
         };
         Some((name, model))

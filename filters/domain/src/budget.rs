@@ -6,7 +6,7 @@ pub use covering::{Covered, Covering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApiId, BudgetId, DepartmentId, KeyId, Micros, Modality, Usage, UserId};
+use crate::{ApiId, BudgetId, DepartmentId, KeyId, Micros, Modality, Tokens, Usage, UserId};
 
 /// Most that a limit may be, in its meter's unit: what a database keeps as a signed number.
 pub const MOST_LIMIT: u64 = i64::MAX as u64;
@@ -153,6 +153,55 @@ pub enum Subject {
     Modality(Modality),
 }
 
+/// What is set aside for an answer that streams, and what becomes of one that outgrows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// The most that it can use is set aside before it begins, so it cannot.
+    #[default]
+    Strict,
+    /// An estimate is set aside, and more as it passes; it is cut when there is no more.
+    StreamCut(StreamCut),
+}
+
+impl Mode {
+    /// How answers are followed that stream, where they are.
+    #[must_use]
+    pub const fn stream_cut(self) -> Option<StreamCut> {
+        match self {
+            Self::Strict => None,
+            Self::StreamCut(cut) => Some(cut),
+        }
+    }
+
+    /// The name in the policy file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::StreamCut(_) => "stream_cut",
+        }
+    }
+}
+
+/// How an answer is followed that streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StreamCut {
+    /// Output tokens that are set aside before it begins, and so many again each time; of
+    /// each of its choices.
+    pub estimate: Tokens,
+    /// What a provider generates at most that has not passed the gateway yet when the answer
+    /// is cut, until it stops; output tokens of each of its choices.
+    pub ahead: Tokens,
+}
+
+impl StreamCut {
+    /// What is set aside if the policy does not say.
+    pub const ESTIMATE: Tokens = Tokens(2_000);
+    /// What a provider is ahead if the policy does not say: more than a second of what most
+    /// models generate.
+    pub const AHEAD: Tokens = Tokens(100);
+}
+
 /// A limit on what somebody may use within a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
@@ -168,6 +217,8 @@ pub struct Budget {
     pub window: Option<WindowUnit>,
     /// The most that one window may take, in the meter's unit. Zero: none may pass.
     pub limit: u64,
+    /// How it deals with answers that stream.
+    pub mode: Mode,
 }
 
 /// What a worker needs to know of a budget: which calls it counts, and in which unit.
@@ -181,6 +232,8 @@ pub struct Counting {
     pub subject: Subject,
     /// What it counts.
     pub meter: Meter,
+    /// How it deals with answers that stream.
+    pub mode: Mode,
 }
 
 impl Budget {
@@ -190,6 +243,12 @@ impl Budget {
     pub fn counts_like(&self, other: &Self) -> bool {
         (&self.payer, &self.subject, self.meter, self.window)
             == (&other.payer, &other.subject, other.meter, other.window)
+    }
+
+    /// Whether the two are the same but for their names.
+    #[must_use]
+    pub fn is_as(&self, other: &Self) -> bool {
+        self.counts_like(other) && (self.limit, self.mode) == (other.limit, other.mode)
     }
 
     /// Whether a call falls under it.

@@ -21,7 +21,9 @@ pub mod signing;
 pub mod units;
 pub mod usage;
 
-pub use budget::{Budget, Counting, Covered, Covering, Meter, Payer, Subject, WindowUnit};
+pub use budget::{
+    Budget, Counting, Covered, Covering, Meter, Mode, Payer, StreamCut, Subject, WindowUnit,
+};
 pub use decimal::Decimal;
 pub use denial::{Denial, DenialCode, Stage};
 pub use directory::{ApiKey, FormerSecret, User};

@@ -382,6 +382,8 @@ pub struct Model {
     pub max_output_tokens: u64,
     /// The most input tokens that one answer can be charged for, where that is known.
     pub max_input_tokens: Option<u64>,
+    /// The most output tokens of an answer that are not shown, if that is known.
+    pub hidden_output_tokens: Option<u64>,
     /// The name under which it is priced.
     pub price: String,
 }

@@ -199,6 +199,11 @@ impl PriceBook {
         at_start.into_iter().chain(later)
     }
 
+    /// Every price that `model` has had, has, or will have.
+    pub fn versions(&self, model: &str) -> impl Iterator<Item = &Price> {
+        self.by_model.get(model).into_iter().flatten()
+    }
+
     /// Whether `model` has any price.
     #[must_use]
     pub fn knows(&self, model: &str) -> bool {

@@ -5,8 +5,8 @@
 
 use prost::bytes::Bytes;
 use sekisho_domain::{
-    ApiKey, Budget, Counting, FormerSecret, IssuerKey, KeyId, KeyMaterial, Meter, Modality, Payer,
-    ScopeTree, SigningAlgorithm, Subject, UnixMillis, User,
+    ApiKey, Budget, Counting, FormerSecret, IssuerKey, KeyId, KeyMaterial, Meter, Modality, Mode,
+    Payer, ScopeTree, SigningAlgorithm, StreamCut, Subject, Tokens, UnixMillis, User,
 };
 
 use crate::v1;
@@ -119,6 +119,13 @@ pub fn budget(budget: &v1::Budget) -> Result<Counting, Unreadable> {
             payer,
             subject,
             meter: Meter::parse(&budget.meter)?,
+            mode: match budget.estimate_tokens {
+                0 => Mode::Strict,
+                estimate => Mode::StreamCut(StreamCut {
+                    estimate: Tokens(estimate),
+                    ahead: Tokens(budget.ahead_tokens),
+                }),
+            },
         })
     };
     read().ok_or_else(|| Unreadable::Budget {
@@ -143,12 +150,15 @@ pub fn budget_on_wire(budget: &Budget) -> v1::Budget {
             Some(v1::budget::Subject::Modality(modality.as_str().to_owned()))
         }
     };
+    let cut = budget.mode.stream_cut();
     v1::Budget {
         counter: budget.id.0.clone(),
         removed: false,
         payer: Some(payer),
         subject,
         meter: budget.meter.as_str().to_owned(),
+        estimate_tokens: cut.map_or(0, |cut| cut.estimate.0),
+        ahead_tokens: cut.map_or(0, |cut| cut.ahead.0),
     }
 }
 
@@ -321,7 +331,12 @@ mod tests {
             Subject::Model("gpt-4o".into()),
             Subject::Modality(Modality::Audio),
         ];
-        for (payer, subject) in payers.iter().zip(&subjects) {
+        let cut = Mode::StreamCut(StreamCut {
+            estimate: Tokens(7),
+            ahead: Tokens(0),
+        });
+        let modes = [Mode::Strict, cut, Mode::Strict, cut];
+        for ((payer, subject), mode) in payers.iter().zip(&subjects).zip(modes) {
             for meter in Meter::EVERY {
                 let went = Budget {
                     id: "b#2".into(),
@@ -330,10 +345,12 @@ mod tests {
                     meter: *meter,
                     window: None,
                     limit: 5,
+                    mode,
                 };
                 let came = budget(&budget_on_wire(&went)).unwrap();
                 assert_eq!((&came.counter, came.meter), (&went.id, went.meter));
                 assert_eq!((&came.payer, &came.subject), (payer, subject));
+                assert_eq!(came.mode, mode);
             }
         }
     }

@@ -126,13 +126,19 @@ mod tests {
         ];
         let mut up = v1::Up::default();
         let mut out = Vec::new();
-        for (nth, kind) in [Kind::Unspecified, Kind::Admit, Kind::Complete, Kind::Refuse]
-            .into_iter()
-            .enumerate()
+        for (nth, kind) in [
+            Kind::Unspecified,
+            Kind::Admit,
+            Kind::Complete,
+            Kind::Refuse,
+            Kind::Extend,
+        ]
+        .into_iter()
+        .enumerate()
         {
             for (id, size) in [(0, 0), (9, 1), (255, 127), (1, 128), (2, 70_000)] {
                 let (id, record) = (RecordId([id; 16]), vec![b'r'; size]);
-                let reserved = &several[..nth];
+                let reserved = &several[..nth.min(several.len())];
                 write(&mut out, kind, &id, &record, reserved.iter().copied());
                 let reservations = reserved.iter().map(|held| v1::Reservation {
                     holder: held.holder.to_vec().into(),

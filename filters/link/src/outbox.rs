@@ -62,7 +62,8 @@ struct Records {
 #[derive(Clone, Copy, Debug)]
 struct Named {
     record_id: RecordId,
-    kind: RecordKind,
+    /// None: not a record, but what was set aside for a call besides.
+    kind: Option<RecordKind>,
     /// Bytes that it takes in `encoded`.
     length: usize,
 }
@@ -162,6 +163,29 @@ impl Outbox {
             // Not a gateway's to tell: the sidecar refuses it.
             RecordKind::Event => v1::entry::Kind::Unspecified,
         };
+        self.entry(Some(kind), on_wire, record_id, record, reservations);
+    }
+
+    /// Adds that more is set aside for a call whose admit went before: how much it is by now.
+    /// Like a record it is said again until it is durable, and before anything is said of the
+    /// holder's end.
+    pub fn extend<'a>(
+        &mut self,
+        record_id: &RecordId,
+        reservations: impl Iterator<Item = Reserved<'a>> + Clone,
+    ) {
+        let on_wire = v1::entry::Kind::Extend;
+        self.entry(None, on_wire, record_id, &[], reservations);
+    }
+
+    fn entry<'a>(
+        &mut self,
+        kind: Option<RecordKind>,
+        on_wire: v1::entry::Kind,
+        record_id: &RecordId,
+        record: &[u8],
+        reservations: impl Iterator<Item = Reserved<'a>> + Clone,
+    ) {
         let out = &mut self.records.encoded;
         let start = out.len();
         entry::write(out, on_wire, record_id, record, reservations);
@@ -277,10 +301,13 @@ impl Outbox {
         }
         let refused = |id: &RecordId| down.refused.iter().any(|refused| **refused == id.0);
         let named = records.named.into_iter();
-        let durable = named.map(|named| Acknowledged {
-            record_id: named.record_id,
-            kind: named.kind,
-            refused: named.kind == RecordKind::Admit && refused(&named.record_id),
+        let durable = named.filter_map(|named| {
+            let kind = named.kind?;
+            Some(Acknowledged {
+                record_id: named.record_id,
+                kind,
+                refused: kind == RecordKind::Admit && refused(&named.record_id),
+            })
         });
         let durable = durable.collect();
         self.spare = records.encoded;
@@ -324,7 +351,7 @@ impl Records {
 
 impl Named {
     fn is_refusal(&self) -> bool {
-        self.kind == RecordKind::Refuse
+        self.kind == Some(RecordKind::Refuse)
     }
 }
 

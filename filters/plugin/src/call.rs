@@ -8,8 +8,8 @@ use std::sync::Arc;
 use sekisho_audit::{About, Passage};
 use sekisho_domain::policy::Contents;
 use sekisho_domain::{Price, Provider, UnixMillis};
-use sekisho_providers::{Edit, Edits, Operation};
-use sekisho_quota::Reservation;
+use sekisho_providers::{Edit, Edits, Operation, StreamWire};
+use sekisho_quota::{Reservation, Streamed};
 use sekisho_scope::Principal;
 
 use crate::worker::Compiled;
@@ -68,6 +68,17 @@ pub(crate) struct Call {
     pub(crate) is_boundless: bool,
     pub(crate) reservations: Vec<Reservation>,
     pub(crate) price: Option<Price>,
+    /// Where budgets follow its answer: what it has used.
+    pub(crate) streamed: Option<Followed>,
+}
+
+/// An answer that budgets follow as it streams.
+#[derive(Clone, Debug)]
+pub(crate) struct Followed {
+    pub(crate) wire: StreamWire,
+    pub(crate) streamed: Streamed,
+    /// It was cut: its last bytes are on their way to the client, after which it is reset.
+    pub(crate) is_cut: bool,
 }
 
 impl Call {

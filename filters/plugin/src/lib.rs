@@ -9,6 +9,7 @@ mod call;
 mod config;
 mod edges;
 mod filter;
+mod following;
 mod handover;
 mod host;
 mod key_waits;

@@ -13,7 +13,7 @@ use crate::call::{Call, Phase};
 use crate::pipeline::{self, Next};
 use crate::waiting::{Held, HeldForKey};
 use crate::worker::Worker;
-use crate::{host, limits, reply, socket};
+use crate::{following, host, limits, reply, socket};
 
 /// How long an answer's last byte waits for its record before the stream is reset. Long
 /// enough for a sidecar to be restarted.
@@ -148,6 +148,7 @@ fn resume_request(worker: &RefCell<Worker>, held: &Held, now: UnixMillis) {
 fn resume_response(worker: &RefCell<Worker>, held: &Held) {
     held.call.borrow_mut().phase = Phase::Done;
     socket::released(worker, held);
+    following::released(worker, held, host::now());
     let root = worker.borrow().root;
     host::in_context(held.context, root, || host::resume(Half::Response));
 }

@@ -11,11 +11,11 @@ use sekisho_link::Reserved;
 use sekisho_providers::{Edit, ModelPlace, Operation, RequestBody};
 use sekisho_quota::Reservation;
 
-use crate::call::{Call, Phase, SharedCall};
+use crate::call::{Call, Followed, Phase, SharedCall};
 use crate::handover::{Handover, Used};
 use crate::waiting::Held;
 use crate::worker::{Compiled, Worker};
-use crate::{host, limits, request};
+use crate::{following, host, limits, request};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -73,6 +73,10 @@ fn look(worker: &Worker, compiled: &Compiled, call: &mut Call, body: usize) -> R
     }
     if stages.quota {
         quota(policy, api, model, call, call.passage.received)?;
+        // In a chain of modules this one sees no answer: it sets the most aside.
+        call.streamed = model
+            .filter(|_| !stages.is_part())
+            .and_then(|model| following::of(call, model));
     }
     if stages.upstream {
         upstream(compiled, model, call)?;
@@ -268,9 +272,10 @@ pub(crate) fn reserve(
         let passage = &call.passage;
         let (worst, worst_cost) = (&passage.worst, passage.worst_cost);
         let accounts = &mut worker.accounts;
+        let streamed = call.streamed.as_ref().map(|followed| &followed.streamed);
         let demands = worker
             .budgets
-            .demands(&covered(call), worst, worst_cost, accounts);
+            .demands(&covered(call), worst, worst_cost, streamed, accounts);
         let counts_bytes =
             |demand: &sekisho_quota::Demand| accounts.meter(demand.slot) == Some(Meter::Bytes);
         if call.is_boundless
@@ -280,7 +285,12 @@ pub(crate) fn reserve(
             return boundless(budget.plain(), &passage.api).into();
         }
         let reserved = accounts.reserve(&demands, now);
-        reserved.map(|reservations| call.reservations = reservations)
+        reserved.map(|reservations| {
+            let is_followed =
+                |followed: &mut Followed| followed.streamed.is_followed_by(&reservations);
+            call.streamed.take_if(|followed| !is_followed(followed));
+            call.reservations = reservations;
+        })
     } else {
         Ok(())
     };

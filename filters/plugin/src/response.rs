@@ -5,7 +5,7 @@ use sekisho_domain::{
     ByteCount, Denial, DenialCode, Micros, Outcome, RecordKind, UnixMillis, Usage, UsageSource,
 };
 use sekisho_hostcalls::Action;
-use sekisho_providers::{UsageMeter, UsageSieve};
+use sekisho_providers::{AnswerEvents, UsageMeter, UsageSieve};
 use sekisho_upstream::{ATTEMPTS_HEADER, UPSTREAM_HEADER};
 
 use crate::call::{Call, Phase};
@@ -17,13 +17,17 @@ use crate::{host, pipeline, reply};
 /// Reads an answer.
 #[derive(Default)]
 pub(crate) struct ResponseReader {
-    meter: Option<UsageMeter>,
+    pub(crate) meter: Option<UsageMeter>,
+    /// Reads it event by event, where budgets follow it.
+    pub(crate) events: Option<AnswerEvents>,
+    /// What ends it that was cut.
+    pub(crate) last: Vec<u8>,
     /// Leaves out of a stream what its client has not asked for.
-    sieve: Option<UsageSieve>,
+    pub(crate) sieve: Option<UsageSieve>,
     status: Option<u16>,
     /// When its headers came.
     began: Option<UnixMillis>,
-    bytes: u64,
+    pub(crate) bytes: u64,
     digest: Option<Digest>,
     ended: bool,
     /// Which upstream of a pool has answered.
@@ -69,11 +73,13 @@ impl Filter {
             let call = self.call.borrow();
             let counted = call.operation.filter(|_| call.counts_tokens());
             self.response.meter = counted.map(UsageMeter::new);
+            let followed = call.streamed.as_ref();
+            self.response.events = followed.map(|followed| AnswerEvents::new(followed.wire));
         }
         if end_of_stream {
             return self.finish(Outcome::Answered);
         }
-        if self.call.borrow().strict {
+        if self.call.borrow().strict || self.response.events.is_some() {
             // A client that knows the length has the whole answer before its end, which is
             // what waits for the record.
             host::remove_response_header("content-length");
@@ -84,6 +90,9 @@ impl Filter {
     pub(crate) fn on_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         if self.socket.is_some() && self.is_in_session() {
             return self.server_speaks(size, end_of_stream);
+        }
+        if self.is_cut() {
+            return self.leave_out(size);
         }
         let audits = self.worker.borrow().stages.audit;
         let is_read = audits || self.response.sieve.is_some();
@@ -96,7 +105,13 @@ impl Filter {
                 Action::Continue
             };
         }
-        self.response.read(size, end_of_stream);
+        if self.response.events.is_some() {
+            if let Some(action) = self.follow(size, end_of_stream) {
+                return action;
+            }
+        } else {
+            self.response.read(size, end_of_stream);
+        }
         if audits && self.is_too_long() {
             self.finish(Outcome::Aborted);
             // The answer has begun, so this cuts it.
@@ -161,12 +176,19 @@ impl Filter {
     }
 
     /// Whether the answer at hand is the upstream's, not a refusal of ours.
-    fn is_upstreams(&self) -> bool {
+    pub(crate) fn is_upstreams(&self) -> bool {
         self.call.borrow().phase == Phase::Admitted && !self.response.ended
     }
 
     /// Settles and records; strict answers wait with their last byte.
     fn finish(&mut self, outcome: Outcome) -> Action {
+        self.end(outcome, None)
+    }
+
+    /// Settles and records; strict answers wait with their last byte, also those that the gateway
+    /// itself ends, for the reason that `cut` says.
+    pub(crate) fn end(&mut self, outcome: Outcome, cut: Option<String>) -> Action {
+        let is_cut = cut.is_some();
         self.response.ended = true;
         let now = host::now();
         let passed = self.passed_digest();
@@ -192,7 +214,7 @@ impl Filter {
             admitted: call.admitted,
             began: self.response.began,
             pooled: self.response.pooled.take(),
-            detail: None,
+            detail: cut,
         };
         for held in &call.reservations {
             let used = held.used(&usage, cost);
@@ -208,7 +230,7 @@ impl Filter {
         let settled = call.reservations.iter();
         let settled = settled.map(|held| pipeline::on_wire(held, held.used(&usage, cost)));
         worker.record(RecordKind::Complete, &record_id, &record, settled);
-        let hold = call.strict && outcome == Outcome::Answered;
+        let hold = call.strict && (outcome == Outcome::Answered || is_cut);
         call.phase = if hold { Phase::Ending } else { Phase::Done };
         if hold {
             let held = Held {
@@ -313,17 +335,22 @@ impl ResponseReader {
             return;
         }
         let piece = host::response_body(0, size);
-        if let Some(digest) = &mut self.digest {
-            digest.push(&piece);
-        }
-        if let Some(meter) = &mut self.meter {
-            meter.push(&piece);
-        }
+        self.note(&piece);
         if let Some(sieve) = &mut self.sieve
             && let Some(rest) = sieve.push(&piece, end_of_stream)
             && !host::replace_response_body(size, &rest)
         {
             log::error!("an answer could not be changed");
+        }
+    }
+
+    /// Takes note of a piece as the provider sent it, for usage and digest.
+    pub(crate) fn note(&mut self, piece: &[u8]) {
+        if let Some(digest) = &mut self.digest {
+            digest.push(piece);
+        }
+        if let Some(meter) = &mut self.meter {
+            meter.push(piece);
         }
     }
 
@@ -334,7 +361,14 @@ impl ResponseReader {
         let (mut usage, source) = match self.meter.as_ref().and_then(UsageMeter::usage) {
             _ if failed || !call.counts_tokens() => (Usage::default(), UsageSource::Reported),
             Some(usage) if outcome == Outcome::Answered => (usage, UsageSource::Reported),
-            _ => (call.passage.worst, UsageSource::Estimated),
+            _ => {
+                let followed = call.streamed.as_ref();
+                let used = followed.map(|followed| {
+                    let is_whole = outcome == Outcome::Answered;
+                    followed.streamed.used(is_whole)
+                });
+                (used.unwrap_or(call.passage.worst), UsageSource::Estimated)
+            }
         };
         usage.bytes = if call.counts_bytes() {
             // What is over the bound was not passed on.

@@ -10,7 +10,7 @@ use sekisho_link::{METHOD, Outbox, SERVICE};
 use crate::config::Config;
 use crate::filter::Filter;
 use crate::worker::{Compiled, Worker};
-use crate::{Stages, host, link, socket};
+use crate::{Stages, following, host, link, socket};
 
 /// Between ticks. Late acknowledgements are noticed within one of them.
 const TICK_MILLIS: u32 = 50;
@@ -121,6 +121,7 @@ impl sekisho_hostcalls::Root for Root {
         }
         link::expire(&self.worker, now);
         socket::look_after(&self.worker, now);
+        following::reset_cut(&self.worker, now);
         let mut worker = self.worker.borrow_mut();
         if now.since(self.looked) >= IDLE_LOOK_MILLIS {
             self.looked = now;

@@ -104,6 +104,9 @@ pub(crate) struct Worker {
     pub(crate) budgets: Budgets,
     pub(crate) outbox: Outbox,
     pub(crate) waiting: Waiting,
+    /// Answers that were cut and whose last bytes have been passed on, by their contexts: since
+    /// when. They are reset when those have had time to get away.
+    pub(crate) cut: Vec<(u32, UnixMillis)>,
     /// WebSockets that are open, by their contexts.
     pub(crate) sessions: HashMap<u32, SharedSession>,
     last_lease_request: u64,
@@ -133,6 +136,7 @@ impl Worker {
             budgets: Budgets::default(),
             outbox: Outbox::default(),
             waiting: Waiting::default(),
+            cut: Vec::new(),
             sessions: HashMap::new(),
             last_lease_request: 0,
             random: RandomBytes::default(),
@@ -218,6 +222,15 @@ impl Worker {
         }
         self.has_refusals |= kind == RecordKind::Refuse;
         self.outbox.record(kind, record_id, record, reservations);
+    }
+
+    /// Adds how much is set aside by now for a call whose answer goes on.
+    pub(crate) fn extend<'a>(
+        &mut self,
+        record_id: &RecordId,
+        reservations: impl Iterator<Item = Reserved<'a>> + Clone,
+    ) {
+        self.outbox.extend(record_id, reservations);
     }
 
     /// Sends the next batch if a call waits for it, if it tells of a refusal or asks for a

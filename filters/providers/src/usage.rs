@@ -14,6 +14,8 @@ use sse::{Part, Sse};
 use tally::Tally;
 use wrapped::Wrapped;
 
+pub(crate) use wrapped::Unwrapped;
+
 /// What a watched member of an answer means. Those after `End` are no numbers of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Figure {

@@ -1,9 +1,13 @@
 //! Leases in a worker's memory.
 
+mod following;
+
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use sekisho_domain::{Meter, UnixMillis};
+use sekisho_domain::{Meter, Mode, StreamCut, UnixMillis};
+
+pub use following::Dry;
 
 use crate::reservation::{HolderId, Reservation};
 
@@ -83,7 +87,11 @@ pub struct Standing {
 struct Account {
     budget: Rc<str>,
     meter: Meter,
+    /// How it follows answers that stream, if it does.
+    cut: Option<StreamCut>,
     lease: Option<Lease>,
+    /// The lease of the window before: answers that began in it go on to use it.
+    former: Option<Lease>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +117,15 @@ impl Lease {
     }
 }
 
+impl Account {
+    /// The window is over: only answers that began in it may still use what is free.
+    const fn retire(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            self.former = Some(lease);
+        }
+    }
+}
+
 /// All leases of this worker.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
@@ -131,9 +148,25 @@ impl Accounts {
         self.accounts.push(Account {
             budget,
             meter,
+            cut: None,
             lease: None,
+            former: None,
         });
         slot
+    }
+
+    /// Sets how a budget deals with answers that stream, of calls from then on.
+    pub(crate) fn set_mode(&mut self, slot: Slot, mode: Mode) {
+        let at = usize::try_from(slot.0).unwrap_or(usize::MAX);
+        if let Some(account) = self.accounts.get_mut(at) {
+            account.cut = mode.stream_cut();
+        }
+    }
+
+    /// How a budget follows answers that stream, if it does.
+    #[must_use]
+    pub fn stream_cut(&self, slot: Slot) -> Option<StreamCut> {
+        self.account(slot)?.cut
     }
 
     /// The place of a budget that has one.
@@ -163,6 +196,7 @@ impl Accounts {
         self.holder = holder;
         for account in &mut self.accounts {
             account.lease = None;
+            account.former = None;
         }
         self.renewals.clear();
         self.returns.clear();
@@ -187,6 +221,9 @@ impl Accounts {
             .lease
             .filter(|lease| lease.window_start == grant.window_start);
         let free = former.map_or(0, |lease| lease.free);
+        if former.is_none() {
+            account.retire();
+        }
         account.lease = Some(Lease {
             window_start: grant.window_start,
             window_end: grant.window_end,
@@ -256,6 +293,7 @@ impl Accounts {
                 meter: account.meter,
                 window_start: lease.window_start,
                 amount: demand.amount,
+                cut: account.cut,
                 slot: demand.slot,
             });
         }
@@ -323,7 +361,9 @@ impl Accounts {
     pub fn take_idle(&mut self, now: UnixMillis) -> Vec<Return> {
         let mut idle = Vec::new();
         for account in &mut self.accounts {
-            account.lease = account.lease.filter(|lease| now < lease.window_end);
+            if account.lease.is_some_and(|lease| now >= lease.window_end) {
+                account.retire();
+            }
             let Some(lease) = &mut account.lease else {
                 continue;
             };

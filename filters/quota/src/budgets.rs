@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sekisho_domain::{BudgetId, Counting, Covered, Covering, Micros, Usage};
 
-use crate::{Accounts, Demand, Slot};
+use crate::{Accounts, Demand, Slot, Streamed};
 
 /// All budgets, ready to be found by call. Made when a snapshot is adopted and kept up to
 /// date by its changes; what a call costs does not depend on how many there are.
@@ -15,12 +15,13 @@ pub struct Budgets {
 }
 
 impl Budgets {
-    /// Adds a budget. What a counter counts never changes.
+    /// Adds a budget. What a counter counts never changes; how it follows answers may.
     pub fn insert(&mut self, budget: Counting, accounts: &mut Accounts) {
+        let slot = accounts.slot(budget.counter.as_str(), budget.meter);
+        accounts.set_mode(slot, budget.mode);
         if self.known.contains_key(&budget.counter) {
             return;
         }
-        let slot = accounts.slot(budget.counter.as_str(), budget.meter);
         self.covering.insert(&budget.payer, &budget.subject, slot);
         self.known.insert(budget.counter.clone(), (budget, slot));
     }
@@ -38,19 +39,24 @@ impl Budgets {
         self.known.contains_key(counter)
     }
 
-    /// What each budget that covers the call must hold for it: the call's worst case.
+    /// What each budget that covers the call must hold for it: the call's worst case, or where
+    /// the budget follows answers and this one is `streamed`, what it is estimated to use.
     #[must_use]
     pub fn demands(
         &self,
         call: &Covered<'_>,
         worst: &Usage,
         worst_cost: Micros,
+        streamed: Option<&Streamed>,
         accounts: &Accounts,
     ) -> Vec<Demand> {
         let mut demands = Vec::new();
         self.covering.of(call, |slot| {
             if let Some(meter) = accounts.meter(slot) {
-                let amount = meter.reserved(worst, worst_cost);
+                let amount = match streamed.zip(accounts.stream_cut(slot)) {
+                    Some((streamed, cut)) => streamed.amount(meter, streamed.step(cut)),
+                    None => meter.reserved(worst, worst_cost),
+                };
                 demands.push(Demand { slot, amount });
             }
         });

@@ -9,9 +9,11 @@ mod budgets;
 #[cfg(test)]
 mod rate;
 mod reservation;
+mod streamed;
 mod worst_case;
 
-pub use accounts::{Accounts, Demand, Grant, Return, Shortfall, Slot, Standing};
+pub use accounts::{Accounts, Demand, Dry, Grant, Return, Shortfall, Slot, Standing};
 pub use budgets::Budgets;
 pub use reservation::{HolderId, Reservation};
+pub use streamed::Streamed;
 pub use worst_case::{Asked, WorstCase, worst_case, worst_case_without_model};

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use sekisho_domain::{
-    Budget, Counting, Covered, Meter, Micros, Payer, Subject, Tokens, UnixMillis, Usage,
+    Budget, Counting, Covered, Meter, Micros, Mode, Payer, Subject, Tokens, UnixMillis, Usage,
 };
 
 use crate::{Accounts, Budgets, Grant};
@@ -26,12 +26,14 @@ fn worker(departments: usize) -> (Accounts, Budgets) {
             meter,
             window: None,
             limit: u64::MAX / 4,
+            mode: Mode::Strict,
         };
         let counting = Counting {
             counter: budget.id,
             payer: budget.payer,
             subject: budget.subject,
             meter,
+            mode: budget.mode,
         };
         budgets.insert(counting, &mut accounts);
         let grant = Grant {
@@ -87,7 +89,7 @@ fn nanos_per_call(departments: usize) -> u128 {
     let round = |_| {
         let begun = Instant::now();
         for _ in 0..CALLS {
-            let demands = budgets.demands(&call, &worst, Micros(1400), &accounts);
+            let demands = budgets.demands(&call, &worst, Micros(1400), None, &accounts);
             assert_eq!(demands.len(), 5);
             for held in accounts.reserve(&demands, NOW).unwrap() {
                 let used = held.used(&used, Micros(400));

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use sekisho_domain::{Meter, Micros, UnixMillis, Usage};
+use sekisho_domain::{Meter, Micros, StreamCut, UnixMillis, Usage};
 
 use crate::Slot;
 
@@ -23,6 +23,9 @@ pub struct Reservation {
     pub window_start: UnixMillis,
     /// How much.
     pub amount: u64,
+    /// How the budget follows an answer that streams, if it does.
+    #[serde(skip)]
+    pub(crate) cut: Option<StreamCut>,
     /// The budget's place in the VM whose lease it is; none elsewhere.
     #[serde(skip)]
     pub(crate) slot: Slot,
@@ -33,6 +36,12 @@ impl Reservation {
     #[must_use]
     pub fn used(&self, usage: &Usage, cost: Micros) -> u64 {
         self.meter.used(usage, cost)
+    }
+
+    /// Whether it may grow as an answer streams.
+    #[must_use]
+    pub const fn is_followed(&self) -> bool {
+        self.cut.is_some()
     }
 }
 

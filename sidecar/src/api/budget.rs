@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use sekisho_domain::{Modality, Payer, Subject};
+use sekisho_domain::{Modality, Payer, Policy, Subject};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -12,6 +12,7 @@ use super::access::Reach;
 use super::etag::{self, IfMatch};
 use super::moments::shown;
 use super::problem::Problem;
+use crate::overshoot;
 use crate::store::budgets::StoredBudget;
 use crate::usage::{self, BudgetUsage};
 use crate::writer::{BudgetOrder, BudgetOutcome};
@@ -50,6 +51,15 @@ pub(super) struct Wanted {
     /// unlimited: remove the budget.
     #[schema(value_type = String, example = "50000")]
     limit: String,
+    /// What is set aside for an answer that streams: `strict` (if not said), the most that it can
+    /// use, or `stream_cut`, an estimate and, as it passes, more; it is cut when there is no more.
+    mode: Option<String>,
+    /// With `stream_cut`: output tokens that are set aside before an answer begins and each time
+    /// that it needs more; 2000 if not said.
+    estimate_tokens: Option<u64>,
+    /// With `stream_cut`: output tokens that a provider can have generated, when an answer is cut,
+    /// beyond those that have passed; 100 if not said.
+    ahead_tokens: Option<u64>,
 }
 
 /// A budget and where it stands in its current window. Amounts are decimals: calls, tokens or
@@ -92,6 +102,21 @@ pub(super) struct Standing {
     /// Most that a window may take.
     #[schema(example = "50000")]
     limit: String,
+    /// What is set aside for an answer that streams: `strict`, the most that it can use, or
+    /// `stream_cut`, an estimate and, as it passes, more.
+    #[schema(example = "strict")]
+    mode: &'static str,
+    /// With `stream_cut`: output tokens that are set aside each time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimate_tokens: Option<u64>,
+    /// With `stream_cut`: output tokens that a provider can have generated beyond those that have
+    /// passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ahead_tokens: Option<u64>,
+    /// The most that a window can have spent over the limit; of calls that do not wait for their
+    /// records (`audit: relaxed`), what a gateway that dies had leased besides.
+    #[schema(example = "0")]
+    overshoot: String,
     /// Used by calls that have ended.
     #[schema(example = "12.345")]
     settled: String,
@@ -111,9 +136,11 @@ pub(super) struct Standing {
     window_end: Option<String>,
 }
 
-impl From<BudgetUsage> for Standing {
-    fn from(usage: BudgetUsage) -> Self {
+impl Standing {
+    pub(super) fn new(usage: BudgetUsage, policy: &Policy) -> Self {
         let budget = usage.budget;
+        let cut = budget.mode.stream_cut();
+        let overshoot = overshoot::of(policy, &budget);
         let amount = |amount| budget.meter.shown(amount);
         let mut standing = Self {
             id: budget.id.plain().to_owned(),
@@ -127,6 +154,10 @@ impl From<BudgetUsage> for Standing {
             meter: budget.meter.as_str(),
             window: budget.window.map(sekisho_domain::WindowUnit::as_str),
             limit: amount(budget.limit),
+            mode: budget.mode.as_str(),
+            estimate_tokens: cut.map(|cut| cut.estimate.0),
+            ahead_tokens: cut.map(|cut| cut.ahead.0),
+            overshoot: amount(overshoot),
             settled: amount(usage.settled),
             reserved: amount(usage.reserved),
             leased: amount(usage.reserved.saturating_add(usage.free)),
@@ -155,7 +186,9 @@ pub(super) async fn answer(api: &Api, stored: StoredBudget) -> Result<Response, 
     let tag = [(header::ETAG, etag::of(stored.version))];
     let (calendar, now) = (&shared.calendar, shared.clock.now());
     let standing = usage::standing(&shared.store, calendar, vec![stored.budget], now).await?;
-    let standing = standing.into_iter().next().map(Standing::from);
+    let policy = shared.hub.policy();
+    let standing = standing.into_iter().next();
+    let standing = standing.map(|usage| Standing::new(usage, &policy));
     let standing = standing.ok_or_else(unknown)?;
     Ok((tag, Json(standing)).into_response())
 }

@@ -69,6 +69,10 @@ pub(super) async fn get(
     let found = found.into_iter().map(|stored| stored.budget).collect();
     let now = shared.clock.now();
     let standing = usage::standing(&shared.store, &shared.calendar, found, now).await?;
-    let budgets = standing.into_iter().map(Standing::from).collect();
+    let policy = shared.hub.policy();
+    let standing = standing.into_iter();
+    let budgets = standing
+        .map(|usage| Standing::new(usage, &policy))
+        .collect();
     Ok(Json(Budgets { budgets, next }))
 }

@@ -71,6 +71,10 @@ pub(super) async fn get(
             &detail.lines,
             &detail.currency,
         ),
-        budgets: detail.budgets.into_iter().map(Standing::from).collect(),
+        budgets: detail
+            .budgets
+            .into_iter()
+            .map(|usage| Standing::new(usage, &policy))
+            .collect(),
     }))
 }

@@ -14,6 +14,9 @@ impl Ledger {
         let limit = budget.limit.min(MOST_LIMIT);
         if let Some(index) = self.index(budget.id.as_str()) {
             self.set_limit(index, limit);
+            if let Some(known) = self.budgets.get_mut(index.0) {
+                known.mode = budget.mode;
+            }
             return index;
         }
         let index = BudgetIndex(self.budgets.len());

@@ -158,6 +158,37 @@ impl Ledger {
         Ok(())
     }
 
+    /// Notes how much is set aside by now for a call under way: of the leases of the same
+    /// holders, and else of what remains of the budget. Only the VM that answers for the call can
+    /// do so; that of a call that has ended changes nothing, nor does saying it again.
+    pub fn extend(&mut self, id: &RecordId, vm: VmId, asked: &[Asked]) {
+        let Some(call) = self.open.get(id).filter(|call| call.vm == vm) else {
+            return;
+        };
+        let mut grown: Vec<(usize, Held)> = Vec::new();
+        for asked in asked {
+            let Some(budget) = self.index(asked.budget.as_str()) else {
+                continue;
+            };
+            let is_it = |held: &Held| held.holder == asked.holder && held.key.budget == budget;
+            let Some(at) = call.held.iter().position(is_it) else {
+                continue;
+            };
+            if let Some(held) = call.held.get(at) {
+                let amount = asked.amount.saturating_sub(held.amount);
+                grown.push((at, Held { amount, ..*held }));
+            }
+        }
+        for (at, more) in grown {
+            let amount = self.reserve(&more);
+            let call = self.open.get_mut(id);
+            if let Some(held) = call.and_then(|call| call.held.get_mut(at)) {
+                held.amount = held.amount.saturating_add(amount);
+            }
+        }
+        self.touched.calls.insert(*id);
+    }
+
     /// Whether accounts and remainders together cover all of it.
     fn covers(&self, wanted: &[Held]) -> Result<(), NotCovered> {
         let mut free: HashMap<(HolderId, WindowKey), u64> = HashMap::new();
@@ -314,5 +345,107 @@ impl Ledger {
             amount: used,
             excess: used.saturating_sub(reserved),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sekisho_domain::{Budget, Meter, Mode, Payer, Subject, Tokens};
+
+    use super::*;
+
+    const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+    const HOLDER: HolderId = HolderId([1; 16]);
+    const VM: VmId = VmId([1; 16]);
+    const CALL: RecordId = RecordId([7; 16]);
+
+    /// A holder has 60 of a budget of 100, 20 of which are set aside for a call.
+    fn under_way() -> (Ledger, WindowKey) {
+        let mut ledger = Ledger::empty("UTC").unwrap();
+        let index = ledger.put(Budget {
+            id: "b".into(),
+            payer: Payer::Organisation,
+            subject: Subject::Everything,
+            meter: Meter::OutputTokens,
+            window: None,
+            limit: 100,
+            mode: Mode::Strict,
+        });
+        let (key, window) = ledger.window_at(index, NOW).unwrap();
+        ledger.load_window(key, window, 0);
+        ledger.connect(HOLDER, VM, true, NOW);
+        ledger.grant(HOLDER, &[("b", 60)], false, NOW).unwrap();
+        let admit = Admit {
+            id: CALL,
+            vm: VM,
+            call: Covered::default(),
+            at: NOW,
+            asked: &[asked(20)],
+            worst: Usage::default(),
+            worst_cost: Micros(0),
+            binding: true,
+        };
+        ledger.admit(&admit).unwrap();
+        (ledger, key)
+    }
+
+    fn asked(amount: u64) -> Asked {
+        Asked {
+            holder: HOLDER,
+            budget: "b".into(),
+            window_start: UnixMillis(0),
+            amount,
+        }
+    }
+
+    /// Free, reserved, and leased by all.
+    fn figures(ledger: &Ledger, key: WindowKey) -> (u64, u64, u64) {
+        assert_eq!(ledger.contradiction(), None);
+        let account = ledger.account(HOLDER, key).copied().unwrap_or_default();
+        let leased = ledger.window(&key).unwrap().leased;
+        (account.free, account.reserved, leased)
+    }
+
+    fn output(tokens: u64) -> Usage {
+        Usage {
+            output: Tokens(tokens),
+            ..Usage::default()
+        }
+    }
+
+    #[test]
+    fn what_is_set_aside_for_an_answer_grows_from_the_lease_and_saying_it_again_changes_nothing() {
+        let (mut ledger, key) = under_way();
+        for _ in 0..3 {
+            ledger.extend(&CALL, VM, &[asked(50)]);
+            assert_eq!(figures(&ledger, key), (10, 50, 60));
+        }
+        ledger.extend(&CALL, VM, &[asked(30)]);
+        assert_eq!(figures(&ledger, key), (10, 50, 60));
+        // The holder is gone: what was set aside stays.
+        ledger.gone(HOLDER);
+        assert_eq!(figures(&ledger, key), (0, 50, 50));
+        let charges = ledger.complete(&CALL, &output(55), Micros(0), NOW).unwrap();
+        assert_eq!((charges[0].amount, charges[0].excess), (55, 5));
+        assert_eq!(figures(&ledger, key), (0, 0, 0));
+    }
+
+    #[test]
+    fn it_grows_by_no_more_than_there_is() {
+        let (mut ledger, key) = under_way();
+        ledger.extend(&CALL, VM, &[asked(1_000)]);
+        assert_eq!(figures(&ledger, key), (0, 100, 100));
+        ledger.complete(&CALL, &output(30), Micros(0), NOW);
+        assert_eq!(figures(&ledger, key), (70, 0, 70));
+    }
+
+    #[test]
+    fn nobody_else_can_set_anything_aside_nor_for_a_call_that_has_ended() {
+        let (mut ledger, key) = under_way();
+        ledger.extend(&CALL, VmId([2; 16]), &[asked(50)]);
+        assert_eq!(figures(&ledger, key), (40, 20, 60));
+        ledger.complete(&CALL, &output(20), Micros(0), NOW);
+        ledger.extend(&CALL, VM, &[asked(50)]);
+        assert_eq!(figures(&ledger, key), (40, 0, 40));
     }
 }

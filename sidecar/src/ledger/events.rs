@@ -150,6 +150,7 @@ mod tests {
             meter: Meter::Tokens,
             window: Some(WindowUnit::Day),
             limit,
+            mode: sekisho_domain::Mode::Strict,
         }
     }
 

@@ -42,6 +42,8 @@ struct Bounds {
     flaw: Option<Flaw>,
     /// Calls go upstream before their records are durable.
     relaxed: bool,
+    /// Their budget follows answers.
+    streamed: bool,
     calls: u8,
     streams: u8,
     cuts: u8,
@@ -56,6 +58,7 @@ impl Bounds {
         limit: LIMIT,
         flaw: None,
         relaxed: false,
+        streamed: false,
         calls: 3,
         streams: 2,
         cuts: 0,
@@ -76,6 +79,9 @@ enum Flaw {
     TakesUnanswered,
     /// It gives out again what a silent gateway had reserved.
     FreesReservations,
+    /// It does not note that more was set aside for a call, and gives it out again when the
+    /// lease is given up.
+    ForgetsExtensions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +104,8 @@ enum Event {
     Noticed(usize),
     /// An admitted call is executed, and uses so much.
     Serve(usize, u64),
+    /// One more token comes of an answer that is followed.
+    Grow(usize),
     /// A gateway waits no longer for an admission.
     GiveUp(usize),
     /// The sidecar takes a gateway for silent, rightly or not.
@@ -261,6 +269,28 @@ fn no_gateway_that_is_taken_for_silent_breaks_the_limit() {
 }
 
 #[test]
+fn no_answer_that_is_followed_breaks_the_limit() {
+    let bounds = Bounds {
+        streamed: true,
+        calls: 4,
+        cuts: 1,
+        crashes: 1,
+        ..Bounds::CALM
+    };
+    let found = explore(bounds, &[]);
+    assert!(
+        found.as_ref().is_ok_and(|found| found.0 == 2_000),
+        "{found:?}"
+    );
+    let far = Bounds {
+        streamed: true,
+        ..STORMY
+    };
+    let found = walk(far, 60, 120);
+    assert!(found.is_ok(), "{found:?}");
+}
+
+#[test]
 fn no_lease_that_is_called_back_is_spent_twice() {
     let bounds = Bounds {
         calls: 4,
@@ -313,12 +343,14 @@ fn a_sidecar_that_is_wrong_is_found_out() {
         Flaw::ForgetsRecords,
         Flaw::TakesUnanswered,
         Flaw::FreesReservations,
+        Flaw::ForgetsExtensions,
     ] {
         let bounds = Bounds {
             flaw: Some(flaw),
             // Strict calls would be refused: the ledger looks at each admit once more.
             relaxed: matches!(flaw, Flaw::GrantsInMemory | Flaw::TakesUnanswered),
             expiries: u8::from(flaw == Flaw::FreesReservations),
+            streamed: flaw == Flaw::ForgetsExtensions,
             ..STORMY
         };
         let broken = walk(bounds, 1_000, 120);

@@ -22,6 +22,7 @@ fn ledger(departments: usize, now: UnixMillis) -> Ledger {
             meter: Meter::Tokens,
             window: Some(WindowUnit::Day),
             limit: u64::from(u32::MAX),
+            mode: sekisho_domain::Mode::Strict,
         });
         let (key, window) = ledger.window_at(index, now).unwrap();
         ledger.load_window(key, window, 0);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use sekisho_domain::policy::raw::RawBudget;
-use sekisho_domain::{Budget, BudgetId, DepartmentId, Payer, Subject};
+use sekisho_domain::{Budget, BudgetId, DepartmentId, Mode, Payer, Subject};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
@@ -74,6 +74,7 @@ fn former(row: &AnyRow) -> Result<Option<Budget>, sqlx::Error> {
         meter,
         window: Some(unit),
         limit: from_db(row.try_get("limit_amount")?),
+        mode: Mode::Strict,
     }))
 }
 

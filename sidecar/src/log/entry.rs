@@ -137,15 +137,13 @@ impl Recorded {
             v1::entry::Kind::Admit => RecordKind::Admit,
             v1::entry::Kind::Complete => RecordKind::Complete,
             v1::entry::Kind::Refuse => RecordKind::Refuse,
-            v1::entry::Kind::Unspecified => return Err(Malformed::Kind),
+            v1::entry::Kind::Extend | v1::entry::Kind::Unspecified => {
+                return Err(Malformed::Kind);
+            }
         };
         let id = RecordId::from_slice(&entry.record_id).ok_or(Malformed::Id)?;
         let recorded = Self::read(kind, id, entry.record)?;
-        let asked = entry
-            .reservations
-            .into_iter()
-            .map(|reservation| asked(reservation).ok_or(Malformed::Reservation(id)))
-            .collect::<Result<_, _>>()?;
+        let asked = all_asked(id, entry.reservations)?;
         Ok(Self { asked, ..recorded })
     }
 
@@ -235,6 +233,21 @@ impl Recorded {
             worst_cost: self.cost,
         }
     }
+}
+
+/// Checks an entry that is no record: how much is set aside for which call by now.
+///
+/// # Errors
+/// [`Malformed`].
+pub(crate) fn extension(entry: v1::Entry) -> Result<(RecordId, Vec<Asked>), Malformed> {
+    let id = RecordId::from_slice(&entry.record_id).ok_or(Malformed::Id)?;
+    Ok((id, all_asked(id, entry.reservations)?))
+}
+
+fn all_asked(id: RecordId, all: Vec<v1::Reservation>) -> Result<Vec<Asked>, Malformed> {
+    let all = all.into_iter();
+    all.map(|reservation| asked(reservation).ok_or(Malformed::Reservation(id)))
+        .collect()
 }
 
 fn asked(reservation: v1::Reservation) -> Option<Asked> {

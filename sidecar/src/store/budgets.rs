@@ -129,7 +129,7 @@ impl StoredBudget {
             Some(former) if former.removed || !former.budget.counts_like(wanted) => {
                 former.generation + 1
             }
-            Some(former) if former.budget.limit == wanted.limit && former.origin == origin => {
+            Some(former) if former.budget.is_as(wanted) && former.origin == origin => {
                 return None;
             }
             Some(former) => former.generation,

@@ -1,11 +1,11 @@
 //! A batch, read and checked before it gets to the writer.
 
-use sekisho_domain::UnixMillis;
+use sekisho_domain::{RecordId, UnixMillis};
 use sekisho_link::v1;
 
 use super::Session;
-use crate::ledger::HolderId;
-use crate::log::{Malformed, Recorded};
+use crate::ledger::{Asked, HolderId};
+use crate::log::{Malformed, Recorded, extension};
 
 /// One batch of a worker.
 #[derive(Debug)]
@@ -15,10 +15,33 @@ pub(super) struct Batch {
     /// The first batch of its stream.
     pub(super) first: bool,
     pub(super) gone: Vec<HolderId>,
-    pub(super) records: Vec<Recorded>,
+    pub(super) entries: Vec<Entry>,
     pub(super) returns: Vec<Return>,
     pub(super) requests: Vec<v1::LeaseRequest>,
     pub(super) refusals_dropped: u64,
+}
+
+/// What a worker tells of a call.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are records, and a box of its own for each would cost more"
+)]
+pub(super) enum Entry {
+    /// One of its records.
+    Record(Recorded),
+    /// So much is set aside for it by now.
+    Extend(RecordId, Vec<Asked>),
+}
+
+impl Entry {
+    fn read(entry: v1::Entry) -> Result<Self, Malformed> {
+        if entry.kind() == v1::entry::Kind::Extend {
+            let (id, asked) = extension(entry)?;
+            return Ok(Self::Extend(id, asked));
+        }
+        Recorded::new(entry).map(Self::Record)
+    }
 }
 
 /// A free part of a lease that comes back.
@@ -38,10 +61,10 @@ impl Batch {
             .map(|id| id.as_ref().try_into().map(HolderId))
             .collect::<Result<_, _>>()
             .map_err(|_| Malformed::Id)?;
-        let records = up
+        let entries = up
             .entries
             .into_iter()
-            .map(Recorded::new)
+            .map(Entry::read)
             .collect::<Result<_, _>>()?;
         let back = |lease: v1::LeaseReturn| Return {
             budget: lease.budget,
@@ -53,7 +76,7 @@ impl Batch {
             seq: up.seq,
             first,
             gone,
-            records,
+            entries,
             returns: up.lease_returns.into_iter().map(back).collect(),
             requests: up.lease_requests,
             refusals_dropped: up.refusals_dropped,

@@ -14,7 +14,7 @@ use sekisho_link::v1;
 use sqlx::{AnyConnection, Row as _};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::batch::Batch;
+use super::batch::{Batch, Entry};
 use super::recent::{Memory, Recent};
 use super::{ApplyError, LEASE_TTL_MILLIS, Post, Recording, StartError, standby};
 use crate::ledger::desk::Desk;
@@ -280,7 +280,16 @@ impl Core {
             .collect();
         let mut windows = HashSet::new();
         for batch in batches {
-            for record in &batch.records {
+            for entry in &batch.entries {
+                let record = match entry {
+                    Entry::Record(record) => record,
+                    Entry::Extend(id, _) => {
+                        if let Some(call) = self.ledger.open_call(id) {
+                            windows.extend(call.held.iter().map(|held| held.key));
+                        }
+                        continue;
+                    }
+                };
                 if self.recent.ask(record.id, record.kind, now) == Memory::Doubtful {
                     doubtful.push(record.id);
                 }
@@ -334,7 +343,14 @@ impl Core {
             ack: batch.seq,
             ..v1::Down::default()
         };
-        for record in batch.records {
+        for entry in batch.entries {
+            let record = match entry {
+                Entry::Record(record) => record,
+                Entry::Extend(id, asked) => {
+                    self.ledger.extend(&id, session.vm, &asked);
+                    continue;
+                }
+            };
             let id = record.id;
             if !self.record(record, &session, work, now) {
                 down.refused.push(id.0.to_vec().into());

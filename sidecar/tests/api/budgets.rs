@@ -47,7 +47,8 @@ async fn budgets_are_listed_with_where_they_stand() {
     assert_eq!(one.status, StatusCode::OK);
     let expected = json!({
         "id": "hr-calls", "department": "hr", "meter": "requests", "window": "minute",
-        "limit": "3", "settled": "0", "reserved": "1", "leased": "2",
+        "limit": "3", "mode": "strict", "overshoot": "0",
+        "settled": "0", "reserved": "1", "leased": "2",
         "window_start": "2026-11-23T09:00:00Z", "window_end": "2026-11-23T09:01:00Z",
     });
     assert_eq!(one.body, expected);
@@ -266,6 +267,74 @@ async fn a_budget_that_is_to_count_something_else_counts_anew() {
         .entries(vec![call.complete(usage_of(100, 100))])
         .await;
     assert_eq!(service.get(As::Auditor, CALLS).await.body["settled"], "0");
+    World::sound(&service.world.verify().await);
+}
+
+#[tokio::test]
+async fn a_budget_can_follow_answers_and_goes_on_counting_when_it_does() {
+    let service = Service::new().await;
+    let mut worker = service.world.worker(1);
+    let path = "/v1/budgets/sales-tokens";
+    let before = service.get(As::Auditor, path).await.body;
+    let leases = ask(&mut worker, "sales-tokens", 100).await.leases;
+    let call = worker.call(1, "sales");
+    let entries = vec![call.admit(&leases), call.complete(usage_of(30, 1))];
+    worker.entries(entries).await;
+    let followed = json!({
+        "department": "sales", "meter": "tokens", "window": before["window"],
+        "limit": 1000, "mode": "stream_cut", "estimate_tokens": 50, "ahead_tokens": 2,
+    });
+    let set = set(&service, path, followed).await;
+    assert_eq!(set.status, StatusCode::OK, "{:?}", set.body);
+    let members = ["mode", "estimate_tokens", "ahead_tokens", "settled"];
+    let shown: Vec<&Value> = members.iter().map(|name| &set.body[name]).collect();
+    let expected = [&json!("stream_cut"), &json!(50), &json!(2), &json!("31")];
+    assert_eq!(shown, expected);
+    // It follows no model until somebody says what each keeps to itself.
+    assert_eq!(set.body["overshoot"], "0");
+    let history = service.get(As::Auditor, &format!("{path}/history")).await;
+    assert_eq!(history.body["changes"][0]["budget"]["mode"], "stream_cut");
+}
+
+/// What was set aside for an answer under way, and grew, is given to nobody else.
+#[tokio::test]
+async fn what_is_set_aside_for_an_answer_grows_and_is_shown() {
+    let service = Service::new().await;
+    let mut worker = service.world.worker(1);
+    let leases = ask(&mut worker, "sales-tokens", 60).await.leases;
+    let granted = leases[0].amount;
+    let call = worker.call(1, "sales");
+    let admit = call.admit(&leases);
+    let extension = v1::Entry {
+        kind: v1::entry::Kind::Extend.into(),
+        record_id: admit.record_id.clone(),
+        record: Vec::new().into(),
+        reservations: admit
+            .reservations
+            .iter()
+            .map(|held| v1::Reservation {
+                reserved: 3000,
+                ..held.clone()
+            })
+            .collect(),
+    };
+    worker.entries(vec![admit]).await;
+    let standing = |body: &Value| (body["reserved"].clone(), body["leased"].clone());
+    let path = "/v1/budgets/sales-tokens";
+    for _ in 0..2 {
+        worker.entries(vec![extension.clone()]).await;
+        let shown = service.get(As::Auditor, path).await.body;
+        assert_eq!(
+            standing(&shown),
+            (json!("3000"), granted.to_string().into())
+        );
+    }
+    worker.entries(vec![call.complete(usage_of(30, 20))]).await;
+    let shown = service.get(As::Auditor, path).await.body;
+    assert_eq!(
+        (&shown["settled"], &shown["reserved"]),
+        (&json!("50"), &json!("0"))
+    );
     World::sound(&service.world.verify().await);
 }
 

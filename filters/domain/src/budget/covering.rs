@@ -157,6 +157,7 @@ mod tests {
             meter: Meter::Requests,
             window: Some(WindowUnit::Day),
             limit: 1,
+            mode: crate::Mode::Strict,
         }
     }
 

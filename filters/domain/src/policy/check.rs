@@ -252,6 +252,7 @@ impl Check<'_> {
             upstreams,
             max_output_tokens: raw.max_output_tokens,
             max_input_tokens: raw.max_input_tokens,
+            hidden_output_tokens: raw.hidden_output_tokens,
             price,
         })
     }

@@ -546,6 +546,16 @@ pub struct RawModel {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub max_input_tokens: Option<u64>,
+    /// The most output tokens that one answer can have without showing them: what a model
+    /// thinks and keeps to itself. 0 for models that do not. Budgets of mode `stream_cut` follow
+    /// answers by what they show, so without it they set the most aside that an answer can use.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "u64"))]
+    pub hidden_output_tokens: Option<u64>,
     /// Name in the price list; default: the model's name.
     #[serde(default)]
     pub price: Option<String>,
@@ -715,6 +725,47 @@ pub struct RawBudget {
     /// quotes. 0: none may pass. There is no unlimited: leave the budget out.
     #[serde(default)]
     pub limit: RawLimit,
+    /// What is set aside for an answer that streams: `strict` (default): the most that it can
+    /// use. `stream_cut`: an estimate and, as it passes, more; it is cut when there is no more.
+    /// For `output_tokens`, `tokens` and `cost`.
+    #[serde(default, skip_serializing_if = "RawMode::is_strict")]
+    pub mode: RawMode,
+    /// With `stream_cut`: output tokens that are set aside before an answer begins and each time
+    /// that it needs more; 2000 if not said.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "u64"))]
+    pub estimate_tokens: Option<u64>,
+    /// With `stream_cut`: output tokens that a provider can have generated, when an answer is
+    /// cut, beyond those that have passed; 100 if not said. At most `estimate_tokens`.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "u64"))]
+    pub ahead_tokens: Option<u64>,
+}
+
+/// What is set aside for answers that stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RawMode {
+    /// The most that they can use.
+    #[default]
+    Strict,
+    /// An estimate and, as they pass, more.
+    StreamCut,
+}
+
+impl RawMode {
+    const fn is_strict(&self) -> bool {
+        matches!(self, Self::Strict)
+    }
 }
 
 /// A limit as it was written.

@@ -44,6 +44,18 @@ impl Wrapped {
     }
 }
 
+/// What a whole payload wraps.
+pub(crate) struct Unwrapped;
+
+impl Unwrapped {
+    /// Nothing of one that wraps nothing.
+    pub(crate) fn of(payload: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        Wrapped::new().push(payload, |part| plain.extend_from_slice(part));
+        plain
+    }
+}
+
 struct Unwrap<'a, S> {
     base64: &'a mut Base64,
     sink: S,

@@ -2,7 +2,9 @@
 
 use sekisho_domain::policy::AuditMode;
 use sekisho_domain::policy::{Api, PathMeter};
-use sekisho_domain::{Budget, Meter, Policy, Provider, Subject};
+use sekisho_domain::{Budget, Meter, Policy, Provider};
+
+use crate::overshoot::{self, counts};
 
 /// A line for each budget of the policy, in its order.
 pub(super) fn lines(policy: &Policy) -> Vec<String> {
@@ -16,7 +18,11 @@ fn bound(policy: &Policy, budget: &Budget) -> String {
         .iter()
         .filter(|api| counts(&budget.subject, api))
         .collect();
-    let mut text = format!("`{}`: overshoot 0", budget.id.plain());
+    let mut text = format!(
+        "`{}`: overshoot {}",
+        budget.id.plain(),
+        over(policy, budget)
+    );
     let relaxed = named(&apis, |api| api.audit == AuditMode::Relaxed);
     if !relaxed.is_empty() {
         text.push_str(&format!(
@@ -37,13 +43,28 @@ fn bound(policy: &Policy, budget: &Budget) -> String {
     text
 }
 
-/// Whether a budget of this subject may count calls of an API.
-fn counts(subject: &Subject, api: &Api) -> bool {
-    match subject {
-        Subject::Everything | Subject::Modality(_) => true,
-        Subject::Api(id) => api.id == *id,
-        Subject::Model(name) => api.models.contains_key(name),
+/// By how much it can be over its limit, and why.
+fn over(policy: &Policy, budget: &Budget) -> String {
+    let Some(cut) = budget.mode.stream_cut() else {
+        return "0".to_owned();
+    };
+    let mut text = format!(
+        "at most {}: an answer that is cut (`mode: stream_cut`) can have used `ahead_tokens`, {}, more \
+         than was set aside for it, which was `estimate_tokens`, {}, at least",
+        budget.meter.shown(overshoot::of(policy, budget)),
+        cut.ahead.0,
+        cut.estimate.0
+    );
+    let unknown = overshoot::not_followed(policy, budget);
+    if !unknown.is_empty() {
+        let names: Vec<String> = unknown.iter().map(|name| format!("`{name}`")).collect();
+        text.push_str(&format!(
+            "; the most that they can use is set aside for answers of {} until \
+             `hidden_output_tokens` of these models is set (0 for models that do not think)",
+            names.join(", ")
+        ));
     }
+    text
 }
 
 /// Whether it counts bytes, and its answers may have any number of them.
@@ -71,6 +92,8 @@ mod tests {
             serde_json::json!({
                 "name": name, "provider": "openai", "operations": ["models"], "scope": "all",
                 "upstream": "openai", "audit": audit, "rules": rules,
+                "models": [{"name": "gpt-4o", "upstream": "openai", "hidden_output_tokens": 0},
+                           {"name": "thinks", "upstream": "openai", "price": "gpt-4o"}],
             })
         };
         let bounded = serde_json::json!({"response_body_bytes": 1000});
@@ -85,6 +108,8 @@ mod tests {
                 api("strict", "strict", bounded),
                 api("quick", "relaxed", serde_json::json!({})),
             ],
+            "prices": [{"model": "gpt-4o", "from": "2024-10-01", "input_per_million": 1,
+                        "output_per_million": 1}],
             "budgets": [
                 {"id": "calls", "department": "sales", "api": "strict", "meter": "requests",
                  "window": "day", "limit": 7},
@@ -94,6 +119,8 @@ mod tests {
                  "window": "day", "limit": 7},
                 {"id": "all-sizes", "organisation": true, "meter": "bytes", "window": "day",
                  "limit": 9},
+                {"id": "followed", "organisation": true, "meter": "tokens", "window": "day",
+                 "limit": 100, "mode": "stream_cut"},
             ],
         }))
         .unwrap();
@@ -101,6 +128,16 @@ mod tests {
         assert_eq!(lines[0], "budget `calls`: overshoot 0");
         assert!(lines[1].contains("of `quick`, where") && lines[1].contains("at most 9"));
         assert_eq!(lines[2], "budget `sizes`: overshoot 0");
+        assert!(
+            lines[4].starts_with("budget `followed`: overshoot at most 5: an answer that is cut"),
+            "{}",
+            lines[4]
+        );
+        assert!(
+            lines[4].contains("for answers of `thinks` until"),
+            "{}",
+            lines[4]
+        );
         assert!(
             lines[3].contains("calls of `quick` are refused"),
             "{}",

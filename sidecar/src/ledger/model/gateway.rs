@@ -2,9 +2,12 @@
 
 use std::collections::VecDeque;
 
-use sekisho_domain::{Meter, RecordId, RecordKind, UnixMillis};
+use sekisho_domain::{
+    Counting, Meter, Mode, Payer, Price, RecordId, RecordKind, StreamCut, Subject, Tokens,
+    UnixMillis, Usage,
+};
 use sekisho_link::{Outbox, Reserved, v1};
-use sekisho_quota::{Accounts, Demand, Grant, Reservation};
+use sekisho_quota::{Accounts, Budgets, Demand, Grant, Reservation, Streamed};
 
 use super::{BUDGET, LATER, NOW, WORST, vm};
 use crate::ledger::HolderId;
@@ -26,6 +29,9 @@ pub(super) struct Call {
     /// The request for leases that it waits for.
     pub(super) ask: u64,
     pub(super) held: Vec<Reservation>,
+    /// What is followed of its answer, and how much of it has been shown.
+    pub(super) streamed: Option<Streamed>,
+    pub(super) shown: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +52,8 @@ pub(super) struct Gateway {
     pub(super) streams: u8,
     pub(super) asks: u64,
     pub(super) relaxed: bool,
+    /// Its budget follows answers: a part of what a call can use is set aside at first.
+    pub(super) streamed: bool,
 }
 
 /// Puts a call on record. What the record says, for the model: how much was used.
@@ -62,9 +70,20 @@ pub(super) fn record(outbox: &mut Outbox, kind: RecordKind, call: &Call, amount:
 }
 
 impl Gateway {
-    pub(super) fn new(number: usize, relaxed: bool) -> Self {
+    pub(super) fn new(number: usize, relaxed: bool, streamed: bool) -> Self {
         let mut accounts = Accounts::default();
-        accounts.slot(BUDGET, Meter::Tokens);
+        let mode = Mode::StreamCut(StreamCut {
+            estimate: Tokens(1),
+            ahead: Tokens(0),
+        });
+        let budget = Counting {
+            counter: BUDGET.into(),
+            payer: Payer::Organisation,
+            subject: Subject::Everything,
+            meter: Meter::Tokens,
+            mode: if streamed { mode } else { Mode::Strict },
+        };
+        Budgets::default().insert(budget, &mut accounts);
         Self {
             accounts,
             outbox: Outbox::new(vm(number).0, &["quota", "audit"]),
@@ -78,6 +97,7 @@ impl Gateway {
             streams: 0,
             asks: 0,
             relaxed,
+            streamed,
         }
     }
 
@@ -86,11 +106,20 @@ impl Gateway {
         let slot = self.accounts.find(BUDGET).unwrap();
         let demand = Demand {
             slot,
-            amount: WORST,
+            amount: if self.streamed { 1 } else { WORST },
         };
         match self.accounts.reserve(&[demand], NOW) {
             Ok(held) => {
                 let call = &mut self.calls[at];
+                if self.streamed {
+                    let worst = Usage {
+                        output: Tokens(WORST),
+                        ..Usage::default()
+                    };
+                    let mut streamed = Streamed::new(worst, Price::FREE, Tokens(0), 1);
+                    assert!(streamed.is_followed_by(&held));
+                    call.streamed = Some(streamed);
+                }
                 call.held = held;
                 call.phase = if self.relaxed {
                     Phase::Upstream
@@ -142,6 +171,35 @@ impl Gateway {
         }
         let returns = self.accounts.take_returns();
         self.give_back(returns);
+    }
+
+    /// One more token of an answer comes; whether it may be shown. Else the answer is cut.
+    pub(super) fn grow(&mut self, at: usize) -> bool {
+        let Call {
+            id,
+            held,
+            streamed,
+            shown,
+            ..
+        } = &mut self.calls[at];
+        let streamed = streamed.as_mut().unwrap();
+        let grown = self.accounts.follow(held, streamed, 1, true, NOW);
+        if grown == Ok(true) {
+            let held = held.iter().map(|held| Reserved {
+                holder: &held.holder,
+                budget: &held.budget,
+                window_start: held.window_start.0,
+                reserved: held.amount,
+                used: 0,
+            });
+            self.outbox.extend(&RecordId(*id), held);
+        }
+        *shown += u64::from(grown.is_ok());
+        let renewals = self.accounts.take_renewals();
+        if !renewals.is_empty() {
+            self.ask(renewals);
+        }
+        grown.is_ok()
     }
 
     pub(super) fn has_idle(&self) -> bool {

@@ -53,10 +53,20 @@ pub(super) fn used(tokens: u64) -> Usage {
     }
 }
 
+fn asked(entry: &v1::Entry) -> Vec<Asked> {
+    let each = entry.reservations.iter().map(|r| Asked {
+        holder: HolderId(r.holder.as_ref().try_into().unwrap()),
+        budget: r.budget.as_str().into(),
+        window_start: UnixMillis(r.window_start),
+        amount: r.reserved,
+    });
+    each.collect()
+}
+
 impl State {
     pub(super) fn new(bounds: Bounds) -> Self {
         let fresh = Rc::new(Ledger::new(&policy(bounds.limit)).unwrap());
-        let gateways = (0..2).map(|g| Gateway::new(g, bounds.relaxed));
+        let gateways = (0..2).map(|g| Gateway::new(g, bounds.relaxed, bounds.streamed));
         Self {
             gateways: gateways.collect(),
             ledger: Ledger::clone(&fresh),
@@ -106,8 +116,17 @@ impl State {
             } else if gateway.late_session.is_some() {
                 events.push(Event::Noticed(g));
             }
-            if gateway.first(Phase::Upstream).is_some() {
-                events.extend([Event::Serve(g, 1), Event::Serve(g, WORST)]);
+            match gateway.first(Phase::Upstream).map(|at| &gateway.calls[at]) {
+                None => {}
+                Some(call) if call.streamed.is_none() => {
+                    events.extend([Event::Serve(g, 1), Event::Serve(g, WORST)]);
+                }
+                Some(call) => {
+                    if call.shown < WORST {
+                        events.push(Event::Grow(g));
+                    }
+                    events.push(Event::Serve(g, 0));
+                }
             }
             if gateway.first(Phase::Admitting).is_some() {
                 events.push(Event::GiveUp(g));
@@ -146,6 +165,8 @@ impl State {
                     phase: Phase::Waits,
                     ask: 0,
                     held: Vec::new(),
+                    streamed: None,
+                    shown: 0,
                 });
                 gateway.reserve(at);
             }
@@ -206,14 +227,20 @@ impl State {
             }
             Event::Serve(g, amount) => {
                 self.served += amount;
+                if let Some(at) = self.gateways[g].first(Phase::Upstream) {
+                    self.end(g, at, amount);
+                }
+            }
+            Event::Grow(g) => {
                 let gateway = &mut self.gateways[g];
                 let Some(at) = gateway.first(Phase::Upstream) else {
                     return;
                 };
-                gateway.calls[at].phase = Phase::Done;
-                gateway.settle(at, amount);
-                let call = &gateway.calls[at];
-                record(&mut gateway.outbox, RecordKind::Complete, call, amount);
+                if gateway.grow(at) {
+                    self.served += 1;
+                } else {
+                    self.end(g, at, 0);
+                }
             }
             Event::GiveUp(g) => {
                 let gateway = &mut self.gateways[g];
@@ -252,6 +279,23 @@ impl State {
             }
             Event::Crash => self.crash(),
             Event::Orphaned(g) => self.gateways[g].lost(),
+        }
+    }
+
+    /// A call ends that has used so much, besides what was shown of it.
+    fn end(&mut self, g: usize, at: usize, amount: u64) {
+        let gateway = &mut self.gateways[g];
+        let amount = amount + gateway.calls[at].shown;
+        gateway.calls[at].phase = Phase::Done;
+        gateway.settle(at, amount);
+        let call = &gateway.calls[at];
+        record(&mut gateway.outbox, RecordKind::Complete, call, amount);
+    }
+
+    /// More is set aside for a call.
+    fn extend(&mut self, g: usize, id: RecordId, entry: &v1::Entry) {
+        if self.flaw != Some(Flaw::ForgetsExtensions) {
+            self.ledger.extend(&id, vm(g), &asked(entry));
         }
     }
 
@@ -329,16 +373,14 @@ impl State {
         if self.log.contains(&(id.0, entry.kind)) && !forgets {
             return true;
         }
+        if entry.kind() == v1::entry::Kind::Extend {
+            self.extend(g, id, entry);
+            return true;
+        }
         let amount = u64::from(entry.record[0]);
         match entry.kind() {
             v1::entry::Kind::Admit => {
-                let asked = entry.reservations.iter().map(|r| Asked {
-                    holder: HolderId(r.holder.as_ref().try_into().unwrap()),
-                    budget: r.budget.as_str().into(),
-                    window_start: UnixMillis(r.window_start),
-                    amount: r.reserved,
-                });
-                let asked: Vec<Asked> = asked.collect();
+                let asked = asked(entry);
                 let admitted = self.ledger.admit(&Admit {
                     id,
                     vm: vm(g),
@@ -364,7 +406,7 @@ impl State {
                         .complete_unadmitted(&CALL, NOW, &used, Default::default());
                 }
             }
-            v1::entry::Kind::Refuse | v1::entry::Kind::Unspecified => {
+            v1::entry::Kind::Extend | v1::entry::Kind::Refuse | v1::entry::Kind::Unspecified => {
                 self.ledger.cancel(&id, NOW);
             }
         }

@@ -33,9 +33,7 @@ pub(crate) async fn seed(
     for wanted in file {
         let former = stored.get(wanted.id.plain());
         if let Some(former) = former.filter(|former| former.origin == Origin::Api) {
-            let is_same = !former.removed
-                && former.budget.counts_like(wanted)
-                && former.budget.limit == wanted.limit;
+            let is_same = !former.removed && former.budget.is_as(wanted);
             if !is_same {
                 tracing::warn!(
                     budget = wanted.id.plain(),

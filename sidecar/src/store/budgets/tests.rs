@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use sekisho_domain::{Meter, Payer, Subject, UnixMillis, WindowUnit};
+use sekisho_domain::{Meter, Mode, Payer, StreamCut, Subject, Tokens, UnixMillis, WindowUnit};
 use sqlx::Connection as _;
 
 use super::*;
@@ -13,6 +13,7 @@ fn budget(id: &str, limit: u64) -> Budget {
         meter: Meter::Requests,
         window: Some(WindowUnit::Day),
         limit,
+        mode: Mode::Strict,
     }
 }
 
@@ -150,6 +151,42 @@ async fn a_budget_that_counts_something_else_begins_a_new_counter() {
         all.start(&[Budget { limit: 2, ..other }]).await;
         assert_eq!(all.in_force().await, counters(&[(counter, 2)]));
     }
+}
+
+#[tokio::test]
+async fn a_budget_that_follows_answers_from_now_on_goes_on_counting() {
+    let mut all = Installation::new().await;
+    all.start(&[budget("a", 1)]).await;
+    let mode = Mode::StreamCut(StreamCut {
+        estimate: Tokens(10),
+        ahead: Tokens(1),
+    });
+    let tokens = Budget {
+        meter: Meter::Tokens,
+        ..budget("a", 1)
+    };
+    let followed = Budget {
+        mode,
+        ..tokens.clone()
+    };
+    all.start(&[tokens]).await;
+    for wanted in [&followed, &budget("a", 1)] {
+        all.start(std::slice::from_ref(wanted)).await;
+        let stored = find(&all.store, "a").await.unwrap().unwrap();
+        assert!(stored.budget.is_as(wanted));
+    }
+    let counters: Vec<u64> = history(&all.store, "a", i64::MAX, 9)
+        .await
+        .unwrap()
+        .iter()
+        .map(|change| u64::from(change.version > 0))
+        .collect();
+    assert_eq!(counters.len(), 4, "the mode alone is a change too");
+    let stored = find(&all.store, "a").await.unwrap().unwrap();
+    assert_eq!(
+        stored.generation, 3,
+        "and the only one without a counter of its own"
+    );
 }
 
 #[tokio::test]

@@ -3,9 +3,15 @@
 use std::collections::HashSet;
 
 use super::Check;
-use crate::policy::raw::{RawBudget, RawLimit};
+use crate::policy::raw::{RawBudget, RawLimit, RawMode};
 use crate::policy::{Policy, Problem};
-use crate::{ApiId, Budget, BudgetId, DepartmentId, KeyId, Meter, Payer, Subject, UserId};
+use crate::{
+    ApiId, Budget, BudgetId, DepartmentId, KeyId, Meter, Mode, Payer, StreamCut, Subject, Tokens,
+    UserId,
+};
+
+/// Most output tokens of an estimate.
+const MOST_ESTIMATE: u64 = 10_000_000;
 
 /// Most characters that the id of a person or a key has.
 const MAX_ID: usize = 128;
@@ -88,7 +94,15 @@ impl Budget {
             meter: self.meter,
             window: self.window,
             limit: RawLimit::of(self.meter, self.limit),
+            mode: RawMode::Strict,
+            estimate_tokens: None,
+            ahead_tokens: None,
         };
+        if let Mode::StreamCut(cut) = self.mode {
+            raw.mode = RawMode::StreamCut;
+            raw.estimate_tokens = Some(cut.estimate.0);
+            raw.ahead_tokens = Some(cut.ahead.0);
+        }
         match &self.payer {
             Payer::Organisation => raw.organisation = Some(true),
             Payer::Department(id) => raw.department = Some(id.0.clone()),
@@ -145,6 +159,7 @@ fn read(raw: &RawBudget, names: &Names<'_>) -> (Option<Budget>, Problems) {
         problems.push((".limit", message));
         0
     });
+    let mode = mode(raw, &mut problems);
     let budget = payer.zip(subject).map(|(payer, subject)| Budget {
         id: BudgetId(raw.id.clone()),
         payer,
@@ -152,8 +167,47 @@ fn read(raw: &RawBudget, names: &Names<'_>) -> (Option<Budget>, Problems) {
         meter: raw.meter,
         window: raw.window,
         limit,
+        mode,
     });
     (budget, problems)
+}
+
+fn mode(raw: &RawBudget, problems: &mut Problems) -> Mode {
+    let given = [
+        (".estimate_tokens", raw.estimate_tokens),
+        (".ahead_tokens", raw.ahead_tokens),
+    ];
+    if raw.mode == RawMode::Strict {
+        for (member, _) in given.iter().filter(|(_, tokens)| tokens.is_some()) {
+            let text = "is for `mode: stream_cut` alone: leave it out, or set the mode";
+            problems.push((member, text.to_owned()));
+        }
+        return Mode::Strict;
+    }
+    if !matches!(raw.meter, Meter::OutputTokens | Meter::Tokens | Meter::Cost) {
+        let text = format!(
+            "`stream_cut` is for what grows while an answer streams: `output_tokens`, `tokens` and \
+             `cost`; leave it out for `{}`",
+            raw.meter.as_str()
+        );
+        problems.push((".mode", text));
+    }
+    let estimate = raw.estimate_tokens.map_or(StreamCut::ESTIMATE, Tokens);
+    if estimate.0 == 0 || estimate.0 > MOST_ESTIMATE {
+        let text = format!("must be 1 to {MOST_ESTIMATE}");
+        problems.push((".estimate_tokens", text));
+    }
+    let usual = StreamCut::AHEAD.min(estimate);
+    let ahead = raw.ahead_tokens.map_or(usual, Tokens);
+    if ahead > estimate {
+        let text = format!(
+            "must be at most `estimate_tokens`, which is {}: the bound of what is spent over the \
+             limit is their ratio",
+            estimate.0
+        );
+        problems.push((".ahead_tokens", text));
+    }
+    Mode::StreamCut(StreamCut { estimate, ahead })
 }
 
 fn payer(raw: &RawBudget, names: &Names<'_>, problems: &mut Problems) -> Option<Payer> {

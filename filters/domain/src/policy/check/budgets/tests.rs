@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::{Budget, Meter, Modality, Payer, Policy, Problem, Subject};
+use crate::{Budget, Meter, Modality, Mode, Payer, Policy, Problem, StreamCut, Subject, Tokens};
 
 fn file(budgets: Value) -> Value {
     json!({
@@ -178,6 +178,70 @@ fn whom_it_binds_is_said_once_and_of_what_exists() {
             .collect();
         assert!(paths.contains(&path), "{members}: {problems:?}");
     }
+}
+
+#[test]
+fn answers_are_followed_only_by_budgets_that_say_so_of_what_grows() {
+    let budget = |members: Value| {
+        let mut budget = json!({
+            "id": "b", "organisation": true, "meter": "tokens", "window": "day", "limit": 1,
+        });
+        for (name, value) in members.as_object().unwrap() {
+            budget[name] = value.clone();
+        }
+        budget
+    };
+    for (members, mode) in [
+        (json!({}), Mode::Strict),
+        (json!({"mode": "strict"}), Mode::Strict),
+        (json!({"mode": "stream_cut"}), cut(2_000, 100)),
+        (
+            json!({"mode": "stream_cut", "estimate_tokens": 50}),
+            cut(50, 50),
+        ),
+        (
+            json!({"mode": "stream_cut", "estimate_tokens": 50, "ahead_tokens": 0, "meter": "cost"}),
+            cut(50, 0),
+        ),
+    ] {
+        let policy = Policy::parse(file(json!([budget(members.clone())]))).unwrap();
+        assert_eq!(policy.budgets[0].mode, mode, "{members}");
+        let again = Budget::from_raw(&policy.budgets[0].to_raw(), 1).unwrap();
+        assert_eq!(again, policy.budgets[0]);
+    }
+    for (members, path) in [
+        (
+            json!({"mode": "stream_cut", "meter": "requests"}),
+            "budgets[0].mode",
+        ),
+        (
+            json!({"mode": "stream_cut", "meter": "bytes"}),
+            "budgets[0].mode",
+        ),
+        (
+            json!({"mode": "stream_cut", "estimate_tokens": 0}),
+            "budgets[0].estimate_tokens",
+        ),
+        (
+            json!({"mode": "stream_cut", "estimate_tokens": 5, "ahead_tokens": 6}),
+            "budgets[0].ahead_tokens",
+        ),
+        (json!({"estimate_tokens": 5}), "budgets[0].estimate_tokens"),
+        (
+            json!({"mode": "strict", "ahead_tokens": 5}),
+            "budgets[0].ahead_tokens",
+        ),
+    ] {
+        let problems = problems(json!([budget(members.clone())]));
+        assert_eq!(problems[0].path, path, "{members}: {problems:?}");
+    }
+}
+
+fn cut(estimate: u64, ahead: u64) -> Mode {
+    Mode::StreamCut(StreamCut {
+        estimate: Tokens(estimate),
+        ahead: Tokens(ahead),
+    })
 }
 
 #[test]
