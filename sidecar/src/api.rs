@@ -30,6 +30,8 @@ mod budget_list;
 mod budget_put;
 mod budget_remove;
 mod department_usage;
+mod email;
+mod email_list;
 mod etag;
 mod extract;
 mod format;
@@ -42,6 +44,9 @@ mod health;
 mod idempotency;
 mod moments;
 mod money;
+mod notice;
+mod notice_page;
+mod notice_reveal;
 mod page;
 mod problem;
 mod provisioning;
@@ -298,6 +303,11 @@ pub fn router(api: Api) -> Router {
             "/v1/users/{userId}/sessions/revoke",
             post(user_sessions_revoke::post),
         )
+        .route("/v1/notifications/email", get(email_list::get))
+        .route(
+            "/v1/notices/{noticeId}",
+            get(notice_page::get).post(notice_reveal::post),
+        )
         .route("/v1/azuread/sync/start", post(sync_start::post))
         .route("/v1/azuread/sync/status", get(sync_status::get))
         .route("/v1/azuread/groups", get(group_list::get))
@@ -406,6 +416,9 @@ pub fn openapi_json() -> String {
         group_member_add::post,
         group_member_remove::delete,
         user_password_reset::post,
+        email_list::get,
+        notice_page::get,
+        notice_reveal::post,
         user_unlock::post,
         provisioning_jobs::get,
         provisioning_job::get,

@@ -7,10 +7,12 @@
 //! reports and notifications. It arrives at least once; each try has the same `Message-ID`.
 
 pub mod address;
+mod at_once;
 mod carrier;
 pub mod config;
 pub mod letter;
 pub mod outbox;
+mod posting;
 mod postman;
 pub mod templates;
 mod undelivered;
@@ -25,9 +27,11 @@ use crate::clock::Clock;
 use crate::forward::{Failing, Trouble};
 use crate::store::Store;
 pub use address::{Address, NotAnAddress};
+pub use at_once::Attempt;
 use carrier::Carrier;
 pub use config::{MailSettings, Protection};
-pub use letter::Letter;
+pub use letter::{Letter, MessageName};
+pub use posting::Posting;
 use templates::Templates;
 pub use templates::{Language, TemplateError};
 pub use undelivered::{HandedOver, Undelivered};
@@ -112,11 +116,16 @@ impl Mail {
     /// # Errors
     /// [`Undelivered`].
     pub async fn send_now(&self, letter: &Letter, id: [u8; 16]) -> Result<HandedOver, Undelivered> {
-        let mut session = self.0.carrier.connect().await?;
-        let message = letter::message(letter, &self.0.settings, id, self.0.clock.now())?;
-        let handed = session.hand_over(&letter.to, &message).await;
-        session.end().await;
+        let mut posting = self.posting();
+        let handed = posting.hand_over(letter, &MessageName::new(id)).await;
+        posting.end().await;
         handed
+    }
+
+    /// Several letters that are handed over now, as by [`Self::send_now`].
+    #[must_use]
+    pub fn posting(&self) -> Posting {
+        Posting::new(self.clone())
     }
 
     /// Begins to bring what is in the outbox, for ever. For the active sidecar alone.
@@ -129,5 +138,29 @@ impl Mail {
     #[must_use]
     pub fn failing(&self) -> Option<Failing> {
         self.0.failing.borrow().clone()
+    }
+
+    fn note_well(&self) {
+        self.0.failing.send_if_modified(|failing| {
+            let was_failing = failing.take().is_some();
+            if was_failing {
+                tracing::info!("the mail server takes mails again");
+            }
+            was_failing
+        });
+    }
+
+    fn note_failing(&self, trouble: &Trouble) {
+        let why = trouble.sentence();
+        let now = self.0.clock.now();
+        self.0.failing.send_modify(|failing| {
+            let before = failing.take();
+            // Once per trouble, not at each try.
+            if before.as_ref().is_none_or(|before| before.why != why) {
+                tracing::warn!(why, "mails cannot be sent");
+            }
+            let since = before.map_or(now, |before| before.since);
+            *failing = Some(Failing { since, why });
+        });
     }
 }

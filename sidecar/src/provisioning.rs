@@ -24,6 +24,6 @@ pub use config::PeopleSettings;
 pub use days::Days;
 pub use desk::Desk;
 pub use embedded::Embedded;
-pub use notices::Notices;
+pub use notices::{Notices, NoticesByMail};
 pub use password::Password;
 pub use runner::Runner;

@@ -23,6 +23,8 @@ mod changes;
 mod departments;
 #[path = "api/groups.rs"]
 mod groups;
+#[path = "api/notices.rs"]
+mod notices;
 #[path = "api/openapi.rs"]
 mod openapi;
 #[path = "api/provisioning.rs"]

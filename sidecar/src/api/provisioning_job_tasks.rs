@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -7,13 +9,16 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::access::Access;
+use super::email::Email;
 use super::extract::{Path, Query};
 use super::format::accepted;
 use super::moments::shown;
 use super::page;
 use super::problem::Problem;
 use super::provisioning::Job;
+use crate::mail::outbox;
 use crate::provisioning::jobs::{self, State as TaskState, Task as Stored};
+use crate::provisioning::notices::by_mail;
 use crate::store::Store;
 
 /// Which page, and in which form.
@@ -65,10 +70,13 @@ pub(super) struct Task {
     /// When it is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_at: Option<String>,
+    /// Mails to the person about the account, and what became of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mails: Vec<Email>,
 }
 
 impl Task {
-    fn new(task: Stored) -> Self {
+    fn new(task: Stored, mails: Vec<Email>) -> Self {
         let given = |text: String| (!text.is_empty()).then_some(text);
         let waits = task.state == TaskState::Waiting && task.next_at.0 > 0;
         Self {
@@ -81,6 +89,7 @@ impl Task {
             note: given(task.note),
             attempts: task.attempts,
             next_at: waits.then(|| shown(task.next_at)),
+            mails,
         }
     }
 }
@@ -132,11 +141,28 @@ pub(super) async fn get(
     let is_last = found.len() <= limit;
     found.truncate(limit);
     let next = found.last().filter(|_| !is_last).map(|task| task.number);
-    let tasks = found.into_iter().map(Task::new).collect();
+    let mut mails = mails(store, &id).await?;
+    let tasks = found.into_iter().map(|task| {
+        let mails = mails.remove(&task.number).unwrap_or_default();
+        Task::new(task, mails)
+    });
+    let tasks = tasks.collect();
     Ok(Json(Tasks { tasks, next }).into_response())
 }
 
-/// All tasks as a CSV file. Nothing in it is what somebody wrote but ids, which are plain.
+/// Mails of a job, by task.
+async fn mails(store: &Store, job: &str) -> Result<HashMap<i64, Vec<Email>>, Problem> {
+    let mut mails: HashMap<i64, Vec<Email>> = HashMap::new();
+    for (name, entry) in outbox::family(store, &by_mail::names_of_job(job)).await? {
+        if let Some(task) = by_mail::task_of(&name) {
+            mails.entry(task).or_default().push(Email::new(entry));
+        }
+    }
+    Ok(mails)
+}
+
+/// All tasks as a CSV file. Nothing in it is what somebody wrote but ids and addresses, which are
+/// plain.
 async fn sheet(store: &Store, job: &str) -> Result<Vec<u8>, Problem> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let internal = |error: csv::Error| Problem::internal(&error);
@@ -148,8 +174,12 @@ async fn sheet(store: &Store, job: &str) -> Result<Vec<u8>, Problem> {
         "result",
         "object_id",
         "note",
+        "mail_to",
+        "mail_state",
+        "mail_reason",
     ];
     writer.write_record(header).map_err(internal)?;
+    let mails = mails(store, job).await?;
     let mut after = 0;
     loop {
         let tasks = jobs::tasks(store, job, after, 1000).await?;
@@ -162,6 +192,8 @@ async fn sheet(store: &Store, job: &str) -> Result<Vec<u8>, Problem> {
                 String::new()
             };
             let (action, result) = (task.deed.as_str(), task.state.as_str());
+            let about = mails.get(&task.number).map_or(&[][..], Vec::as_slice);
+            let [to, state, reason] = Email::summary(about);
             let values = [
                 row.as_str(),
                 task.person.as_str(),
@@ -170,6 +202,9 @@ async fn sheet(store: &Store, job: &str) -> Result<Vec<u8>, Problem> {
                 result,
                 &task.object_id,
                 &task.note,
+                to,
+                state,
+                reason,
             ];
             writer.write_record(values).map_err(internal)?;
         }

@@ -160,6 +160,10 @@ pub const TABLE: &[Rule] = &[
     rule("POST", "/v1/provisioning/jobs/{jobId}/apply", CHANGE),
     rule("POST", "/v1/provisioning/jobs/{jobId}/cancel", CHANGE),
     rule("POST", "/v1/provisioning/jobs/{jobId}/retry", CHANGE),
+    rule("GET", "/v1/notifications/email", READ),
+    // Whoever has the link.
+    rule("GET", "/v1/notices/{noticeId}", OPEN),
+    rule("POST", "/v1/notices/{noticeId}", OPEN),
     rule("GET", "/v1/users", READ_OF_DEPARTMENT),
     rule("POST", "/v1/users", CHANGE),
     rule("GET", "/v1/users/me", ONESELF),

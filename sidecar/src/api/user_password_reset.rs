@@ -32,7 +32,7 @@ pub(super) async fn post(
     if !api.0.desk()?.has_mail() {
         return Err(Problem::new(
             StatusCode::CONFLICT,
-            "this release sends people no mail, by which the password could be told",
+            "people are sent no mail (the policy has no section `mail`), by which the password could be told",
         ));
     }
     provisioning::order(&api.0, &administrator, &id, Deed::ResetPassword).await

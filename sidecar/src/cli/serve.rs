@@ -241,9 +241,9 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     )
     .await?;
     api.forward_with(standings);
-    if let Some(mail) = mail {
+    if let Some(mail) = &mail {
         mail.start(&store);
-        api.mail_with(mail);
+        api.mail_with(mail.clone());
     }
     let people = People {
         store: store.clone(),
@@ -252,6 +252,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         clock: clock.clone(),
         settings: Arc::new(sections.people.clone()),
         opener: state.opener,
+        mail,
         entra: entra.map(|entra| Arc::new(entra) as Arc<dyn Accounts>),
     };
     api.provision_with(people.start());

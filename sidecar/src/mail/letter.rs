@@ -88,15 +88,33 @@ pub(super) struct Written {
     pub(super) bytes: Vec<u8>,
 }
 
+/// What a message is called, before the `@` of its `Message-ID`. Programs take two of one name
+/// for the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageName(String);
+
+impl MessageName {
+    /// After random bytes that no other letter has, or the id of an entry of the outbox.
+    #[must_use]
+    pub fn new(id: [u8; 16]) -> Self {
+        Self(hex(&id))
+    }
+
+    /// After an entry of the outbox, for one of several letters that say something different.
+    #[must_use]
+    pub fn of_try(id: [u8; 16], at: UnixMillis) -> Self {
+        Self(format!("{}.{:x}", hex(&id), at.0))
+    }
+}
+
 /// Writes the letter, always the same for the same arguments.
 pub(super) fn message(
     letter: &Letter,
     settings: &MailSettings,
-    id: [u8; 16],
+    MessageName(name): &MessageName,
     now: UnixMillis,
 ) -> Result<Written, Trouble> {
     let unwritable = |error: lettre::error::Error| Trouble::Message(error.into());
-    let name = hex(&id);
     let message_id = format!("<{name}@{}>", settings.sender.domain());
     let sender_name = (!settings.sender_name.is_empty()).then(|| settings.sender_name.clone());
     let text = SinglePart::plain(letter.text.clone());
@@ -158,7 +176,13 @@ mod tests {
     }
 
     fn written(letter: &Letter) -> String {
-        let written = message(letter, &settings(), ID, UnixMillis(1_795_424_400_000)).unwrap();
+        let written = message(
+            letter,
+            &settings(),
+            &MessageName::new(ID),
+            UnixMillis(1_795_424_400_000),
+        )
+        .unwrap();
         String::from_utf8(written.bytes).unwrap()
     }
 

@@ -42,6 +42,11 @@ CREATE INDEX mail_outbox_next ON mail_outbox (state, next_at);
 CREATE INDEX mail_outbox_ended ON mail_outbox (ended_at);
 ";
 
+/// `at_once`: 1: whoever it is about hands it over, again and again; what it says is not here.
+pub(crate) const DDL_12: &str = "
+ALTER TABLE mail_outbox ADD COLUMN at_once BIGINT NOT NULL DEFAULT 0;
+";
+
 /// What became of a letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -143,6 +148,47 @@ pub async fn put(
     Ok((done.rows_affected() > 0).then_some(id))
 }
 
+/// A letter that is about to be handed over at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Noted {
+    /// Its id.
+    pub(super) id: String,
+    /// When it was handed over first.
+    pub(super) since: UnixMillis,
+    /// How often it was before this time.
+    pub(super) tries: u64,
+}
+
+/// Notes that a letter is about to be handed over, but nothing of what it says. One of this
+/// name that has ended begins anew.
+pub(super) async fn note(store: &Store, order: &Order<'_>) -> Result<Noted, StoreError> {
+    let letter = order.letter;
+    let id = RecordId::v7(order.at, order.random).to_string();
+    let sql = "INSERT INTO mail_outbox (id, once, purpose, recipient, subject, body, html, state, \
+        created_at, next_at, ended_at, tries, code, trouble, at_once) \
+        VALUES ($1, $2, $3, $4, $5, '', '', 0, $6, $6, 0, 0, 0, '', 1) \
+        ON CONFLICT (once) DO UPDATE SET recipient = excluded.recipient, \
+        purpose = excluded.purpose, subject = excluded.subject, next_at = excluded.next_at, \
+        created_at = CASE mail_outbox.state WHEN 0 THEN mail_outbox.created_at \
+            ELSE excluded.created_at END, \
+        tries = CASE mail_outbox.state WHEN 0 THEN mail_outbox.tries ELSE 0 END, \
+        ended_at = 0, state = 0 RETURNING id, created_at, tries";
+    let row = sqlx::query(sql)
+        .bind(&id)
+        .bind(order.once)
+        .bind(order.purpose)
+        .bind(letter.to.plain())
+        .bind(&letter.subject)
+        .bind(to_db(order.at.0))
+        .fetch_one(store.pool())
+        .await?;
+    Ok(Noted {
+        id: row.try_get("id")?,
+        since: UnixMillis(from_db(row.try_get("created_at")?)),
+        tries: from_db(row.try_get("tries")?),
+    })
+}
+
 /// One letter.
 ///
 /// # Errors
@@ -188,6 +234,21 @@ pub async fn list(
     rows.iter().map(entry).collect()
 }
 
+/// Letters whose names begin so, with their names, oldest first.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn family(store: &Store, begins: &str) -> Result<Vec<(String, Entry)>, StoreError> {
+    let sql = "SELECT * FROM mail_outbox WHERE SUBSTR(once, 1, $2) = $1 ORDER BY once";
+    let rows = sqlx::query(sql)
+        .bind(begins)
+        .bind(i64::try_from(begins.chars().count()).unwrap_or(i64::MAX))
+        .fetch_all(store.pool())
+        .await?;
+    let named = |row: &AnyRow| Ok((row.try_get("once")?, entry(row)?));
+    rows.iter().map(named).collect()
+}
+
 /// How many letters are in this state.
 ///
 /// # Errors
@@ -215,7 +276,7 @@ pub(super) async fn due(
     now: UnixMillis,
     limit: u32,
 ) -> Result<Vec<Due>, StoreError> {
-    let sql = "SELECT * FROM mail_outbox WHERE state = 0 AND next_at <= $1 \
+    let sql = "SELECT * FROM mail_outbox WHERE state = 0 AND at_once = 0 AND next_at <= $1 \
         ORDER BY next_at, id LIMIT $2";
     let rows = sqlx::query(sql)
         .bind(to_db(now.0))
@@ -293,7 +354,10 @@ pub(super) async fn put_off(
 /// Forgets letters that ended long ago.
 pub(super) async fn forget(store: &Store, now: UnixMillis) -> Result<(), StoreError> {
     let oldest = now.0.saturating_sub(KEPT_DAYS * DAY);
-    sqlx::query("DELETE FROM mail_outbox WHERE state <> 0 AND ended_at < $1")
+    // One that was handed over at once waits for ever, if nobody tries it any more.
+    let sql = "DELETE FROM mail_outbox WHERE (state <> 0 AND ended_at < $1) \
+        OR (at_once = 1 AND next_at < $1)";
+    sqlx::query(sql)
         .bind(to_db(oldest))
         .execute(store.pool())
         .await?;

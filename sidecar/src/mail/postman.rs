@@ -5,10 +5,10 @@ use std::time::Duration;
 use sekisho_domain::UnixMillis;
 use uuid::Uuid;
 
-use super::letter;
+use super::letter::{self, MessageName};
 use super::outbox::{self, DAY, Due, State, Why};
 use super::{Mail, Undelivered, carrier};
-use crate::forward::{Failing, Trouble, backoff};
+use crate::forward::{Trouble, backoff};
 use crate::store::{Store, StoreError};
 
 /// How often the outbox is looked at when there is nothing in it.
@@ -65,7 +65,8 @@ impl Postman {
             self.forgotten = now;
         }
         let due = outbox::due(&self.store, now, AT_ONCE).await?;
-        if due.is_empty() && !self.asks {
+        // Whoever hands over at once may have found that it fails; then it is asked until it works.
+        if due.is_empty() && !self.asks && self.mail.failing().is_none() {
             return Ok(false);
         }
         let connected = self.mail.0.carrier.connect().await;
@@ -116,8 +117,9 @@ impl Postman {
         // Every try has the same Message-ID, by which the reader's side tells a second one.
         let id = Uuid::parse_str(&due.id)
             .unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, due.id.as_bytes()));
+        let name = MessageName::new(id.into_bytes());
         let settings = self.mail.settings();
-        let written = letter::message(letter, settings, id.into_bytes(), due.created_at)?;
+        let written = letter::message(letter, settings, &name, due.created_at)?;
         let handed = session.hand_over(&letter.to, &written).await;
         let now = self.mail.0.clock.now();
         match handed {
@@ -179,37 +181,21 @@ impl Postman {
 
     fn well(&mut self) {
         self.failures = 0;
-        self.mail.0.failing.send_if_modified(|failing| {
-            let was_failing = failing.take().is_some();
-            if was_failing {
-                tracing::info!("the mail server takes mails again");
-            }
-            was_failing
-        });
+        self.mail.note_well();
     }
 
     /// Notes what is wrong with the server; how long to wait.
     fn failed(&mut self, trouble: &Trouble) -> Duration {
         self.failures = self.failures.saturating_add(1);
         self.asks = true;
-        let why = trouble.sentence();
-        let now = self.mail.0.clock.now();
-        self.mail.0.failing.send_modify(|failing| {
-            let before = failing.take();
-            // Once per trouble, not at each try.
-            if before.as_ref().is_none_or(|before| before.why != why) {
-                tracing::warn!(why, "mails cannot be sent");
-            }
-            let since = before.map_or(now, |before| before.since);
-            *failing = Some(Failing { since, why });
-        });
+        self.mail.note_failing(trouble);
         let random = getrandom::u64().unwrap_or_default();
         backoff::rest(self.failures, trouble.told(), random)
     }
 }
 
 /// How long a letter waits after so many tries before this one, milliseconds.
-fn wait(tries: u64, why: &Undelivered) -> u64 {
+pub(super) fn wait(tries: u64, why: &Undelivered) -> u64 {
     let doubled = 1u32 << tries.min(16);
     let mut wait = FIRST.saturating_mul(doubled).min(LONGEST);
     match why {

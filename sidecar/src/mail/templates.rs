@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use catalogue::KINDS;
-pub use catalogue::{Kind, NOTIFICATION};
+pub use catalogue::{ACCOUNT, ACCOUNT_LINK, ACCOUNT_NAME, ACCOUNT_PASSWORD, Kind, NOTIFICATION};
 
 use super::letter::NoLetter;
 

@@ -13,6 +13,7 @@ use crate::mail;
 use crate::mail::MailSettings;
 use crate::mail::config::RawMail;
 use crate::provisioning::config::RawPeople;
+use crate::provisioning::notices::Delivery;
 use crate::provisioning::{self, PeopleSettings};
 use crate::siem;
 use crate::siem::config::{Destination, RawDestination};
@@ -48,7 +49,14 @@ impl Sections {
     /// What is wrong with the sections, given the rest of the file.
     pub(super) fn check(&self, policy: &Policy) -> Vec<Problem> {
         let of_entra = |config| entra::check(config, policy);
-        self.entra.as_ref().map(of_entra).unwrap_or_default()
+        let mut problems = self.entra.as_ref().map(of_entra).unwrap_or_default();
+        if self.people.notices.delivery != Delivery::Combined && self.mail.is_none() {
+            problems.push(Problem {
+                path: "people.notices.password".to_owned(),
+                message: "needs the section `mail`: without it people are sent nothing".to_owned(),
+            });
+        }
+        problems
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::accounts::{Place, UserName};
+use super::notices::{self, NoticeSettings, config::RawNotices};
 use crate::forward::config::Checking;
 use crate::people::Person;
 
@@ -66,16 +67,6 @@ pub enum Disuse {
     Disable,
 }
 
-/// Notices by mail; they need the section `mail`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawNotices {
-    /// Whether user name and password come in two messages; default: in one.
-    pub split: bool,
-    /// Where people sign in, as the notice says; default: https://myaccount.microsoft.com
-    pub sign_in_url: Option<String>,
-}
-
 /// Groups and app roles.
 type Parts = (Vec<String>, Vec<String>);
 
@@ -93,10 +84,8 @@ pub struct PeopleSettings {
     exceptions: HashSet<String>,
     /// Days without a call, and what then.
     pub unused: Option<(u16, Disuse)>,
-    /// Whether password and user name come in two messages.
-    pub split: bool,
-    /// Where people sign in.
-    pub sign_in_url: String,
+    /// How people are told.
+    pub notices: NoticeSettings,
 }
 
 const EMAIL: &str = "{email}";
@@ -130,13 +119,7 @@ pub fn read(section: Option<Value>, problems: &mut Vec<Problem>) -> PeopleSettin
     {
         problem("unused.days", "must be 1 to 3650");
     }
-    let sign_in_url = raw
-        .notices
-        .sign_in_url
-        .unwrap_or_else(|| "https://myaccount.microsoft.com".to_owned());
-    if url::Url::parse(&sign_in_url).is_err() {
-        problem("notices.sign_in_url", "must be a URL");
-    }
+    let notices = notices::config::read(raw.notices, problem);
     let departments = raw.departments.into_iter();
     PeopleSettings {
         tenant: raw.tenant.map(|tenant| tenant.to_lowercase()),
@@ -148,8 +131,7 @@ pub fn read(section: Option<Value>, problems: &mut Vec<Problem>) -> PeopleSettin
             .collect(),
         exceptions: raw.exceptions.into_iter().collect(),
         unused: raw.unused.map(|unused| (unused.days, unused.then)),
-        split: raw.notices.split,
-        sign_in_url,
+        notices,
     }
 }
 

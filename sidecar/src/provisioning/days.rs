@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use super::config::{Disuse, PeopleSettings};
 use super::desk::follow_up;
 use super::jobs::{self, Deed, NewJob};
+use super::notices::links;
 use crate::clock::Clock;
 use crate::events::Author;
 use crate::ledger::Calendar;
@@ -85,6 +86,7 @@ impl Days {
         let mut transaction = connection
             .begin_with(self.store.dialect().begin_writing())
             .await?;
+        links::forget(&mut transaction, now).await?;
         let version = people::next_version(&mut transaction).await?;
         let everybody = people::everybody_in(&mut transaction).await?;
         let disused = self.disused(&mut transaction, &everybody, today).await?;

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::people::Person;
 use crate::people::plan::Action;
 pub use reading::{Counts, Standing, counts, job, latest, list, standing, tasks, waiting_for};
-pub(crate) use tables::DDL;
-pub(super) use tables::{Known, due, end_jobs, known, save_known, save_task};
+pub(crate) use tables::{DDL, DDL_12};
+pub(super) use tables::{Known, MOST, due, end_jobs, known, save_known, save_task};
 pub use tables::{add, apply, cancel, retry};
 
 /// What is to be done about a person's account.

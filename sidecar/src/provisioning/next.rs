@@ -17,6 +17,12 @@ use crate::people::Person;
 /// may be the account whose creation was not answered, and directories need a while to show it.
 const MOST_TAKEN: u32 = 6;
 
+/// Why a password cannot be told.
+pub(super) const NO_MAIL: &str = "people are sent no mail (the policy has no section `mail`), by which the password could be told";
+/// What is odd about an account whose owner was not told.
+pub(super) const UNTOLD: &str =
+    "no notice was sent: the policy has no section `mail`; reset the password when it has";
+
 /// What a task needs.
 #[derive(Debug)]
 #[expect(
@@ -30,6 +36,8 @@ pub(super) enum Next {
     Notify,
     /// Nothing: it is done. With what was odd about it.
     End(&'static str),
+    /// Nothing: it is done, and the person is not told of the account, now or later.
+    EndUntold,
     /// It cannot be done.
     Fail(String),
 }
@@ -130,9 +138,7 @@ pub(super) fn next(
             Deed::Delete => Next::Order(Order::Delete(id())),
             Deed::RevokeSessions => Next::Order(Order::RevokeSessions(id())),
             Deed::Unlock => Next::Order(Order::Unlock(id())),
-            Deed::ResetPassword if !facts.has_mail => Next::Fail(
-                "this release sends people no mail, by which the password could be told".to_owned(),
-            ),
+            Deed::ResetPassword if !facts.has_mail => Next::Fail(NO_MAIL.to_owned()),
             Deed::ResetPassword if facts.has_password => Next::Notify,
             Deed::ResetPassword => Next::Order(Order::SetPassword {
                 id: id(),
@@ -177,7 +183,7 @@ fn up_to_date(
     } else if !spec.enabled || known.notified || !known.ours {
         Next::End("")
     } else if !facts.has_mail {
-        Next::End("no notice was sent: this release sends people no mail")
+        Next::EndUntold
     } else if facts.has_password {
         Next::Notify
     } else {
@@ -191,6 +197,8 @@ fn up_to_date(
 pub(super) enum Follows {
     /// Nothing.
     Nothing,
+    /// Nothing but that it is on record.
+    OnRecord,
     /// The person gets this account, and is saved with it.
     Account {
         /// Which.
@@ -323,6 +331,7 @@ fn done(
             fail(task, note);
         }
         (Order::Delete(_) | Order::RevokeSessions(_) | Order::Unlock(_), _) => end(task, ""),
+        (Order::SetPassword { .. }, _) => return Follows::OnRecord,
         _ => {}
     }
     let Some(known) = facts.known else {

@@ -1,22 +1,32 @@
 //! How people learn of their accounts.
 
+pub mod by_mail;
+pub mod config;
+pub mod links;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
+
+pub use by_mail::NoticesByMail;
+pub use config::{Delivery, NoticeSettings};
 
 use super::accounts::UserName;
 use super::password::Password;
 use crate::people::Person;
 
-/// What a person is told, once: the password is nowhere else.
-#[derive(Debug)]
-pub struct Notice<'a> {
+/// What a person is told: the password is nowhere else.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// The task that it is about: the same at each try.
+    pub name: String,
     /// To whom.
-    pub person: &'a Person,
+    pub person: Person,
     /// The name to sign in with.
-    pub user_name: &'a UserName,
+    pub user_name: UserName,
     /// The password, which must be changed at the next sign-in.
-    pub password: &'a Password,
+    pub password: Password,
     /// Whether the account is new; otherwise the password of an old one was reset.
     pub is_new: bool,
 }
@@ -25,16 +35,24 @@ pub struct Notice<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotTaken {
     /// It may be another time.
-    Now(String),
+    Now {
+        /// Why.
+        why: String,
+        /// How long to wait at least; none: as after any other failure.
+        wait: Option<Duration>,
+    },
     /// It never will be.
     Ever(String),
 }
 
 /// A way to people.
 pub trait Notices: fmt::Debug + Send + Sync + 'static {
-    /// Hands a notice over while the caller waits, and keeps nothing of it.
-    fn hand_over<'a>(&'a self, notice: &'a Notice<'a>) -> HandingOver<'a>;
+    /// Hands notices over while the caller waits, and keeps no password of them.
+    ///
+    /// Answers with exactly one outcome for each, in their order. It is safe to drop the future:
+    /// what was under way then may have been handed over.
+    fn hand_over<'a>(&'a self, notices: &'a [Notice]) -> HandingOver<'a>;
 }
 
-/// A notice on its way.
-pub type HandingOver<'a> = Pin<Box<dyn Future<Output = Result<(), NotTaken>> + Send + 'a>>;
+/// Notices on their way.
+pub type HandingOver<'a> = Pin<Box<dyn Future<Output = Vec<Result<(), NotTaken>>> + Send + 'a>>;

@@ -7,26 +7,28 @@
 //! id and by its name before it is ordered again.
 
 mod saving;
+mod telling;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sekisho_domain::{Policy, UnixMillis};
-use sqlx::Connection as _;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use super::accounts::{Accounts, Order, Outcome};
 use super::config::PeopleSettings;
-use super::jobs::{self, Deed, Known, Phase, Task};
+use super::jobs::{self, Deed, Known, MOST, Phase, Task};
 use super::next::{self, Facts, Follows, Next};
-use super::notices::{NotTaken, Notice, Notices};
+use super::notices::Notices;
 use super::password::Password;
 use crate::clock::Clock;
 use crate::ledger::Calendar;
 use crate::people::Person;
 use crate::store::{Store, StoreError, people};
+use saving::{Ended, Notified};
+use telling::Telling;
 
 /// How often is looked when nobody says that there is something to do.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -44,6 +46,8 @@ pub struct Runner {
     settings: Arc<PeopleSettings>,
     accounts: Arc<dyn Accounts>,
     notices: Option<Arc<dyn Notices>>,
+    /// Notices on their way: mail servers may be slow, and directories do not wait for them.
+    telling: Telling,
     /// Passwords that accounts have now and their people do not know yet.
     passwords: HashMap<Name, Password>,
     /// Tasks of which this process knows that no creation is under way.
@@ -79,6 +83,7 @@ impl Runner {
             settings,
             accounts,
             notices,
+            telling: Telling::default(),
             passwords: HashMap::new(),
             ready: HashSet::new(),
             pause: UnixMillis(0),
@@ -114,13 +119,14 @@ impl Runner {
     /// # Errors
     /// [`StoreError`]; what was not kept is done again.
     pub async fn round(&mut self) -> Result<bool, StoreError> {
+        self.collect_told().await?;
         let now = self.clock.now();
         if now < self.pause {
             return Ok(false);
         }
         let turns = self.turns(now).await?;
         if turns.is_empty() {
-            return Ok(false);
+            return self.wait_for_told(PERIOD).await;
         }
         let (to_save, rest): (Vec<Turn>, Vec<Turn>) = turns
             .into_iter()
@@ -130,11 +136,19 @@ impl Runner {
             self.save(tasks, now).await?;
         }
         let mut orders: Vec<(Turn, Order)> = Vec::new();
-        let mut ended: Vec<Task> = Vec::new();
+        let mut ended: Vec<Ended> = Vec::new();
+        let mut to_tell: Vec<Turn> = Vec::new();
         for mut turn in rest {
             match self.next(&turn)? {
                 Next::Order(order) => orders.push((turn, order)),
-                Next::Notify => ended.push(self.notify(turn, now).await?),
+                Next::Notify => to_tell.push(turn),
+                Next::EndUntold => {
+                    next::end(&mut turn.task, next::UNTOLD);
+                    ended.push(Ended {
+                        task: turn.task,
+                        notice: Notified::Untold,
+                    });
+                }
                 Next::End(note) => {
                     let note = if note.is_empty() {
                         turn.task.note.clone()
@@ -142,14 +156,15 @@ impl Runner {
                         note.to_owned()
                     };
                     next::end(&mut turn.task, &note);
-                    ended.push(turn.task);
+                    ended.push(Ended::new(turn.task));
                 }
                 Next::Fail(why) => {
                     next::fail(&mut turn.task, why);
-                    ended.push(turn.task);
+                    ended.push(Ended::new(turn.task));
                 }
             }
         }
+        ended.extend(self.tell(to_tell, now));
         self.keep(&ended, now).await?;
         while !orders.is_empty() && self.clock.now() >= self.pause {
             let most = self.accounts.most_at_once().clamp(1, orders.len());
@@ -164,8 +179,13 @@ impl Runner {
     async fn turns(&mut self, now: UnixMillis) -> Result<Vec<Turn>, StoreError> {
         let mut connection = self.store.pool().acquire().await?;
         let mut turns = Vec::new();
-        for mut task in jobs::due(&mut connection, now).await? {
+        // Of whoever is being told, nothing else is the turn.
+        let most = MOST.saturating_add(self.telling.len());
+        for mut task in jobs::due(&mut connection, now, most).await? {
             let name = (task.job.clone(), task.number);
+            if self.telling.has(&name) {
+                continue;
+            }
             if task.phase == Phase::Create && !self.ready.contains(&name) {
                 task.unsure = true;
                 task.phase = Phase::Look;
@@ -263,49 +283,6 @@ impl Runner {
             follows.push(follow);
         }
         self.settled(&turns, &orders, follows, now).await
-    }
-
-    /// Tells a person, and notes that.
-    async fn notify(&mut self, turn: Turn, now: UnixMillis) -> Result<Task, StoreError> {
-        let mut task = turn.task;
-        let name = (task.job.clone(), task.number);
-        let (Some(person), Some(notices), Some(password)) =
-            (&turn.person, &self.notices, self.passwords.remove(&name))
-        else {
-            next::fail(&mut task, "the person has left the directory meanwhile");
-            return Ok(task);
-        };
-        let user_name = self.settings.user_name(person);
-        let notice = Notice {
-            person,
-            user_name: &user_name,
-            password: &password,
-            is_new: task.deed != Deed::ResetPassword,
-        };
-        match notices.hand_over(&notice).await {
-            Ok(()) => {
-                if let Some(known) = &turn.known {
-                    let known = Known {
-                        notified: true,
-                        ..known.clone()
-                    };
-                    let mut connection = self.store.pool().acquire().await?;
-                    let mut transaction = connection
-                        .begin_with(self.store.dialect().begin_writing())
-                        .await?;
-                    jobs::save_known(&mut transaction, &task.person, Some(&known)).await?;
-                    transaction.commit().await?;
-                }
-                next::end(&mut task, "");
-            }
-            // The password is forgotten: the next try sets another one.
-            Err(NotTaken::Now(why)) => {
-                let random = getrandom::u64().map_err(no_random)?;
-                next::again(&mut task, why, now, random);
-            }
-            Err(NotTaken::Ever(why)) => next::fail(&mut task, why),
-        }
-        Ok(task)
     }
 }
 

@@ -54,10 +54,18 @@ const VERSION_11: &[&str] = &[
     crate::provisioning::embedded::DDL,
 ];
 
+/// Notices to people. Who had an account before was not told by us, and is not: the password
+/// may have been set by hand.
+const VERSION_12: &[&str] = &[
+    crate::mail::outbox::DDL_12,
+    crate::provisioning::notices::links::DDL,
+    crate::provisioning::jobs::DDL_12,
+];
+
 /// Every version, oldest first.
 const VERSIONS: &[&[&str]] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
-    VERSION_9, VERSION_10, VERSION_11,
+    VERSION_9, VERSION_10, VERSION_11, VERSION_12,
 ];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {

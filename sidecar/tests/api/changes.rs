@@ -151,6 +151,8 @@ const PROVISIONING: &[(&str, &str)] = &[
     ("delete", "/v1/users/{userId}"),
     ("post", "/v1/users/{userId}/password/reset"),
     ("post", "/v1/users/{userId}/unlock"),
+    // The tests of notices: nobody signs in for it.
+    ("post", "/v1/notices/{noticeId}"),
 ];
 
 fn budget() -> Value {

@@ -295,7 +295,7 @@ async fn one_person_is_added_changed_disabled_enabled_and_deleted() {
 }
 
 /// Looks for events of these names; the page of the log that was looked at.
-async fn are_on_record(service: &Service, wanted: &[&str]) -> String {
+pub(crate) async fn are_on_record(service: &Service, wanted: &[&str]) -> String {
     let path = "/v1/audit/logs/search?decision=event&limit=100";
     let events = service.get(As::Auditor, path).await;
     for event in wanted {

@@ -22,7 +22,7 @@ use crate::world::{World, policy_json};
 const PATIENCE: Duration = Duration::from_secs(60);
 const DAY: u64 = 24 * 3600 * 1000;
 
-struct Server {
+pub(crate) struct Server {
     port: u16,
     moods: ChildStdin,
     said: Lines<BufReader<ChildStdout>>,
@@ -30,7 +30,7 @@ struct Server {
 }
 
 impl Server {
-    async fn start(protection: &str) -> Self {
+    pub(crate) async fn start(protection: &str) -> Self {
         let tests = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests"));
         let mut process = Command::new(python())
             .arg(tests.join("core/mail_server.py"))
@@ -60,7 +60,7 @@ impl Server {
         line.unwrap()
     }
 
-    async fn is(&mut self, mood: &str) {
+    pub(crate) async fn is(&mut self, mood: &str) {
         let line = format!("{mood}\n");
         self.moods.write_all(line.as_bytes()).await.unwrap();
         self.moods.flush().await.unwrap();
@@ -69,7 +69,7 @@ impl Server {
     }
 
     /// What it has taken.
-    async fn taken(&mut self) -> Taken {
+    pub(crate) async fn taken(&mut self) -> Taken {
         let taken: Value = serde_json::from_str(&self.line().await).unwrap();
         let message = taken["message"].as_str().unwrap();
         let message = STANDARD.decode(message).unwrap();
@@ -79,7 +79,7 @@ impl Server {
         }
     }
 
-    fn settings(&self, more: Value) -> MailSettings {
+    pub(crate) fn settings(&self, more: Value) -> MailSettings {
         let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls/ca.pem");
         let mut section = json!({
             "server": format!("localhost:{}", self.port), "ca_file": ca, "hello": "sidecar.test",
@@ -102,9 +102,9 @@ impl Server {
     }
 }
 
-struct Taken {
-    envelope: Value,
-    message: String,
+pub(crate) struct Taken {
+    pub(crate) envelope: Value,
+    pub(crate) message: String,
 }
 
 /// The interpreter with what `scripts/lib/checks.txt` names.
@@ -127,20 +127,20 @@ fn python() -> PathBuf {
 }
 
 /// A password in a file of its own.
-struct Secret(tempfile::TempDir);
+pub(crate) struct Secret(tempfile::TempDir);
 
 impl Secret {
-    fn new(password: &str) -> Self {
+    pub(crate) fn new(password: &str) -> Self {
         let secret = Self(tempfile::tempdir().unwrap());
         secret.set(password);
         secret
     }
 
-    fn set(&self, password: &str) {
+    pub(crate) fn set(&self, password: &str) {
         std::fs::write(self.path(), format!("{password}\n")).unwrap();
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.0.path().join("password")
     }
 }

@@ -7,6 +7,8 @@ line of standard input: `take`, or what it does instead.
 
 import asyncio
 import base64
+import email
+import email.policy
 import json
 import ssl
 import sys
@@ -44,12 +46,15 @@ class Handler:
             return "250 OK"
         if MOOD[0] == "full":
             return "452 4.3.1 insufficient system storage"
+        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         taken = {
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
             "tls": session.ssl is not None,
             "signed_in": bool(session.authenticated),
             "hello": session.host_name,
+            "subject": message["subject"],
+            "text": message.get_body(("plain",)).get_content(),
             "message": base64.b64encode(envelope.content).decode(),
         }
         print(json.dumps(taken), flush=True)

@@ -6,9 +6,12 @@ use sekisho_domain::Policy;
 
 use crate::clock::Clock;
 use crate::ledger::Calendar;
+use crate::mail::Mail;
 use crate::people::sealed::Opener;
 use crate::provisioning::accounts::Accounts;
-use crate::provisioning::{Days, Desk, Embedded, Notices, PeopleSettings, Runner, desk};
+use crate::provisioning::{
+    Days, Desk, Embedded, Notices, NoticesByMail, PeopleSettings, Runner, desk,
+};
 use crate::store::Store;
 
 /// What accounts are made with.
@@ -19,6 +22,8 @@ pub(super) struct People {
     pub(super) clock: Clock,
     pub(super) settings: Arc<PeopleSettings>,
     pub(super) opener: Opener,
+    /// The way to people; none: they are not told.
+    pub(super) mail: Option<Mail>,
     /// The tenant's accounts; none: the embedded directory has them.
     pub(super) entra: Option<Arc<dyn Accounts>>,
 }
@@ -27,8 +32,11 @@ impl People {
     /// Begins to carry out what is there and what comes. For the active sidecar alone.
     pub(super) fn start(self) -> Desk {
         let accounts = self.accounts();
-        // Nothing hands notices over to `mail` so far: people are not told, and answers say so.
-        let notices: Option<Arc<dyn Notices>> = None;
+        let notices = self.mail.clone().map(|mail| {
+            let (store, settings) = (self.store.clone(), self.settings.notices.clone());
+            let by_mail = NoticesByMail::new(mail, store, settings, self.clock.clone());
+            Arc::new(by_mail) as Arc<dyn Notices>
+        });
         let desk = Desk::new(
             self.store.clone(),
             Arc::clone(&self.policy),

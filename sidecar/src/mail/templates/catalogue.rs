@@ -25,12 +25,88 @@ impl Kind {
     }
 }
 
+/// A person's user name and password: see [`crate::provisioning::notices`].
+pub const ACCOUNT: &str = "account";
+/// Of two mails the one with the user name.
+pub const ACCOUNT_NAME: &str = "account_name";
+/// Of two mails the one with the password.
+pub const ACCOUNT_PASSWORD: &str = "account_password";
+/// The user name, and a link that shows the password once.
+pub const ACCOUNT_LINK: &str = "account_link";
+
 /// Every mail; one a module of the sidecar needs is added here.
-pub(super) const KINDS: &[Kind] = &[Kind {
-    name: NOTIFICATION,
-    files: &[
-        ("notification.ja.txt", include_str!("notification.ja.txt")),
-        ("notification.en.txt", include_str!("notification.en.txt")),
-    ],
-    sample: || json!({"subject": "停止のお知らせ", "text": "今夜、停止します。"}),
-}];
+pub(super) const KINDS: &[Kind] = &[
+    Kind {
+        name: NOTIFICATION,
+        files: &[
+            ("notification.ja.txt", include_str!("notification.ja.txt")),
+            ("notification.en.txt", include_str!("notification.en.txt")),
+        ],
+        sample: || json!({"subject": "停止のお知らせ", "text": "今夜、停止します。"}),
+    },
+    Kind {
+        name: ACCOUNT,
+        files: &[
+            ("account.ja.txt", include_str!("account.ja.txt")),
+            ("account.en.txt", include_str!("account.en.txt")),
+        ],
+        sample: account,
+    },
+    Kind {
+        name: ACCOUNT_NAME,
+        files: &[
+            ("account_name.ja.txt", include_str!("account_name.ja.txt")),
+            ("account_name.en.txt", include_str!("account_name.en.txt")),
+        ],
+        sample: || without(&["password"]),
+    },
+    Kind {
+        name: ACCOUNT_PASSWORD,
+        files: &[
+            (
+                "account_password.ja.txt",
+                include_str!("account_password.ja.txt"),
+            ),
+            (
+                "account_password.en.txt",
+                include_str!("account_password.en.txt"),
+            ),
+        ],
+        sample: || without(&["user_name"]),
+    },
+    Kind {
+        name: ACCOUNT_LINK,
+        files: &[
+            ("account_link.ja.txt", include_str!("account_link.ja.txt")),
+            ("account_link.en.txt", include_str!("account_link.en.txt")),
+        ],
+        sample: || {
+            let mut sample = without(&["password"]);
+            if let Some(sample) = sample.as_object_mut() {
+                let link = "https://sekisho.example.com/v1/notices/id#code";
+                sample.insert("link".to_owned(), json!(link));
+                sample.insert("code".to_owned(), json!("code"));
+                sample.insert("hours".to_owned(), json!(72));
+            }
+            sample
+        },
+    },
+];
+
+fn account() -> Value {
+    json!({
+        "name": "山田太郎", "user_name": "taro@example.com", "password": "aB2-cD3-",
+        "sign_in_url": "https://myaccount.microsoft.com", "contact": "helpdesk@example.com",
+        "is_new": true,
+    })
+}
+
+fn without(names: &[&str]) -> Value {
+    let mut sample = account();
+    if let Some(sample) = sample.as_object_mut() {
+        for name in names {
+            sample.remove(*name);
+        }
+    }
+    sample
+}

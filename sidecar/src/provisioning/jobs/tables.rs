@@ -10,7 +10,7 @@ use crate::store::StoreError;
 use crate::store::figures::{from_db, to_db};
 
 /// Tasks that are carried out at a time.
-const MOST: i64 = 128;
+pub(in crate::provisioning) const MOST: usize = 128;
 
 /// `provisioned_accounts`: what was brought to the account of a person who has one by us.
 /// `enabled`: -1: unknown. `spec`, `place`: digests.
@@ -53,6 +53,11 @@ CREATE TABLE provisioned_accounts (
     ours BIGINT NOT NULL,
     notified BIGINT NOT NULL
 );
+";
+
+/// Whoever had an account when notices began is not told of it any more.
+pub(crate) const DDL_12: &str = "
+UPDATE provisioned_accounts SET notified = 1;
 ";
 
 /// Adds a job, within the transaction of what it follows from.
@@ -105,6 +110,18 @@ pub async fn add(connection: &mut AnyConnection, job: &NewJob) -> Result<(), Sto
             .execute(&mut *connection)
             .await?;
     }
+    if !job.planned {
+        wake_others(connection, &job.id).await?;
+    }
+    Ok(())
+}
+
+/// What waits for another try is in the way of what the same people need now: it is tried at once.
+async fn wake_others(connection: &mut AnyConnection, job: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE provisioning_tasks SET next_at = 0 WHERE state = 'waiting' AND next_at > 0 \
+               AND job <> $1 AND person IN (SELECT person FROM provisioning_tasks \
+               WHERE job = $1 AND state = 'waiting')";
+    sqlx::query(sql).bind(job).execute(connection).await?;
     Ok(())
 }
 
@@ -128,6 +145,7 @@ pub async fn apply(
         return Ok(false);
     }
     move_tasks(connection, job, State::Planned, State::Waiting).await?;
+    wake_others(connection, job).await?;
     Ok(true)
 }
 
@@ -192,10 +210,11 @@ async fn move_tasks(
     Ok(())
 }
 
-/// Tasks whose turn it is, of each person one.
+/// Tasks whose turn it is, of each person one, at most `most`.
 pub(in crate::provisioning) async fn due(
     connection: &mut AnyConnection,
     now: UnixMillis,
+    most: usize,
 ) -> Result<Vec<Task>, StoreError> {
     let sql = "SELECT t.*, j.caller AS caller FROM provisioning_tasks t \
                JOIN provisioning_jobs j ON j.id = t.job \
@@ -205,7 +224,7 @@ pub(in crate::provisioning) async fn due(
                ORDER BY t.job, t.number LIMIT $2";
     let rows = sqlx::query(sql)
         .bind(to_db(now.0))
-        .bind(MOST)
+        .bind(i64::try_from(most).unwrap_or(i64::MAX))
         .fetch_all(connection)
         .await?;
     Ok(rows.iter().map(task).collect::<Result<_, _>>()?)

@@ -10,19 +10,54 @@ use crate::provisioning::jobs::{self, Deed, Known, Phase, State, Task};
 use crate::provisioning::next::{self, Follows};
 use crate::store::{StoreError, pending, people};
 
+/// A task that needs no order any more, or has to wait.
+pub(super) struct Ended {
+    pub(super) task: Task,
+    pub(super) notice: Notified,
+}
+
+/// Whether the person knows of the account.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Notified {
+    /// By what happened here as little as before.
+    NotYet,
+    /// A notice was handed over.
+    Told,
+    /// No, and nobody is going to say so.
+    Untold,
+}
+
+impl Ended {
+    pub(super) const fn new(task: Task) -> Self {
+        Self {
+            task,
+            notice: Notified::NotYet,
+        }
+    }
+}
+
 const CONFLICT: &str = "another person has the e-mail address or the account already";
 
 impl Runner {
     /// Keeps how these tasks stand.
-    pub(super) async fn keep(&self, tasks: &[Task], now: UnixMillis) -> Result<(), StoreError> {
-        if tasks.is_empty() {
+    pub(super) async fn keep(&self, all: &[Ended], now: UnixMillis) -> Result<(), StoreError> {
+        if all.is_empty() {
             return Ok(());
         }
         let mut connection = self.store.pool().acquire().await?;
         let mut transaction = connection
             .begin_with(self.store.dialect().begin_writing())
             .await?;
-        for task in tasks {
+        for Ended { task, notice } in all {
+            if *notice != Notified::NotYet {
+                notified(&mut transaction, task).await?;
+            }
+            if *notice == Notified::Told {
+                let mut author = author(task, now)?;
+                let told = author.tell("account.notify", task.person.as_str());
+                let told = told.detail(&format!("job {}", task.job));
+                pending::leave(&mut transaction, told).await?;
+            }
             jobs::save_task(&mut transaction, task).await?;
         }
         jobs::end_jobs(&mut transaction, now).await?;
@@ -75,6 +110,7 @@ impl Runner {
                     jobs::save_known(&mut transaction, &task.person, Some(&known)).await?;
                     tell(&mut transaction, &task, order, now).await?;
                 }
+                Follows::OnRecord => tell(&mut transaction, &task, order, now).await?,
                 Follows::Nothing | Follows::Pause(_) => {
                     if task.state == State::Done {
                         tell(&mut transaction, &task, order, now).await?;
@@ -87,6 +123,18 @@ impl Runner {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+/// The person needs no notice of the account any more.
+async fn notified(connection: &mut AnyConnection, task: &Task) -> Result<(), StoreError> {
+    let Some(known) = jobs::known(connection, task.person.as_str()).await? else {
+        return Ok(());
+    };
+    let known = Known {
+        notified: true,
+        ..known
+    };
+    jobs::save_known(connection, &task.person, Some(&known)).await
 }
 
 /// The person is new and has an account from now on.

@@ -229,19 +229,26 @@ impl Post {
 }
 
 impl Notices for Post {
-    fn hand_over<'a>(&'a self, notice: &'a Notice<'a>) -> HandingOver<'a> {
-        Box::pin(async move {
-            let mut failing = self.failing.lock().unwrap();
-            if *failing > 0 {
-                *failing -= 1;
-                return Err(NotTaken::Now("451".to_owned()));
-            }
-            let person = notice.person.id.0.clone();
-            let names = [notice.person.object_id.clone(), notice.user_name.0.clone()];
-            self.owners.lock().unwrap().insert(person.clone(), names);
-            let password = notice.password.reveal().to_owned();
-            self.told.lock().unwrap().push((person, password));
-            Ok(())
-        })
+    fn hand_over<'a>(&'a self, notices: &'a [Notice]) -> HandingOver<'a> {
+        Box::pin(async move { notices.iter().map(|notice| self.take(notice)).collect() })
+    }
+}
+
+impl Post {
+    fn take(&self, notice: &Notice) -> Result<(), NotTaken> {
+        let mut failing = self.failing.lock().unwrap();
+        if *failing > 0 {
+            *failing -= 1;
+            return Err(NotTaken::Now {
+                why: "451".to_owned(),
+                wait: None,
+            });
+        }
+        let person = notice.person.id.0.clone();
+        let names = [notice.person.object_id.clone(), notice.user_name.0.clone()];
+        self.owners.lock().unwrap().insert(person.clone(), names);
+        let password = notice.password.reveal().to_owned();
+        self.told.lock().unwrap().push((person, password));
+        Ok(())
     }
 }
