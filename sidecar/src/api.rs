@@ -29,6 +29,15 @@ mod budget_history;
 mod budget_list;
 mod budget_put;
 mod budget_remove;
+mod department;
+mod department_create;
+mod department_get;
+mod department_history;
+mod department_list;
+mod department_member_put;
+mod department_members;
+mod department_put;
+mod department_remove;
 mod department_usage;
 mod email;
 mod email_list;
@@ -61,6 +70,17 @@ pub mod roles;
 mod standby;
 mod sync_start;
 mod sync_status;
+mod title;
+mod title_create;
+mod title_get;
+mod title_history;
+mod title_list;
+mod title_member_put;
+mod title_member_remove;
+mod title_members;
+mod title_put;
+mod title_remove;
+mod units;
 mod usage_summary;
 mod user;
 mod user_create;
@@ -251,6 +271,41 @@ pub fn router(api: Api) -> Router {
         )
         .route("/v1/openapi.json", get(openapi))
         .route("/v1/system/health", get(health::get))
+        .route(
+            "/v1/departments",
+            get(department_list::get).post(department_create::post),
+        )
+        .route(
+            "/v1/departments/{departmentId}",
+            get(department_get::get)
+                .put(department_put::put)
+                .delete(department_remove::delete),
+        )
+        .route(
+            "/v1/departments/{departmentId}/history",
+            get(department_history::get),
+        )
+        .route(
+            "/v1/departments/{departmentId}/members",
+            get(department_members::get),
+        )
+        .route(
+            "/v1/departments/{departmentId}/members/{userId}",
+            put(department_member_put::put),
+        )
+        .route("/v1/titles", get(title_list::get).post(title_create::post))
+        .route(
+            "/v1/titles/{titleId}",
+            get(title_get::get)
+                .put(title_put::put)
+                .delete(title_remove::delete),
+        )
+        .route("/v1/titles/{titleId}/history", get(title_history::get))
+        .route("/v1/titles/{titleId}/members", get(title_members::get))
+        .route(
+            "/v1/titles/{titleId}/members/{userId}",
+            put(title_member_put::put).delete(title_member_remove::delete),
+        )
         .route("/v1/departments/usage/summary", get(usage_summary::get))
         .route(
             "/v1/departments/{departmentId}/usage",
@@ -389,6 +444,23 @@ pub fn openapi_json() -> String {
     ),
     paths(
         health::get,
+        department_list::get,
+        department_create::post,
+        department_get::get,
+        department_put::put,
+        department_remove::delete,
+        department_history::get,
+        department_members::get,
+        department_member_put::put,
+        title_list::get,
+        title_create::post,
+        title_get::get,
+        title_put::put,
+        title_remove::delete,
+        title_history::get,
+        title_members::get,
+        title_member_put::put,
+        title_member_remove::delete,
         usage_summary::get,
         department_usage::get,
         audit_tell::post,

@@ -4,6 +4,7 @@
 //! A snapshot of a large company does not fit into one message: it is cut into parts,
 //! which all who need them share.
 
+mod composed;
 mod parts;
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,11 +12,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prost::bytes::Bytes;
-use sekisho_domain::Policy;
 use sekisho_domain::budget::plain_name;
+use sekisho_domain::{Policy, Problem};
 use sekisho_link::v1;
 use tokio::sync::broadcast;
 
+use crate::store::units::Units;
 use parts::{Parts, in_parts};
 
 /// Changes that a slow session may be behind before it gets the whole snapshot anew.
@@ -26,7 +28,8 @@ const BACKLOG: usize = 256;
 pub struct SnapshotHub(Arc<Shared>);
 
 struct Shared {
-    policy: Arc<Policy>,
+    /// The policy file, without budgets.
+    file: serde_json::Value,
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
     changes: broadcast::Sender<Change>,
@@ -43,6 +46,7 @@ enum Change {
 
 struct State {
     version: u64,
+    policy: Arc<Policy>,
     policy_json: Bytes,
     pepper: Bytes,
     users: BTreeMap<(String, String), v1::User>,
@@ -73,9 +77,11 @@ impl SnapshotHub {
     /// are hashed.
     #[must_use]
     pub fn new(policy: Arc<Policy>, policy_json: Vec<u8>, pepper: Vec<u8>) -> Self {
+        let file = composed::without_budgets(&policy_json);
         let state = State {
             version: 1,
-            policy_json: without_budgets(policy_json).into(),
+            policy,
+            policy_json: file.to_string().into_bytes().into(),
             pepper: pepper.into(),
             users: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -84,7 +90,7 @@ impl SnapshotHub {
             parts: None,
         };
         Self(Arc::new(Shared {
-            policy,
+            file,
             turn: tokio::sync::Mutex::new(()),
             state: Mutex::new(state),
             changes: broadcast::channel(BACKLOG).0,
@@ -94,7 +100,41 @@ impl SnapshotHub {
     /// The policy in force.
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.0.policy)
+        self.locked(|state| Arc::clone(&state.policy))
+    }
+
+    /// Departments and titles of the policy file, members as there.
+    #[must_use]
+    pub fn units_of_file(&self) -> (Vec<serde_json::Value>, Vec<serde_json::Value>) {
+        let list = |name: &str| self.0.file.get(name).and_then(serde_json::Value::as_array);
+        let list = |name: &str| list(name).cloned().unwrap_or_default();
+        (list("departments"), list("titles"))
+    }
+
+    /// Whether the policy is sound with these departments and titles in the place of the file's.
+    ///
+    /// # Errors
+    /// Every [`Problem`].
+    pub fn check_units(&self, units: &Units) -> Result<(), Vec<Problem>> {
+        composed::with_units(&self.0.file, units).map(|_| ())
+    }
+
+    /// Puts departments and titles in the place of those of the policy; if that is another policy,
+    /// all listeners get everything anew.
+    ///
+    /// # Errors
+    /// Every [`Problem`]; then the former ones stay in force.
+    pub fn replace_units(&self, units: &Units) -> Result<(), Vec<Problem>> {
+        let (policy, json) = composed::with_units(&self.0.file, units)?;
+        self.locked(|state| {
+            if state.policy_json != json {
+                state.change();
+                state.policy = Arc::new(policy);
+                state.policy_json = json.into();
+                let _ = self.0.changes.send(Change::Everything);
+            }
+        });
+        Ok(())
     }
 
     /// Held from before a change is stored until it is pushed: two changes to the same key or
@@ -289,17 +329,6 @@ impl fmt::Debug for SnapshotHub {
         f.debug_struct("SnapshotHub")
             .field("version", &version)
             .finish_non_exhaustive()
-    }
-}
-
-/// A policy for filters: budgets come beside it, because they change more often.
-fn without_budgets(policy_json: Vec<u8>) -> Vec<u8> {
-    match serde_json::from_slice(&policy_json) {
-        Ok(serde_json::Value::Object(mut members)) => {
-            members.remove("budgets");
-            serde_json::Value::Object(members).to_string().into_bytes()
-        }
-        _ => policy_json,
     }
 }
 

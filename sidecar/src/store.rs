@@ -21,6 +21,7 @@ pub mod policies;
 pub(crate) mod reserve;
 pub(crate) mod script;
 pub mod state_marks;
+pub mod units;
 
 pub(crate) use lock::Lock;
 use sqlx::any::AnyPoolOptions;

@@ -41,6 +41,8 @@ mod sync;
 mod system;
 #[path = "api/tenant.rs"]
 mod tenant;
+#[path = "api/units.rs"]
+mod units;
 #[path = "api/users.rs"]
 mod users;
 #[expect(

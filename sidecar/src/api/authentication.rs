@@ -30,6 +30,7 @@ struct Current {
     /// The next one, of which not all parts have come.
     incoming: Option<Authenticator>,
     changes: Subscription,
+    hub: SnapshotHub,
     policy: Arc<Policy>,
 }
 
@@ -40,6 +41,7 @@ impl Authentication {
             authenticator: Authenticator::new(&policy),
             incoming: None,
             changes: hub.subscribe(),
+            hub: hub.clone(),
             policy,
         }))
     }
@@ -71,6 +73,7 @@ impl Authentication {
 impl Current {
     fn apply(&mut self, snapshot: &v1::Snapshot) {
         if snapshot.full {
+            self.policy = self.hub.policy();
             self.incoming = Some(Authenticator::new(&self.policy));
         }
         let authenticator = self.incoming.as_mut().unwrap_or(&mut self.authenticator);

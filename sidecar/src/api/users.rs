@@ -84,12 +84,19 @@ pub(super) async fn get(
     let after = which.cursor.as_deref().unwrap_or_default();
     let department = part.department.as_deref();
     let found = people::list(&shared.store, department, after, limit + 1).await?;
-    let (found, next) = page::cut(found, limit, |person| person.id.0.clone());
-    let users = found.into_iter().map(|person| User::new(person, today));
-    Ok(Json(Users {
-        users: users.collect(),
-        next,
-    }))
+    Ok(Json(Users::page(found, limit, today)))
+}
+
+impl Users {
+    /// A page of people, of whom there may be one more than it takes.
+    pub(super) fn page(found: Vec<Person>, limit: u32, today: Date) -> Self {
+        let (found, next) = page::cut(found, limit, |person| person.id.0.clone());
+        let users = found.into_iter().map(|person| User::new(person, today));
+        Self {
+            users: users.collect(),
+            next,
+        }
+    }
 }
 
 impl User {

@@ -32,7 +32,7 @@ use crate::policy_file::PolicyFile;
 use crate::provisioning::accounts::Accounts;
 use crate::snapshot::SnapshotHub;
 use crate::store::state_marks::{self, Shared};
-use crate::store::{self, Store, policies, reserve};
+use crate::store::{self, Store, policies, reserve, units};
 use crate::writer::{Post, Writer};
 use crate::{alerts, managed_identity, secret_keeper, siem};
 use people::People;
@@ -208,6 +208,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     };
     let mut author = Author::program("sekisho serve", clock.now(), random()?);
     policies::serve(&store, &policy_json, &mut author).await?;
+    take_over_units(&store, &hub, &mut author).await?;
     writer.take_pending().await?;
     let archiving = arguments
         .archive
@@ -247,7 +248,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     }
     let people = People {
         store: store.clone(),
-        policy: Arc::clone(&policy),
+        hub: hub.clone(),
         calendar,
         clock: clock.clone(),
         settings: Arc::new(sections.people.clone()),
@@ -290,6 +291,24 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         archiving.finish().await;
     }
     Ok(())
+}
+
+/// Departments and titles of the policy file, unless they are the API's.
+async fn take_over_units(
+    store: &Store,
+    hub: &SnapshotHub,
+    author: &mut Author,
+) -> Result<(), Failure> {
+    let (departments, titles) = hub.units_of_file();
+    let check = |units: &units::Units| hub.replace_units(units);
+    let seeded = units::seed(store, &departments, &titles, author, check).await?;
+    seeded.map(|_| ()).map_err(|problems| {
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        Failure::because(format_args!(
+            "departments or titles that were set over the REST API do not fit the policy file: {}",
+            problems.join("; ")
+        ))
+    })
 }
 
 fn poisoned(reason: &str) -> Failure {

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use crate::clock::Clock;
 use crate::ledger::Calendar;
 use crate::snapshot::SnapshotHub;
-use crate::store::{Store, StoreError, budgets, keys, people};
+use crate::store::{Store, StoreError, budgets, keys, people, units};
 
 /// How long a change in the database may stay unseen.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -32,6 +32,7 @@ pub async fn push_all(
     let today = calendar.day(clock.now());
     // Read first: what changes after it is pushed a second time, never missed.
     let version = people::version(store).await?;
+    push_units(store, hub, -1).await?;
     let everybody = people::changed_after(store, -1).await?;
     let mut users = people::removed_after(store, -1).await?;
     users.extend(everybody.iter().map(|person| person.to_link(today)));
@@ -63,6 +64,7 @@ pub async fn push_changes(
     if version == pushed.version {
         return Ok(());
     }
+    push_units(store, hub, pushed.version).await?;
     let changed = people::changed_after(store, pushed.version).await?;
     let mut users = people::removed_after(store, pushed.version).await?;
     users.extend(changed.iter().map(|person| person.to_link(today)));
@@ -100,6 +102,25 @@ pub async fn watch(
             }
         }
     }
+}
+
+/// Departments and titles are in the policy. Before anything was seeded the file's are in force.
+async fn push_units(store: &Store, hub: &SnapshotHub, after: i64) -> Result<(), StoreError> {
+    let newest = units::newest_version(store).await?;
+    if newest.is_none_or(|newest| newest <= after) {
+        return Ok(());
+    }
+    let units = units::in_force(store).await?;
+    if let Err(problems) = hub.replace_units(&units) {
+        // Those that were in force stay so: nobody is let in further by what cannot be read.
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        let problems = problems.join("; ");
+        tracing::error!(
+            problems,
+            "stored departments or titles do not fit the policy file"
+        );
+    }
+    Ok(())
 }
 
 async fn push_keys(store: &Store, hub: &SnapshotHub, after: i64) -> Result<(), StoreError> {

@@ -17,6 +17,7 @@ use crate::people::csv::{self, RowProblem, Rules};
 use crate::people::encoding::Encoding;
 use crate::people::plan::{self, Action, Identities, Plan, plan};
 use crate::people::sealed::{Opener, SealError, is_sealed};
+use crate::snapshot::SnapshotHub;
 use crate::store::{Store, StoreError, pending, people};
 
 /// How often is looked whether a job has ended.
@@ -26,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(40);
 #[derive(Clone, Debug)]
 pub struct Desk {
     store: Store,
-    policy: Arc<Policy>,
+    hub: SnapshotHub,
     settings: Arc<PeopleSettings>,
     opener: Option<Opener>,
     tenant: Option<String>,
@@ -128,16 +129,16 @@ impl Desk {
     #[must_use]
     pub fn new(
         store: Store,
-        policy: Arc<Policy>,
+        hub: SnapshotHub,
         settings: Arc<PeopleSettings>,
         opener: Option<Opener>,
         accounts: &'static str,
         has_mail: bool,
     ) -> Self {
-        let tenant = tenant(&policy, &settings);
+        let tenant = tenant(&hub.policy(), &settings);
         Self {
             store,
-            policy,
+            hub,
             settings,
             opener,
             tenant,
@@ -188,7 +189,7 @@ impl Desk {
         let rules = Rules {
             known_titles: self.settings.known_titles,
         };
-        let reading = csv::read(&file, &self.policy, &rules);
+        let reading = csv::read(&file, &self.hub.policy(), &rules);
         let (total, encoding) = (reading.total, reading.encoding);
         let mut problems = reading.problems;
         if !problems.is_empty() && (!wishes.partial || reading.rows.is_empty()) {
@@ -412,7 +413,7 @@ impl Desk {
         let rules = Rules {
             known_titles: self.settings.known_titles,
         };
-        let reading = csv::read(file.as_bytes(), &self.policy, &rules);
+        let reading = csv::read(file.as_bytes(), &self.hub.policy(), &rules);
         let problems = reading.problems;
         let row = reading.rows.into_iter().next();
         row.ok_or(Refused::Problems { problems, total: 1 })

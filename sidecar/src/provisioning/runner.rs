@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sekisho_domain::{Policy, UnixMillis};
+use sekisho_domain::UnixMillis;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
@@ -26,6 +26,7 @@ use super::password::Password;
 use crate::clock::Clock;
 use crate::ledger::Calendar;
 use crate::people::Person;
+use crate::snapshot::SnapshotHub;
 use crate::store::{Store, StoreError, people};
 use saving::{Ended, Notified};
 use telling::Telling;
@@ -40,7 +41,7 @@ type Name = (String, i64);
 #[derive(Debug)]
 pub struct Runner {
     store: Store,
-    policy: Arc<Policy>,
+    hub: SnapshotHub,
     calendar: Calendar,
     clock: Clock,
     settings: Arc<PeopleSettings>,
@@ -68,7 +69,7 @@ impl Runner {
     #[must_use]
     pub fn new(
         store: Store,
-        policy: Arc<Policy>,
+        hub: SnapshotHub,
         calendar: Calendar,
         clock: Clock,
         settings: Arc<PeopleSettings>,
@@ -77,7 +78,7 @@ impl Runner {
     ) -> Self {
         Self {
             store,
-            policy,
+            hub,
             calendar,
             clock,
             settings,
@@ -230,7 +231,8 @@ impl Runner {
         let wanted = wanted.map(|wanted| wanted.person(&turn.task.person, None));
         let person = turn.person.as_ref().or(wanted.as_ref());
         Facts {
-            spec: person.map(|person| next::spec(person, &self.policy, &self.settings, today)),
+            spec: person
+                .map(|person| next::spec(person, &self.hub.policy(), &self.settings, today)),
             person: turn.person.as_ref(),
             known: turn.known.as_ref(),
             has_mail: self.notices.is_some(),

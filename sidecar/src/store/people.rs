@@ -113,6 +113,29 @@ pub async fn list(
     rows.iter().map(person).collect()
 }
 
+/// People whose job title is one of these texts, as [`list`].
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn titled(
+    store: &Store,
+    code: &str,
+    name: &str,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<Person>, StoreError> {
+    let sql = "SELECT * FROM people WHERE id > $1 AND (job_title = $2 OR job_title = $3) \
+        ORDER BY id LIMIT $4";
+    let rows = sqlx::query(sql)
+        .bind(after)
+        .bind(code)
+        .bind(name)
+        .bind(i64::from(limit))
+        .fetch_all(store.pool())
+        .await?;
+    rows.iter().map(person).collect()
+}
+
 /// One person, with the version of the last change.
 ///
 /// # Errors

@@ -133,6 +133,78 @@ const CHANGES: &[Change] = &[
         source: "sekisho",
         states: (true, false),
     },
+    Change {
+        method: "post",
+        path: "/v1/departments",
+        body: Some(|| json!({"id": "legal", "name": "Legal"})),
+        event: "department.create",
+        source: "sekisho",
+        states: (false, true),
+    },
+    Change {
+        method: "put",
+        path: "/v1/departments/{departmentId}",
+        body: Some(|| json!({"name": "Law", "entitlements": []})),
+        event: "department.change",
+        source: "sekisho",
+        states: (true, true),
+    },
+    Change {
+        method: "put",
+        path: "/v1/departments/{departmentId}/members/{userId}",
+        body: None,
+        event: "user.update",
+        source: "sekisho",
+        states: (true, true),
+    },
+    Change {
+        method: "delete",
+        path: "/v1/departments/{departmentId}",
+        body: None,
+        event: "department.remove",
+        source: "sekisho",
+        states: (true, false),
+    },
+    Change {
+        method: "post",
+        path: "/v1/titles",
+        body: Some(|| json!({"id": "trainee", "name": "Trainee", "entitlements": []})),
+        event: "title.create",
+        source: "sekisho",
+        states: (false, true),
+    },
+    Change {
+        method: "put",
+        path: "/v1/titles/{titleId}",
+        body: Some(|| json!({"name": "Trainee", "entitlements": ["all_apis"]})),
+        event: "title.change",
+        source: "sekisho",
+        states: (true, true),
+    },
+    Change {
+        method: "put",
+        path: "/v1/titles/{titleId}/members/{userId}",
+        body: None,
+        event: "user.update",
+        source: "sekisho",
+        states: (true, true),
+    },
+    Change {
+        method: "delete",
+        path: "/v1/titles/{titleId}/members/{userId}",
+        body: None,
+        event: "user.update",
+        source: "sekisho",
+        states: (true, true),
+    },
+    Change {
+        method: "delete",
+        path: "/v1/titles/{titleId}",
+        body: None,
+        event: "title.remove",
+        source: "sekisho",
+        states: (true, false),
+    },
 ];
 
 fn key() -> Value {
@@ -205,6 +277,9 @@ async fn the_event_says_who_did_what_and_how_it_was_before() {
         let path = path.replace("{alertId}", &alert);
         let path = path.replace("{budgetId}", "hr-calls");
         let path = path.replace("{groupId}", CHOIR);
+        let path = path.replace("{departmentId}/members", "hr/members");
+        let path = path.replace("{departmentId}", "legal");
+        let path = path.replace("{titleId}", "trainee");
         let former = newest(&service).await;
         service.world.hand.advance(10);
         let body = change.body.map(|body| body());

@@ -32,7 +32,7 @@ async fn service(plain: bool) -> (Service, Opener) {
     let settings = Arc::new(settings(plain));
     let desk = Desk::new(
         world.store.clone(),
-        Arc::clone(&world.policy),
+        world.hub.clone(),
         Arc::clone(&settings),
         Some(opener.clone()),
         "embedded",
@@ -40,7 +40,7 @@ async fn service(plain: bool) -> (Service, Opener) {
     );
     let runner = Runner::new(
         world.store.clone(),
-        Arc::clone(&world.policy),
+        world.hub.clone(),
         Calendar::new("Asia/Tokyo").unwrap(),
         world.clock.clone(),
         settings,

@@ -124,7 +124,7 @@ fn runner_with(world: &World, faults: &Arc<Faults>, notices: Option<Arc<dyn Noti
     let accounts = Faulty::new(embedded, Arc::clone(faults));
     Runner::new(
         world.store.clone(),
-        Arc::clone(&world.policy),
+        world.hub.clone(),
         Calendar::new("Asia/Tokyo").unwrap(),
         world.clock.clone(),
         Arc::new(settings()),

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 use prost::Message as _;
 use sekisho::clock::{Clock, Hand};
+use sekisho::events::Author;
 use sekisho::link::{Link, LinkError, LinkSession};
 use sekisho::log::verify::{Copies, Report, verify};
 use sekisho::snapshot::SnapshotHub;
 use sekisho::store::Store;
+use sekisho::store::units::{Units, seed};
 use sekisho::usage::{self, Days, Summary};
 use sekisho::writer::{StartError, Writer};
 use sekisho_domain::{
@@ -91,6 +93,11 @@ impl World {
         };
         let json = policy_json().to_string().into_bytes();
         let hub = SnapshotHub::new(policy.clone(), json, b"pepper".to_vec());
+        let (departments, titles) = hub.units_of_file();
+        let mut author = Author::program("sekisho serve", clock.now(), [9; 32]);
+        let check = |units: &Units| hub.replace_units(units);
+        let seeded = seed(&store, &departments, &titles, &mut author, check).await;
+        seeded.unwrap().unwrap();
         let link = Link::new(writer.clone(), hub.clone());
         Self {
             folder,

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use sekisho_domain::Policy;
-
 use crate::clock::Clock;
 use crate::ledger::Calendar;
 use crate::mail::Mail;
@@ -12,12 +10,13 @@ use crate::provisioning::accounts::Accounts;
 use crate::provisioning::{
     Days, Desk, Embedded, Notices, NoticesByMail, PeopleSettings, Runner, desk,
 };
+use crate::snapshot::SnapshotHub;
 use crate::store::Store;
 
 /// What accounts are made with.
 pub(super) struct People {
     pub(super) store: Store,
-    pub(super) policy: Arc<Policy>,
+    pub(super) hub: SnapshotHub,
     pub(super) calendar: Calendar,
     pub(super) clock: Clock,
     pub(super) settings: Arc<PeopleSettings>,
@@ -39,7 +38,7 @@ impl People {
         });
         let desk = Desk::new(
             self.store.clone(),
-            Arc::clone(&self.policy),
+            self.hub.clone(),
             Arc::clone(&self.settings),
             Some(self.opener),
             accounts.name(),
@@ -54,7 +53,7 @@ impl People {
         );
         let runner = Runner::new(
             self.store,
-            self.policy,
+            self.hub,
             self.calendar,
             self.clock,
             self.settings,
@@ -71,7 +70,7 @@ impl People {
             return Arc::clone(entra);
         }
         // Without a tenant of its own no account is made; the desk says so.
-        let tenant = desk::tenant(&self.policy, &self.settings).unwrap_or_default();
+        let tenant = desk::tenant(&self.hub.policy(), &self.settings).unwrap_or_default();
         Arc::new(Embedded::new(
             self.store.clone(),
             &tenant,

@@ -8,9 +8,11 @@ use std::time::Duration;
 use sekisho::clock::Clock;
 use sekisho::ledger::Calendar;
 use sekisho::provisioning::{Embedded, Runner, jobs};
+use sekisho::snapshot::SnapshotHub;
 use sekisho::store::Store;
 
 use super::{TENANT, exact, file, order, settings};
+use crate::world::policy_json;
 use crate::world::{make_schema, on_postgres, policy, schema_url, sqlite};
 
 /// Folder of the database, for the process that is going to be killed.
@@ -35,7 +37,7 @@ async fn run(folder: &std::path::Path) {
     let accounts = Embedded::new(store.clone(), TENANT, clock.clone());
     let mut runner = Runner::new(
         store.clone(),
-        policy(),
+        SnapshotHub::new(policy(), policy_json().to_string().into_bytes(), Vec::new()),
         Calendar::new("Asia/Tokyo").unwrap(),
         clock,
         Arc::new(settings()),
