@@ -4,6 +4,7 @@ mod audit;
 mod budgets;
 mod faults;
 mod load;
+mod people;
 mod report;
 mod sidecars;
 mod site;
@@ -30,6 +31,8 @@ enum Command {
     Audit(audit::Arguments),
     /// Spend budgets through four Envoys while the sidecar is killed and its wire is cut
     Budgets(budgets::Arguments),
+    /// Make a company's accounts over Microsoft Graph while the sidecar is killed
+    People(people::Arguments),
     /// Kill and stop the active one of two sidecars, and see how soon gateways have moved
     Takeover(takeover::Arguments),
 }
@@ -88,6 +91,10 @@ enum ChaosError {
     Json(#[from] serde_json::Error),
     #[error("the disk whose power is cut: {0}")]
     Disk(String),
+    #[error("{0} does not come to an end")]
+    Unfinished(&'static str),
+    #[error("the API is not understood")]
+    Http(#[from] hyper::Error),
     #[error("two sidecars need PostgreSQL: give `--postgres`")]
     NoPostgres,
 }
@@ -102,6 +109,7 @@ fn main() -> ExitCode {
             .and_then(|runtime| match CommandLine::parse().command {
                 Command::Audit(arguments) => runtime.block_on(audit::run(&arguments)),
                 Command::Budgets(arguments) => runtime.block_on(budgets::run(&arguments)),
+                Command::People(arguments) => runtime.block_on(people::run(&arguments)),
                 Command::Takeover(arguments) => runtime.block_on(takeover::run(&arguments)),
             });
     match done {

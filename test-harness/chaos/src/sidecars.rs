@@ -46,19 +46,19 @@ impl Sidecar {
         state: PathBuf,
     ) -> Result<Self, ChaosError> {
         let log = site.path(&format!("{name}.log"));
-        Self::with(place, &site.policy_file(), log, database, state)
+        Self::with(&place.sekisho, &site.policy_file(), log, database, state)
     }
 
     /// One whose every file is wherever it is said.
     pub(crate) fn with(
-        place: &Place,
+        program: &Path,
         policy: &Path,
         log: PathBuf,
         database: String,
         state: PathBuf,
     ) -> Result<Self, ChaosError> {
         Ok(Self {
-            program: std::path::absolute(&place.sekisho)?,
+            program: std::path::absolute(program)?,
             policy: policy.to_owned(),
             state,
             log,
@@ -191,6 +191,11 @@ impl Sidecar {
 
     pub(crate) fn database(&self) -> &str {
         &self.database
+    }
+
+    /// Where its REST API is.
+    pub(crate) const fn api(&self) -> SocketAddr {
+        self.api
     }
 
     /// Whether gateways are taken; only the active one does.

@@ -151,7 +151,7 @@ impl Runs {
         let database = format!("sqlite:{}", folder.join("sekisho.db").display());
         let log = folder.join("log");
         let state = folder.join("state");
-        let sidecar = Sidecar::with(&self.place, policy, log, database, state)?;
+        let sidecar = Sidecar::with(&self.place.sekisho, policy, log, database, state)?;
         Ok(Run {
             sidecar,
             folder,

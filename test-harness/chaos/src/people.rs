@@ -1,0 +1,162 @@
+//! A company's people become accounts of Entra ID while the sidecar is killed.
+//!
+//! Graph is a stand-in that throttles, fails, forgets to answer and shows new accounts late; the mail
+//! server is a real one. In the end the tenant, the directory and the mails are compared with the file.
+
+mod company;
+mod findings;
+mod post;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use sekisho_demo_graph::{Faults, Settings, StandIn};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::ChaosError;
+use crate::sidecars::Sidecar;
+use company::{Company, GROUPS, SECRET};
+use findings::Report;
+use post::Post;
+
+/// How long a life of the sidecar lasts, at most, milliseconds.
+const LIFE: std::ops::Range<u64> = 20..1_500;
+/// Nothing takes longer than this between two steps, or the run says nothing.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// How often is looked whether a job is done.
+const LOOK: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The sidecar's program
+    #[arg(long, value_name = "FILE", default_value = "target/release/sekisho")]
+    sekisho: PathBuf,
+    /// Rows of the file
+    #[arg(long, default_value_t = 2_000)]
+    rows: usize,
+    /// How often the sidecar is killed
+    #[arg(long, default_value_t = 12)]
+    kills: u64,
+    /// Repeats the decisions
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// A Python with aiosmtpd
+    #[arg(long, value_name = "FILE")]
+    python: PathBuf,
+    /// The folder of the mail server `core/mail_server.py` and its certificates `tls`
+    #[arg(long, value_name = "DIR", default_value = "sidecar/tests")]
+    mail: PathBuf,
+    /// Where the report goes
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Whether everybody has one account, whole and to the letter.
+pub(crate) async fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
+    let began = Instant::now();
+    let mut random = fastrand::Rng::with_seed(arguments.seed);
+    let settings = Settings {
+        secret: SECRET.to_owned(),
+        domains: vec!["example.com".to_owned()],
+    };
+    let graph = StandIn::new(settings, company::description()?)
+        .map_err(|error| ChaosError::Policy(error.to_string()))?;
+    for (department, group) in GROUPS {
+        graph.add_group(group, department, json!({}));
+    }
+    graph.misbehave(faults(arguments.seed));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let at = listener.local_addr()?;
+    tokio::spawn(graph.clone().serve(listener));
+    let post = Post::start(&arguments.python, &arguments.mail).await?;
+    let company = Company::new(at, post.port(), &arguments.mail, arguments.rows)?;
+    let mut sidecar = Sidecar::with(
+        &arguments.sekisho,
+        &company.policy(),
+        company.path("sidecar.log"),
+        company.database(),
+        company.path("state"),
+    )?;
+    sidecar.start()?;
+    sidecar.ready().await?;
+    let mut kills = 0;
+    let mut round = 0;
+    let mut uploads = 0;
+    loop {
+        round += 1;
+        let job = company.upload(sidecar.api(), round).await?;
+        uploads += 1;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if kills < arguments.kills {
+                tokio::time::sleep(Duration::from_millis(random.u64(LIFE))).await;
+                sidecar.kill().await?;
+                kills += 1;
+                sidecar.start()?;
+                sidecar.ready().await?;
+            } else {
+                tokio::time::sleep(LOOK).await;
+            }
+            if company.is_done(sidecar.api(), &job).await? {
+                break;
+            }
+            if Instant::now() > deadline {
+                return Err(ChaosError::Unfinished("the job"));
+            }
+        }
+        // Fewer kills than were asked for: everybody moves, and it begins anew.
+        if kills >= arguments.kills {
+            break;
+        }
+    }
+    sidecar.signal("-TERM").await?;
+    sidecar.ended().await?;
+    let verified = sidecar.verify().await?;
+    let mut report = Report {
+        rows: arguments.rows,
+        kills,
+        uploads,
+        seed: arguments.seed,
+        seconds: began.elapsed().as_secs_f64(),
+        calls: graph.journal().len(),
+        violations: graph.violations().len(),
+        log_is_sound: verified.is_none(),
+        ..Report::default()
+    };
+    company
+        .compare(&graph, &post.last(), round, &mut report)
+        .await?;
+    report.print();
+    if let Some(found) = verified {
+        println!("{found}");
+    }
+    if let Some(out) = &arguments.out {
+        report.write(out)?;
+    }
+    if !report.holds() {
+        println!("what happened is in {}", company.keep().display());
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// What Graph does now and then: 429 with `Retry-After`, 503, 504 and lost connections after it
+/// was done, answers cut off, accounts that are not found at first.
+fn faults(seed: u64) -> Faults {
+    Faults {
+        seed,
+        throttled: 1,
+        throttled_batches: 2,
+        retry_after: 1,
+        unavailable: 10,
+        late: 10,
+        dropped: 10,
+        lost: 10,
+        cut: 10,
+        hidden_millis: 700,
+        ..Faults::default()
+    }
+}
