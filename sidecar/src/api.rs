@@ -41,6 +41,8 @@ mod department_remove;
 mod department_usage;
 mod email;
 mod email_list;
+mod email_retry;
+mod email_send;
 mod etag;
 mod extract;
 mod format;
@@ -358,7 +360,14 @@ pub fn router(api: Api) -> Router {
             "/v1/users/{userId}/sessions/revoke",
             post(user_sessions_revoke::post),
         )
-        .route("/v1/notifications/email", get(email_list::get))
+        .route(
+            "/v1/notifications/email",
+            get(email_list::get).post(email_send::post),
+        )
+        .route(
+            "/v1/notifications/email/{mailId}/retry",
+            post(email_retry::post),
+        )
         .route(
             "/v1/notices/{noticeId}",
             get(notice_page::get).post(notice_reveal::post),
@@ -489,6 +498,8 @@ pub fn openapi_json() -> String {
         group_member_remove::delete,
         user_password_reset::post,
         email_list::get,
+        email_send::post,
+        email_retry::post,
         notice_page::get,
         notice_reveal::post,
         user_unlock::post,

@@ -21,6 +21,8 @@ mod budgets;
 mod changes;
 #[path = "api/departments.rs"]
 mod departments;
+#[path = "api/emails.rs"]
+mod emails;
 #[path = "api/groups.rs"]
 mod groups;
 #[path = "api/notices.rs"]

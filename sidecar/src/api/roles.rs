@@ -190,6 +190,8 @@ pub const TABLE: &[Rule] = &[
     rule("POST", "/v1/provisioning/jobs/{jobId}/cancel", CHANGE),
     rule("POST", "/v1/provisioning/jobs/{jobId}/retry", CHANGE),
     rule("GET", "/v1/notifications/email", READ),
+    rule("POST", "/v1/notifications/email", CHANGE),
+    rule("POST", "/v1/notifications/email/{mailId}/retry", CHANGE),
     // Whoever has the link.
     rule("GET", "/v1/notices/{noticeId}", OPEN),
     rule("POST", "/v1/notices/{noticeId}", OPEN),

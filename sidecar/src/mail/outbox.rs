@@ -1,8 +1,8 @@
 //! Letters that wait in the database, and what became of those before.
 //!
 //! A letter is put there in the transaction of what it is about, under a name of its own: the
-//! same name again adds nothing. What it says is forgotten as soon as the server has taken or
-//! refused it; that there was one is known for [`KEPT_DAYS`].
+//! same name again adds nothing. What it says is forgotten as soon as the server has taken
+//! it, or [`RETRIED_DAYS`] after it was refused; that there was one is known for [`KEPT_DAYS`].
 
 use sekisho_domain::{RecordId, UnixMillis};
 use sqlx::any::AnyRow;
@@ -15,6 +15,9 @@ use crate::store::{Store, StoreError};
 
 /// How long it is known that there was a letter.
 pub const KEPT_DAYS: u64 = 90;
+
+/// How long a letter that was refused or given up can be tried again.
+pub const RETRIED_DAYS: u64 = 7;
 
 /// Milliseconds of a day.
 pub(super) const DAY: u64 = 24 * 3600 * 1000;
@@ -239,14 +242,75 @@ pub async fn list(
 /// # Errors
 /// [`StoreError`].
 pub async fn family(store: &Store, begins: &str) -> Result<Vec<(String, Entry)>, StoreError> {
+    let mut connection = store.pool().acquire().await?;
+    family_in(&mut connection, begins).await
+}
+
+/// As [`family`], within a transaction.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn family_in(
+    connection: &mut AnyConnection,
+    begins: &str,
+) -> Result<Vec<(String, Entry)>, StoreError> {
     let sql = "SELECT * FROM mail_outbox WHERE SUBSTR(once, 1, $2) = $1 ORDER BY once";
     let rows = sqlx::query(sql)
         .bind(begins)
         .bind(i64::try_from(begins.chars().count()).unwrap_or(i64::MAX))
-        .fetch_all(store.pool())
+        .fetch_all(connection)
         .await?;
     let named = |row: &AnyRow| Ok((row.try_get("once")?, entry(row)?));
     rows.iter().map(named).collect()
+}
+
+/// Whether a letter is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// Yes, now.
+    Waits,
+    /// There is none.
+    Unknown,
+    /// The server has taken it.
+    Sent,
+    /// What it said is forgotten.
+    Forgotten,
+    /// What it said was never here.
+    AtOnce,
+}
+
+/// Lets a letter be tried now, also one that was refused or given up.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn again(
+    connection: &mut AnyConnection,
+    id: &str,
+    now: UnixMillis,
+) -> Result<Again, StoreError> {
+    let row = sqlx::query("SELECT state, at_once, body FROM mail_outbox WHERE id = $1")
+        .bind(id)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = row else {
+        return Ok(Again::Unknown);
+    };
+    let body: String = row.try_get("body")?;
+    match State::of(row.try_get("state")?) {
+        State::Sent => return Ok(Again::Sent),
+        _ if row.try_get::<i64, _>("at_once")? != 0 => return Ok(Again::AtOnce),
+        State::Refused | State::GivenUp if body.is_empty() => return Ok(Again::Forgotten),
+        State::Waiting | State::Refused | State::GivenUp => {}
+    }
+    // For as many days as a new one.
+    let sql = "UPDATE mail_outbox SET created_at = CASE state WHEN 0 THEN created_at ELSE $2 END, \
+        state = 0, next_at = $2, ended_at = 0 WHERE id = $1";
+    sqlx::query(sql)
+        .bind(id)
+        .bind(to_db(now.0))
+        .execute(connection)
+        .await?;
+    Ok(Again::Waits)
 }
 
 /// How many letters are in this state.
@@ -311,7 +375,7 @@ pub(super) struct Why {
     pub(super) text: String,
 }
 
-/// The letter has ended so; what it said is forgotten.
+/// The letter has ended so; what it said is forgotten if it was taken.
 pub(super) async fn ended(
     store: &Store,
     id: &str,
@@ -320,7 +384,8 @@ pub(super) async fn ended(
     now: UnixMillis,
 ) -> Result<(), StoreError> {
     let sql = "UPDATE mail_outbox SET state = $2, ended_at = $3, tries = tries + 1, \
-        code = $4, trouble = $5, body = '', html = '' WHERE id = $1 AND state = 0";
+        code = $4, trouble = $5, body = CASE $2 WHEN 1 THEN '' ELSE body END, \
+        html = CASE $2 WHEN 1 THEN '' ELSE html END WHERE id = $1 AND state = 0";
     sqlx::query(sql)
         .bind(id)
         .bind(state.number())
@@ -353,6 +418,13 @@ pub(super) async fn put_off(
 
 /// Forgets letters that ended long ago.
 pub(super) async fn forget(store: &Store, now: UnixMillis) -> Result<(), StoreError> {
+    let oldest = now.0.saturating_sub(RETRIED_DAYS * DAY);
+    let sql = "UPDATE mail_outbox SET body = '', html = '' \
+        WHERE state <> 0 AND ended_at < $1 AND body <> ''";
+    sqlx::query(sql)
+        .bind(to_db(oldest))
+        .execute(store.pool())
+        .await?;
     let oldest = now.0.saturating_sub(KEPT_DAYS * DAY);
     // One that was handed over at once waits for ever, if nobody tries it any more.
     let sql = "DELETE FROM mail_outbox WHERE (state <> 0 AND ended_at < $1) \

@@ -211,8 +211,8 @@ fn key() -> Value {
     json!({"name": "batch", "department": "sales", "scopes": ["all_apis"]})
 }
 
-/// Operations on people and their jobs, whose events the tests of provisioning look for: each needs
-/// what the one before it has left.
+/// Operations on people, their jobs and mails, whose events tests of their own look for: each needs
+/// what the one before it has left, or more than this service.
 const PROVISIONING: &[(&str, &str)] = &[
     ("post", "/v1/users/csv/upload"),
     ("post", "/v1/provisioning/jobs/{jobId}/apply"),
@@ -223,6 +223,8 @@ const PROVISIONING: &[(&str, &str)] = &[
     ("delete", "/v1/users/{userId}"),
     ("post", "/v1/users/{userId}/password/reset"),
     ("post", "/v1/users/{userId}/unlock"),
+    ("post", "/v1/notifications/email"),
+    ("post", "/v1/notifications/email/{mailId}/retry"),
     // The tests of notices: nobody signs in for it.
     ("post", "/v1/notices/{noticeId}"),
 ];

@@ -57,7 +57,6 @@ pub(crate) struct Arguments {
 /// Whether everybody has one account, whole and to the letter.
 pub(crate) async fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
     let began = Instant::now();
-    let mut random = fastrand::Rng::with_seed(arguments.seed);
     let settings = Settings {
         secret: SECRET.to_owned(),
         domains: vec!["example.com".to_owned()],
@@ -80,45 +79,18 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         company.database(),
         company.path("state"),
     )?;
-    sidecar.start()?;
-    sidecar.ready().await?;
-    let mut kills = 0;
-    let mut round = 0;
-    let mut uploads = 0;
-    loop {
-        round += 1;
-        let job = company.upload(sidecar.api(), round).await?;
-        uploads += 1;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if kills < arguments.kills {
-                tokio::time::sleep(Duration::from_millis(random.u64(LIFE))).await;
-                sidecar.kill().await?;
-                kills += 1;
-                sidecar.start()?;
-                sidecar.ready().await?;
-            } else {
-                tokio::time::sleep(LOOK).await;
-            }
-            if company.is_done(sidecar.api(), &job).await? {
-                break;
-            }
-            if Instant::now() > deadline {
-                return Err(ChaosError::Unfinished("the job"));
-            }
+    let lived = match live(arguments, &company, &mut sidecar).await {
+        Ok(lived) => lived,
+        Err(error) => {
+            println!("what happened is in {}", company.keep().display());
+            return Err(error);
         }
-        // Fewer kills than were asked for: everybody moves, and it begins anew.
-        if kills >= arguments.kills {
-            break;
-        }
-    }
-    sidecar.signal("-TERM").await?;
-    sidecar.ended().await?;
+    };
     let verified = sidecar.verify().await?;
     let mut report = Report {
         rows: arguments.rows,
-        kills,
-        uploads,
+        kills: lived.kills,
+        uploads: lived.uploads,
         seed: arguments.seed,
         seconds: began.elapsed().as_secs_f64(),
         calls: graph.journal().len(),
@@ -127,7 +99,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         ..Report::default()
     };
     company
-        .compare(&graph, &post.last(), round, &mut report)
+        .compare(&graph, &post.last(), lived.uploads, &mut report)
         .await?;
     report.print();
     if let Some(found) = verified {
@@ -141,6 +113,54 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         return Ok(false);
     }
     Ok(true)
+}
+
+/// What a sidecar has been through.
+struct Lived {
+    kills: u64,
+    /// Files, of which each one is another round.
+    uploads: u64,
+}
+
+/// Uploads files and kills the sidecar, until both are enough and nothing is left to do.
+async fn live(
+    arguments: &Arguments,
+    company: &Company,
+    sidecar: &mut Sidecar,
+) -> Result<Lived, ChaosError> {
+    let mut random = fastrand::Rng::with_seed(arguments.seed);
+    let mut lived = Lived {
+        kills: 0,
+        uploads: 0,
+    };
+    sidecar.start()?;
+    sidecar.ready().await?;
+    // If a file is done before there were enough kills, everybody moves with the next one.
+    while lived.uploads == 0 || lived.kills < arguments.kills {
+        lived.uploads += 1;
+        let job = company.upload(sidecar.api(), lived.uploads).await?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if lived.kills < arguments.kills {
+                tokio::time::sleep(Duration::from_millis(random.u64(LIFE))).await;
+                sidecar.kill().await?;
+                lived.kills += 1;
+                sidecar.start()?;
+                sidecar.ready().await?;
+            } else {
+                tokio::time::sleep(LOOK).await;
+            }
+            if company.is_done(sidecar.api(), &job).await? {
+                break;
+            }
+            if Instant::now() > deadline {
+                return Err(ChaosError::Unfinished("the job"));
+            }
+        }
+    }
+    sidecar.signal("-TERM").await?;
+    sidecar.ended().await?;
+    Ok(lived)
 }
 
 /// What Graph does now and then: 429 with `Retry-After`, 503, 504 and lost connections after it

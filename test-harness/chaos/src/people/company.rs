@@ -62,14 +62,15 @@ struct Row {
     active: bool,
 }
 
-fn row(n: usize, round: usize) -> Row {
+fn row(n: usize, round: u64) -> Row {
+    let turn = n + usize::try_from(round).unwrap_or_default();
     let name = NAMES.get(n % NAMES.len()).copied().unwrap_or_default();
     Row {
         id: format!("{n:05}"),
         name: format!("{name} {n}"),
         email: format!("p{n}@mail.example"),
-        department: (n + round) % GROUPS.len(),
-        active: !(n + round).is_multiple_of(5),
+        department: turn % GROUPS.len(),
+        active: !turn.is_multiple_of(5),
     }
 }
 
@@ -150,7 +151,7 @@ impl Company {
         self.folder.keep()
     }
 
-    fn file(&self, round: usize) -> String {
+    fn file(&self, round: u64) -> String {
         let header =
             "user_id,name,email,department,job_title,phone,start_date,end_date,status\n".to_owned();
         (0..self.rows).fold(header, |mut file, n| {
@@ -170,7 +171,7 @@ impl Company {
     }
 
     /// Uploads the file of a round to be carried out at once; the job's id.
-    pub(super) async fn upload(&self, api: SocketAddr, round: usize) -> Result<String, ChaosError> {
+    pub(super) async fn upload(&self, api: SocketAddr, round: u64) -> Result<String, ChaosError> {
         let path = "/v1/users/csv/upload?apply=true";
         let answer = self.call(api, "POST", path, self.file(round)).await?;
         let id = text(&answer, "id").map(str::to_owned);
@@ -236,7 +237,7 @@ impl Company {
         &self,
         graph: &StandIn,
         told: &Told,
-        round: usize,
+        round: u64,
         report: &mut Report,
     ) -> Result<(), ChaosError> {
         let store = Store::open(&self.database()).await?;
