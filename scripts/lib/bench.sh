@@ -93,9 +93,9 @@ make_body() {
         >"$DEMO/body.json"
 }
 
-# bench_policy relaxed|strict
+# bench_policy relaxed|strict [BUDGETS]: so many of each department, of five; three if nothing is said
 bench_policy() {
-    local mode=$1 department
+    local mode=$1 budgets=${2:-3} department
     policy_head
     cat <<END
 upstreams:
@@ -106,13 +106,15 @@ apis:
     operations: [chat_completions]
     scope: text_apis
     models: [{name: gpt-4o, scope: gpt_api, upstream: llm}]
-budgets:
 END
+    ((budgets == 0)) || echo budgets:
     for department in sales hr systems accounting; do
-        cat <<END
+        head -n "$budgets" <<END
   - {id: $department-requests, department: $department, meter: requests, window: minute, limit: 100000000}
   - {id: $department-tokens, department: $department, meter: tokens, window: day, limit: 1000000000000}
   - {id: $department-cost, department: $department, meter: cost, window: month, limit: 1000000000}
+  - {id: $department-output, department: $department, meter: output_tokens, window: hour, limit: 1000000000000}
+  - {id: $department-model, department: $department, model: gpt-4o, meter: requests, window: day, limit: 1000000000000}
 END
     done
     cat <<END
@@ -165,12 +167,14 @@ END
 # start_row NAME: its sidecar if it has one, its Envoy; adds it to MEASURED
 start_row() {
     # shellcheck disable=SC2153  # paths.sh sets it
-    local row=$1 filters=$FILTERS mode=relaxed modules=gateway
+    local row=$1 filters=$FILTERS mode=relaxed modules=gateway budgets=3
     case $row in
     json-*-bare | sse-*-bare | upload-*-bare) measure_again "$row" bare && return ;;
     json-* | sse-* | upload-*) measure_again "$row" gateway-relaxed && return ;;
-    bare | native | token-* | native-*) start_baseline "$row" && return ;;
+    bare | floor | native | token-* | native-*) start_baseline "$row" && return ;;
     gateway-relaxed) ;;
+    gateway-no-budgets) budgets=0 ;;
+    gateway-five-budgets) budgets=5 ;;
     gateway-strict) mode=strict ;;
     gateway-relaxed-before) filters=$AGAINST ;;
     gateway-strict-before) mode=strict filters=$AGAINST ;;
@@ -180,7 +184,7 @@ start_row() {
     local dir=$DEMO/$row link
     take_row_ports
     mkdir -p "$dir"
-    bench_policy "$mode" >"$dir/sekisho.yaml"
+    bench_policy "$mode" "$budgets" >"$dir/sekisho.yaml"
     "$BUILT/sekisho" users import "$DEMO/people.csv" --policy "$dir/sekisho.yaml" --db "sqlite:$dir/sekisho.db" \
         >"$dir/import.log" || die "the bench's people could not be imported: $(tail -n 3 "$dir/import.log")"
     take_port
@@ -216,10 +220,12 @@ start_baseline() {
     native-cached) filters=(jwt-cached "${native[@]}") ;;
     native-first-seen) filters=(jwt "${native[@]}") ;;
     token-cached | token-first-seen) filters=(scope --policy "$dir/sekisho.yaml") ;;
+    floor) filters=(module --module "$FILTERS/floor-chain.wasm") ;;
+    token-floor) filters=(module --module "$FILTERS/floor-token.wasm") ;;
     *) die "there is no row \`$row\`; see scripts/bench --help" ;;
     esac
     case $row in
-    bare | native) bench_policy relaxed ;;
+    bare | native | floor) bench_policy relaxed ;;
     *) token_policy ;;
     esac >"$dir/sekisho.yaml"
     render_row "$dir/sekisho.yaml" 1 "$log" --filters "$FILTERS" --modules separate >"$dir/rendered.yaml"

@@ -17,6 +17,8 @@ const CONNECTION_MANAGER: &str =
     "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 /// Where a wasm filter has its plugin's configuration.
 const PLUGIN_CONFIGURATION: &str = "/typed_config/config/configuration/value";
+/// Where it has its module.
+const MODULE: &str = "/typed_config/config/vm_config/code/local/filename";
 const SCOPE: &str = "sekisho_scope";
 
 #[derive(Debug, Args)]
@@ -45,6 +47,9 @@ pub(crate) struct Arguments {
     /// The policy that scope.wasm gets in its configuration
     #[arg(long, value_name = "FILE", required_if_eq("filters", "scope"))]
     policy: Option<PathBuf>,
+    /// The module that stands there
+    #[arg(long, value_name = "FILE", required_if_eq("filters", "module"))]
+    module: Option<PathBuf>,
 }
 
 const NEED_A_TOKEN: [(&str, &str); 3] = [
@@ -66,6 +71,8 @@ enum Filters {
     Jwt,
     /// scope.wasm alone, out of a chain rendered as separate modules
     Scope,
+    /// Another wasm module in the place of that, without a configuration
+    Module,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -105,16 +112,18 @@ fn filters(arguments: &Arguments, rendered: &Value) -> Result<Vec<Value>, Baseli
         audience: arguments.audience.as_deref().unwrap_or_default(),
         jwks: jwks.as_deref().unwrap_or_default(),
     };
-    Ok(match (arguments.filters, &arguments.policy) {
-        (Filters::None, _) => Vec::new(),
-        (Filters::Native, _) => {
-            native::chain(&caller, arguments.scope.as_deref().unwrap_or_default())
-        }
-        (Filters::JwtCached, _) => vec![native::token_check(&caller, true)],
-        (Filters::Jwt, _) => vec![native::token_check(&caller, false)],
-        (Filters::Scope, policy) => {
-            let policy = policy.as_deref().map(yaml).transpose()?;
+    Ok(match arguments.filters {
+        Filters::None => Vec::new(),
+        Filters::Native => native::chain(&caller, arguments.scope.as_deref().unwrap_or_default()),
+        Filters::JwtCached => vec![native::token_check(&caller, true)],
+        Filters::Jwt => vec![native::token_check(&caller, false)],
+        Filters::Scope => {
+            let policy = arguments.policy.as_deref().map(yaml).transpose()?;
             vec![scope_alone(rendered, &policy.unwrap_or_default())?]
+        }
+        Filters::Module => {
+            let module = arguments.module.as_deref().unwrap_or(Path::new(""));
+            vec![module_alone(rendered, module)?]
         }
     })
 }
@@ -122,19 +131,32 @@ fn filters(arguments: &Arguments, rendered: &Value) -> Result<Vec<Value>, Baseli
 /// The rendered chain's scope module, with the policy where the sidecar was named, and told that
 /// it is the only one.
 fn scope_alone(rendered: &Value, policy: &Value) -> Result<Value, BaselineError> {
-    let mut scope = rendered
+    let mut filter = scope_filter(rendered)?;
+    let configuration = json!({"policy": policy, "standalone": true}).to_string();
+    set(&mut filter, PLUGIN_CONFIGURATION, configuration)?;
+    Ok(filter)
+}
+
+/// The same filter with another module, which needs no configuration.
+fn module_alone(rendered: &Value, module: &Path) -> Result<Value, BaselineError> {
+    let mut filter = scope_filter(rendered)?;
+    set(&mut filter, PLUGIN_CONFIGURATION, "{}".to_owned())?;
+    set(&mut filter, MODULE, module.display().to_string())?;
+    Ok(filter)
+}
+
+fn scope_filter(rendered: &Value) -> Result<Value, BaselineError> {
+    rendered
         .pointer(CONNECTION_MANAGER)
         .and_then(|manager| manager.pointer("/http_filters")?.as_array())
         .and_then(|chain| chain.iter().find(|filter| is_named(filter, SCOPE)))
         .cloned()
-        .ok_or_else(|| missing(SCOPE))?;
-    let configuration = scope
-        .pointer_mut(PLUGIN_CONFIGURATION)
-        .ok_or_else(|| missing(PLUGIN_CONFIGURATION))?;
-    *configuration = json!({"policy": policy, "standalone": true})
-        .to_string()
-        .into();
-    Ok(scope)
+        .ok_or_else(|| missing(SCOPE))
+}
+
+fn set(filter: &mut Value, place: &str, text: String) -> Result<(), BaselineError> {
+    *filter.pointer_mut(place).ok_or_else(|| missing(place))? = text.into();
+    Ok(())
 }
 
 fn is_named(value: &Value, name: &str) -> bool {
@@ -203,7 +225,7 @@ mod tests {
             "listeners": [{"filter_chains": [{"filters": [{"typed_config": {
                 "http_filters": [
                     {"name": "sekisho_scope", "typed_config": {"config": {
-                        "vm_config": {},
+                        "vm_config": {"code": {"local": {"filename": "scope.wasm"}}},
                         "configuration": {"value": "{}"},
                     }}},
                     {"name": "wasm", "typed_config": {"config": {"vm_config": {}}}},
@@ -276,6 +298,13 @@ mod tests {
         assert_eq!(names(vec![scope]), ["sekisho_scope", "router"]);
         let error = scope_alone(&json!({}), &json!({})).unwrap_err();
         assert!(error.to_string().contains("`sekisho_scope`"), "{error}");
+    }
+
+    #[test]
+    fn another_module_stands_in_its_place_without_its_policy() {
+        let floor = module_alone(&rendered(), Path::new("floor.wasm")).unwrap();
+        assert_eq!(floor.pointer(MODULE).unwrap(), "floor.wasm");
+        assert_eq!(floor.pointer(PLUGIN_CONFIGURATION).unwrap(), "{}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod baseline;
 mod clock;
+mod link;
 mod load;
 mod measure;
 mod process;
@@ -31,6 +32,8 @@ enum Command {
     Tokens(tokens::Arguments),
     /// Measure running gateways in interleaved rounds and write the report
     Measure(measure::Arguments),
+    /// Measure what running sidecars commit and grant over Link, and write the report
+    Link(link::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         }
         Command::Tokens(arguments) => tokens::run(&arguments).map_err(|error| error.to_string()),
         Command::Measure(arguments) => measure::run(&arguments).map_err(|error| error.to_string()),
+        Command::Link(arguments) => link::run(&arguments).map_err(|error| error.to_string()),
     };
     match done {
         Ok(status) => status,

@@ -114,7 +114,7 @@ impl Kind {
             return Self::Payload(payload);
         }
         match name {
-            "token-bare" | "token-cached" | "native-cached" => Self::CachedToken,
+            "token-bare" | "token-cached" | "token-floor" | "native-cached" => Self::CachedToken,
             "token-first-seen" | "native-first-seen" => Self::FirstSeenToken,
             _ => Self::Chain,
         }

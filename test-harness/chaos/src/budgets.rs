@@ -18,7 +18,7 @@ use crate::faults;
 use crate::load::Clients;
 use crate::report::{Report, Spending};
 use crate::sidecars::Sidecars;
-use crate::site::{Limits, MONEY, Site, TOKENS};
+use crate::site::{FOLLOWED, Limits, MONEY, PAYERS, STREAMS, Site, TOKENS};
 use crate::stand_in::StandIn;
 use crate::{ChaosError, Place, StoreKind};
 
@@ -33,8 +33,9 @@ const TOKENS_PER_SECOND: u64 = 15_000;
 const MICROS_PER_TOKEN: u64 = 750;
 /// How long the end of the run, without faults, may take to use the rest.
 const REST: Duration = Duration::from_secs(90);
-/// Nothing has been served for so long: nothing is left that any client could use.
-const DRY: Duration = Duration::from_secs(6);
+/// Nothing has been served for so long: nothing is left that any client could use. Longer than
+/// the ten seconds after which a worker that has not come back counts as silent: what it held is free then.
+const DRY: Duration = Duration::from_secs(12);
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -83,7 +84,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         envoys.push(site.envoy(&arguments.place, &name, &links).await?);
     }
     let mut tokens = Vec::new();
-    for department in [TOKENS, MONEY] {
+    for department in PAYERS {
         let people = (0..PEOPLE).map(|person| site.token(department, person));
         tokens.push(people.collect::<Result<Vec<String>, ChaosError>>()?);
     }
@@ -129,10 +130,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
     sidecars.stop().await?;
 
     let store = Store::open(sidecars.database()).await?;
-    let (of_tokens, of_money) = (
-        charged(&store, &site, TOKENS).await?,
-        charged(&store, &site, MONEY).await?,
-    );
+    let of_tokens = charged(&store, &site, TOKENS).await?;
+    let of_money = charged(&store, &site, MONEY).await?;
+    let of_streams = charged(&store, &site, STREAMS).await?;
     let log_is_sound = verify(&arguments.place, &sidecars, &site).await?;
     let served = |payer| {
         let served = stand_in.served(payer);
@@ -160,10 +160,17 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
         seconds: began.elapsed().as_secs_f64(),
         tokens: Spending::new(
             limits.tokens,
+            0,
             served(0).0,
             of_tokens.input_tokens.0 + of_tokens.output_tokens.0,
         ),
-        money: Spending::new(limits.micros, served(1).1, of_money.cost_micros.0),
+        money: Spending::new(limits.micros, 0, served(1).1, of_money.cost_micros.0),
+        streams: Spending::new(
+            limits.tokens,
+            limits.stream_bound(),
+            served(FOLLOWED).0,
+            of_streams.input_tokens.0 + of_streams.output_tokens.0,
+        ),
         requests: all.iter().map(|counter| count(counter)).sum(),
         answered: count(&outcomes.answered),
         refusals: count(&outcomes.exhausted),

@@ -14,8 +14,14 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::site::FOLLOWED;
+
 /// The largest output limit that a client asks for.
 const MOST_OUTPUT: u64 = 400;
+/// The same for answers that budgets follow, which are long.
+const MOST_FOLLOWED: u64 = 1_600;
+/// Of a hundred requests so many are for such answers.
+const FOLLOWERS: u8 = 10;
 /// Bytes of a prompt, at least and at most.
 const PROMPT: std::ops::RangeInclusive<usize> = 200..=500;
 /// Of a hundred clients so many leave before they have their answer.
@@ -45,7 +51,7 @@ pub(crate) struct Outcomes {
 /// Whose requests go where.
 pub(crate) struct Clients {
     pub(crate) gateways: Vec<SocketAddr>,
-    /// Tokens by payer.
+    /// Tokens by payer, as [`PAYERS`](crate::site::PAYERS) has them.
     pub(crate) tokens: Vec<Vec<String>>,
     pub(crate) outcomes: Outcomes,
 }
@@ -59,15 +65,20 @@ struct Request {
 }
 
 impl Clients {
-    fn next(&self, random: &mut fastrand::Rng, largest: u64) -> Option<Request> {
-        let payer = random.usize(..self.tokens.len());
+    fn next(&self, random: &mut fastrand::Rng) -> Option<Request> {
+        let is_followed = random.u8(..100) < FOLLOWERS;
+        let (payer, largest) = if is_followed {
+            (FOLLOWED, MOST_FOLLOWED)
+        } else {
+            (random.usize(..2), MOST_OUTPUT)
+        };
         let prompt = "x".repeat(random.usize(PROMPT));
         let leaves = random.u8(..100) < LEAVERS;
         let body = json!({
             "messages": [{"role": "user", "content": format!("{payer} {prompt}")}],
             "model": "gpt-4o",
             "max_tokens": random.u64(1..=largest),
-            "stream": random.bool(),
+            "stream": is_followed || random.bool(),
         });
         Some(Request {
             gateway: *random.choice(&self.gateways)?,
@@ -83,7 +94,7 @@ impl Clients {
         let mut connections: Vec<Option<Connection>> = Vec::new();
         connections.resize_with(self.gateways.len(), || None);
         while !*stop.borrow() {
-            let Some(request) = self.next(&mut random, MOST_OUTPUT) else {
+            let Some(request) = self.next(&mut random) else {
                 return;
             };
             let at = self.gateways.iter().position(|g| *g == request.gateway);

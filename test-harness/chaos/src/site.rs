@@ -20,8 +20,19 @@ use crate::{ChaosError, Place};
 pub(crate) const TOKENS: &str = "sales";
 /// Whose money is limited.
 pub(crate) const MONEY: &str = "hr";
+/// Whose tokens are limited while answers stream.
+pub(crate) const STREAMS: &str = "research";
 /// Whose calls find out whether a gateway works; nothing is limited.
 pub(crate) const PROBER: &str = "systems";
+
+/// Who pays, in the order of the numbers with which prompts begin.
+pub(crate) const PAYERS: [&str; 4] = [TOKENS, MONEY, PROBER, STREAMS];
+/// The number of the payer whose answers are followed.
+pub(crate) const FOLLOWED: usize = 3;
+
+/// What a streamed answer of [`STREAMS`] begins with, and by how much it may be over.
+const ESTIMATE_TOKENS: u64 = 320;
+const AHEAD_TOKENS: u64 = 64;
 
 /// Micro-yen of a token.
 pub(crate) const INPUT_PRICE: u64 = 375;
@@ -34,10 +45,17 @@ const AUDIENCE: &str = "api://sekisho";
 /// is said.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Of [`TOKENS`] in a month.
+    /// Of [`TOKENS`] in a month, and of [`STREAMS`].
     pub(crate) tokens: u64,
     /// Of [`MONEY`] in a month, micro-yen.
     pub(crate) micros: u64,
+}
+
+impl Limits {
+    /// By how much answers that stream may take [`STREAMS`] over its limit, tokens.
+    pub(crate) fn stream_bound(self) -> u64 {
+        (self.tokens * AHEAD_TOKENS).div_ceil(ESTIMATE_TOKENS)
+    }
 }
 
 /// Files and facts of a run.
@@ -51,7 +69,7 @@ impl Site {
         let folder = TempDir::with_prefix("sekisho-chaos-")?;
         let (n, e) = tokens::published()?;
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let departments = [TOKENS, MONEY, PROBER].map(|id| json!({"id": id, "name": id}));
+        let departments = PAYERS.map(|id| json!({"id": id, "name": id}));
         // YAML's own flow style is JSON.
         let policy = json!({
             "version": 1, "organisation": "Chaos K.K.", "time_zone": "Asia/Tokyo", "currency": "JPY",
@@ -68,12 +86,14 @@ impl Site {
             "apis": [{
                 "name": "openai", "provider": "openai", "operations": ["chat_completions"],
                 "scope": "text_apis",
-                "models": [{"name": "gpt-4o", "upstream": "llm"}],
+                "models": [{"name": "gpt-4o", "upstream": "llm", "hidden_output_tokens": 0}],
             }],
             "budgets": [
                 {"id": "tokens", "department": TOKENS, "meter": "tokens", "window": "month", "limit": limits.tokens},
                 {"id": "money", "department": MONEY, "meter": "cost", "window": "month",
                  "limit": format!("{}.{:06}", limits.micros / 1_000_000, limits.micros % 1_000_000)},
+                {"id": "streams", "department": STREAMS, "meter": "tokens", "window": "month", "limit": limits.tokens,
+                 "mode": "stream_cut", "estimate_tokens": ESTIMATE_TOKENS, "ahead_tokens": AHEAD_TOKENS},
             ],
             "prices": [{"model": "gpt-4o", "from": "2024-10-01",
                         "input_per_million": INPUT_PRICE, "output_per_million": OUTPUT_PRICE}],

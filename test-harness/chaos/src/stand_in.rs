@@ -17,10 +17,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::site::{INPUT_PRICE, OUTPUT_PRICE};
+use crate::site::{FOLLOWED, INPUT_PRICE, OUTPUT_PRICE, PAYERS};
 
 /// The longest that a piece of an answer lets wait.
 const SLOWEST_MILLIS: u64 = 25;
+/// Tokens of an event of a followed answer, one for each byte of its text: the worst that text
+/// can be.
+const EVENT_TOKENS: u64 = 16;
 
 /// What has been served to one department.
 #[derive(Debug, Default)]
@@ -33,8 +36,8 @@ pub(crate) struct Served {
 /// The meter.
 pub(crate) struct StandIn {
     random: Mutex<fastrand::Rng>,
-    /// Whoever pays with tokens, and whoever pays with money.
-    pub(crate) by_payer: [Served; 3],
+    /// By the number with which a prompt begins.
+    pub(crate) by_payer: [Served; PAYERS.len()],
     /// The requests that came, by the name that the proxy gave them (`x-request-id`).
     calls: Mutex<Vec<String>>,
 }
@@ -50,6 +53,13 @@ struct Asked {
 #[derive(Deserialize)]
 struct Message {
     content: String,
+}
+
+/// What is made for a request.
+struct Order {
+    input: u64,
+    output: u64,
+    is_followed: bool,
 }
 
 type Body = StreamBody<ReceiverStream<Result<Frame<Bytes>, Infallible>>>;
@@ -93,8 +103,9 @@ impl StandIn {
     }
 
     /// Decides and meters what a request gets: also if nobody stays to read it, because a
-    /// provider sends its bill all the same.
-    fn serve(&self, asked: &Asked) -> Option<(u64, u64)> {
+    /// provider sends its bill all the same. Followed answers are metered as they are written,
+    /// which ends when nobody reads them.
+    fn serve(&self, asked: &Asked) -> Option<Order> {
         let prompt = &asked.messages.first()?.content;
         let payer: usize = prompt.split(' ').next()?.parse().ok()?;
         let output = {
@@ -105,10 +116,16 @@ impl StandIn {
         let input = u64::try_from(prompt.len()).ok()?;
         let served = self.served(payer)?;
         served.requests.fetch_add(1, Ordering::SeqCst);
-        served.tokens.fetch_add(input + output, Ordering::SeqCst);
-        let micros = input * INPUT_PRICE + output * OUTPUT_PRICE;
+        let is_followed = payer == FOLLOWED;
+        let at_once = if is_followed { 0 } else { output };
+        served.tokens.fetch_add(input + at_once, Ordering::SeqCst);
+        let micros = input * INPUT_PRICE + at_once * OUTPUT_PRICE;
         served.micros.fetch_add(micros, Ordering::SeqCst);
-        Some((input, output))
+        Some(Order {
+            input,
+            output,
+            is_followed,
+        })
     }
 
     fn wait(&self) -> Duration {
@@ -134,13 +151,18 @@ fn answer(stand_in: &Arc<StandIn>, body: &[u8]) -> hyper::Response<Body> {
     let (pieces, receiver) = mpsc::channel(1);
     let mut response = hyper::Response::new(StreamBody::new(ReceiverStream::new(receiver)));
     let asked: Option<Asked> = serde_json::from_slice(body).ok();
-    let Some((asked, (input, output))) = asked.and_then(|asked| {
-        let served = stand_in.serve(&asked)?;
-        Some((asked, served))
+    let Some((asked, order)) = asked.and_then(|asked| {
+        let order = stand_in.serve(&asked)?;
+        Some((asked, order))
     }) else {
         *response.status_mut() = hyper::StatusCode::BAD_REQUEST;
         return response;
     };
+    let Order {
+        input,
+        output,
+        is_followed,
+    } = order;
     let usage = json!({"prompt_tokens": input, "completion_tokens": output,
                        "total_tokens": input + output});
     let kind = if asked.stream {
@@ -151,15 +173,23 @@ fn answer(stand_in: &Arc<StandIn>, body: &[u8]) -> hyper::Response<Body> {
     let kind = hyper::header::HeaderValue::from_static(kind);
     let headers = response.headers_mut();
     headers.insert(hyper::header::CONTENT_TYPE, kind);
-    let texts = if asked.stream {
+    let texts = if is_followed {
+        followed(&usage, output)
+    } else if asked.stream {
         stream(&usage)
     } else {
         whole(&usage)
     };
     let stand_in = Arc::clone(stand_in);
     tokio::spawn(async move {
-        for text in texts {
+        for Piece { text, tokens } in texts {
             tokio::time::sleep(stand_in.wait()).await;
+            if pieces.is_closed() {
+                return;
+            }
+            if let Some(served) = stand_in.served(FOLLOWED) {
+                served.tokens.fetch_add(tokens, Ordering::SeqCst);
+            }
             if pieces.send(Ok(Frame::data(text.into()))).await.is_err() {
                 return;
             }
@@ -168,8 +198,20 @@ fn answer(stand_in: &Arc<StandIn>, body: &[u8]) -> hyper::Response<Body> {
     response
 }
 
+/// A piece of an answer, and the tokens that are metered when it is written.
+struct Piece {
+    text: String,
+    tokens: u64,
+}
+
+impl From<String> for Piece {
+    fn from(text: String) -> Self {
+        Self { text, tokens: 0 }
+    }
+}
+
 /// One JSON text in two pieces.
-fn whole(usage: &serde_json::Value) -> Vec<String> {
+fn whole(usage: &serde_json::Value) -> Vec<Piece> {
     let message = json!({"role": "assistant", "content": "A checkpoint."});
     let text = json!({
         "id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4o",
@@ -177,20 +219,43 @@ fn whole(usage: &serde_json::Value) -> Vec<String> {
     })
     .to_string();
     let (start, end) = text.split_at(text.len() / 2);
-    vec![start.to_owned(), end.to_owned()]
+    vec![start.to_owned().into(), end.to_owned().into()]
 }
 
-fn stream(usage: &serde_json::Value) -> Vec<String> {
-    let event = |choices: serde_json::Value, usage: Option<&serde_json::Value>| {
-        let chunk = json!({"id": "c", "object": "chat.completion.chunk", "created": 1,
-                           "model": "gpt-4o", "choices": choices, "usage": usage});
-        format!("data: {chunk}\n\n")
-    };
-    let delta = |text: &str, end: Option<&str>| json!([{"index": 0, "delta": {"content": text}, "finish_reason": end}]);
+fn stream(usage: &serde_json::Value) -> Vec<Piece> {
     vec![
-        event(delta("A ", None), None),
-        event(delta("checkpoint.", Some("stop")), None),
-        event(json!([]), Some(usage)),
-        "data: [DONE]\n\n".to_owned(),
+        event(&delta("A ", None), None).into(),
+        event(&delta("checkpoint.", Some("stop")), None).into(),
+        event(&json!([]), Some(usage)).into(),
+        "data: [DONE]\n\n".to_owned().into(),
     ]
+}
+
+/// A long answer, a token for each byte of its text.
+fn followed(usage: &serde_json::Value, output: u64) -> Vec<Piece> {
+    let steps = (0..output).step_by(usize::try_from(EVENT_TOKENS).unwrap_or(1));
+    let texts = steps.map(|from| {
+        let tokens = EVENT_TOKENS.min(output - from);
+        let text = "x".repeat(usize::try_from(tokens).unwrap_or(0));
+        Piece {
+            text: event(&delta(&text, None), None),
+            tokens,
+        }
+    });
+    let end = [
+        event(&delta("", Some("stop")), None),
+        event(&json!([]), Some(usage)),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    texts.chain(end.map(Piece::from)).collect()
+}
+
+fn delta(text: &str, end: Option<&str>) -> serde_json::Value {
+    json!([{"index": 0, "delta": {"content": text}, "finish_reason": end}])
+}
+
+fn event(choices: &serde_json::Value, usage: Option<&serde_json::Value>) -> String {
+    let chunk = json!({"id": "c", "object": "chat.completion.chunk", "created": 1,
+                       "model": "gpt-4o", "choices": choices, "usage": usage});
+    format!("data: {chunk}\n\n")
 }

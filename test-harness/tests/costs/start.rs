@@ -28,8 +28,8 @@ pub(crate) enum Mode {
     Strict,
 }
 
-/// `gateway.wasm` with its sidecar, and three budgets in force.
-pub(crate) fn gateway(mode: Mode) -> OnHost {
+/// `gateway.wasm` with its sidecar, and the first so many of five budgets in force.
+pub(crate) fn gateway(mode: Mode, budgets: usize) -> OnHost {
     let mode = match mode {
         Mode::Relaxed => "relaxed",
         Mode::Strict => "strict",
@@ -45,11 +45,16 @@ pub(crate) fn gateway(mode: Mode) -> OnHost {
         "scope": "text_apis",
         "models": [{"name": "gpt-4o", "scope": "gpt_api", "upstream": "llm"}],
     }]);
-    policy["budgets"] = json!([
+    let mut of_model = budget("requests", "day", 1_000_000_000_000);
+    (of_model["id"], of_model["model"]) = ("sales-model".into(), "gpt-4o".into());
+    let all = [
         budget("requests", "minute", 100_000_000),
         budget("tokens", "day", 1_000_000_000_000),
         budget("cost", "month", 1_000_000_000),
-    ]);
+        budget("output_tokens", "hour", 1_000_000_000_000),
+        of_model,
+    ];
+    policy["budgets"] = all.into_iter().take(budgets).collect();
     policy["prices"] = json!([
         {"model": "gpt-4o", "from": "2024-10-01", "input_per_million": 375, "output_per_million": 1500},
     ]);

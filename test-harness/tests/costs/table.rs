@@ -37,7 +37,7 @@ impl CallCost {
         calls.swap_remove(middle)
     }
 
-    fn sum(&self) -> Cost {
+    pub(crate) fn sum(&self) -> Cost {
         let mut sum = Cost::default();
         for (_, cost) in &self.callbacks {
             sum += *cost;
