@@ -29,6 +29,7 @@ mod budget_history;
 mod budget_list;
 mod budget_put;
 mod budget_remove;
+mod common_answers;
 mod department;
 mod department_create;
 mod department_get;
@@ -430,6 +431,7 @@ async fn openapi() -> impl IntoResponse {
 #[must_use]
 pub fn openapi_json() -> String {
     let mut document = Description::openapi();
+    common_answers::describe(&mut document);
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
@@ -451,6 +453,14 @@ pub fn openapi_json() -> String {
         description = "The sidecar of the Sekisho API checkpoint. Of several sidecars on one database only the active one takes changes; the others answer every method but GET with 503, `retry-after`, and a `link` with `rel=\"edit\"` to the active one.",
         license(name = "Apache-2.0")
     ),
+    // What only parameters of queries refer to.
+    components(schemas(
+        audit_search::Decision,
+        audit_search::Format,
+        audit_report::ReportFormat,
+        audit_report::ReportLength,
+        users_csv_upload::Missing,
+    )),
     paths(
         health::get,
         department_list::get,

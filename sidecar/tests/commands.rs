@@ -125,3 +125,28 @@ fn a_csv_with_a_broken_row_imports_nothing_and_names_row_and_column() {
     let sound = import(Path::new("examples/demo/people.csv"));
     assert!(stdout(&sound).contains("created 5"), "{}", stdout(&sound));
 }
+
+#[test]
+fn the_recipient_is_that_of_a_folder_with_keys_and_none_is_made_by_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("no-such").join("state");
+    let named = state.to_str().unwrap();
+    let refused = sekisho(&["keys", "recipient", "--state", named]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success());
+    assert!(said.contains(named) && said.contains("--create"), "{said}");
+    assert!(!state.exists(), "nothing was made");
+    let empty = sekisho(&[
+        "keys",
+        "recipient",
+        "--state",
+        folder.path().to_str().unwrap(),
+    ]);
+    assert!(!empty.status.success(), "an empty folder is no state");
+    let made = sekisho(&["keys", "recipient", "--state", named, "--create"]);
+    assert!(made.status.success());
+    let again = sekisho(&["keys", "recipient", "--state", named]);
+    assert!(again.status.success());
+    assert!(stdout(&made).starts_with("age1"));
+    assert_eq!(stdout(&made), stdout(&again));
+}

@@ -36,7 +36,7 @@ pub(super) struct Wanted {
 /// How long it is.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum ReportLength {
+pub(super) enum ReportLength {
     Day,
     Month,
 }
@@ -44,7 +44,7 @@ enum ReportLength {
 /// In which form.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum ReportFormat {
+pub(super) enum ReportFormat {
     /// One object.
     Json,
     /// A line each.

@@ -73,7 +73,7 @@ pub(super) struct Search {
 /// What was decided.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Decision {
+pub(super) enum Decision {
     /// The call was admitted.
     Admit,
     /// The call has ended.
@@ -99,7 +99,7 @@ enum Outcome {
 /// In which form.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Format {
+pub(super) enum Format {
     /// A page.
     Json,
     /// All at once, a line each.

@@ -12,8 +12,22 @@ pub(super) struct DepartmentView {
     /// Its code.
     #[schema(example = "sales")]
     id: String,
-    #[serde(flatten)]
-    values: DepartmentValues,
+    /// Its name, as it stands in files of people.
+    #[schema(example = "営業部")]
+    name: String,
+    /// Scopes that its people may use at most; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(["text_apis"]))]
+    entitlements: Option<Vec<String>>,
+    /// Object ids of groups whose members work here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<String>,
+    /// Networks that its people may call from, as CIDR; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    networks: Option<Vec<String>>,
+    /// Regions in which its calls may be computed; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    regions: Option<Vec<String>>,
     /// How many people it has.
     people: u64,
     /// Who has the last word about it: `file`, the policy file, or `api`.
@@ -103,13 +117,11 @@ impl DepartmentView {
         };
         Self {
             id: unit.id.clone(),
-            values: DepartmentValues {
-                name: unit.name().to_owned(),
-                entitlements: list("entitlements"),
-                groups: list("groups").unwrap_or_default(),
-                networks: list("networks"),
-                regions: list("regions"),
-            },
+            name: unit.name().to_owned(),
+            entitlements: list("entitlements"),
+            groups: list("groups").unwrap_or_default(),
+            networks: list("networks"),
+            regions: list("regions"),
             people,
             origin: unit.origin.as_str(),
         }

@@ -12,8 +12,12 @@ pub(super) struct TitleView {
     /// Its code.
     #[schema(example = "manager")]
     id: String,
-    #[serde(flatten)]
-    values: TitleValues,
+    /// Its name, as it stands in files of people.
+    #[schema(example = "課長")]
+    name: String,
+    /// Scopes that its people may use at most.
+    #[schema(example = json!(["text_apis"]))]
+    entitlements: Vec<String>,
     /// How many people have it.
     people: u64,
     /// Who has the last word about it: `file`, the policy file, or `api`.
@@ -75,10 +79,8 @@ impl TitleView {
         let texts = list.into_iter().flatten().filter_map(Value::as_str);
         Self {
             id: unit.id.clone(),
-            values: TitleValues {
-                name: unit.name().to_owned(),
-                entitlements: texts.map(str::to_owned).collect(),
-            },
+            name: unit.name().to_owned(),
+            entitlements: texts.map(str::to_owned).collect(),
             people,
             origin: unit.origin.as_str(),
         }

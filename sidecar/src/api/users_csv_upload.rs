@@ -33,7 +33,7 @@ pub(super) struct Upload {
 /// What becomes of people who are not in the file.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Missing {
+pub(super) enum Missing {
     /// They stay as they are.
     Keep,
     /// They become inactive.

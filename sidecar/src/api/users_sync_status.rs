@@ -12,7 +12,7 @@ use crate::provisioning::jobs;
 
 /// How people and their accounts stand to each other.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct SyncStatus {
+pub(super) struct UsersSyncStatus {
     /// Who makes accounts: `embedded` or `entra`; absent: this sidecar does not just now.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "embedded")]
@@ -40,15 +40,18 @@ pub(super) struct SyncStatus {
 
 /// Whether accounts are as the directory says
 #[utoipa::path(
-    get, path = "/v1/users/sync/status", operation_id = "usersSyncStatus", tag = "users",
+    get, path = "/v1/users/sync/status", operation_id = "usersUsersSyncStatus", tag = "users",
     security(("token" = [])),
     responses(
-        (status = 200, body = SyncStatus),
+        (status = 200, body = UsersSyncStatus),
         (status = 401, description = "No accepted token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The role is missing", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn get(State(api): State<Api>, _: Access) -> Result<Json<SyncStatus>, Problem> {
+pub(super) async fn get(
+    State(api): State<Api>,
+    _: Access,
+) -> Result<Json<UsersSyncStatus>, Problem> {
     let shared = &api.0;
     let standing = jobs::standing(&shared.store).await?;
     let last_upload = match jobs::latest(&shared.store, "csv").await? {
@@ -64,7 +67,7 @@ pub(super) async fn get(State(api): State<Api>, _: Access) -> Result<Json<SyncSt
         (.., 1..) => "failed",
         _ => "ok",
     };
-    Ok(Json(SyncStatus {
+    Ok(Json(UsersSyncStatus {
         directory: shared.desk.get().map(crate::provisioning::Desk::accounts),
         state,
         accounts: standing.accounts,

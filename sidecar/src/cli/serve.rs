@@ -36,7 +36,7 @@ use crate::store::{self, Store, policies, reserve, units};
 use crate::writer::{Post, Writer};
 use crate::{alerts, managed_identity, secret_keeper, siem};
 use people::People;
-pub(super) use state::{CHECKPOINTS, PUBLIC_KEY, opener, random, read_public_key};
+pub(super) use state::{CHECKPOINTS, PUBLIC_KEY, holds_state, opener, random, read_public_key};
 use state::{LOG_KEY, PEPPER, State};
 use tracing_output::LogFormat;
 

@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use sekisho_domain::Policy;
@@ -11,8 +12,10 @@ use crate::events::Author;
 use crate::people::csv::{self, Rules};
 use crate::people::import::{Change, Imported, import};
 use crate::people::sealed::is_sealed;
-use crate::policy_file::count;
+use crate::policy_file::{PolicyFile, count};
+use crate::snapshot::SnapshotHub;
 use crate::store::Store;
+use crate::store::units;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -48,10 +51,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let policy = sound_policy(&arguments.policy)?.policy;
+    let sound = sound_policy(&arguments.policy)?;
     let tenant = match &arguments.tenant {
         Some(tenant) => tenant.clone(),
-        None => only_tenant(&policy)?,
+        None => only_tenant(&sound.policy)?,
     };
     let file = std::fs::read(&arguments.file).map_err(|error| {
         Failure::because(format_args!(
@@ -68,16 +71,35 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         Zeroizing::new(file)
     };
-    let rows = csv::read(&file, &policy, &Rules::default()).whole();
-    let rows = rows.map_err(|problems| refused(&arguments.file, &problems))?;
     let imported = block_on(async {
         let store = Store::open(&arguments.db).await?;
+        let policy = in_force(&store, sound).await?;
+        let rows = match csv::read(&file, &policy, &Rules::default()).whole() {
+            Ok(rows) => rows,
+            Err(problems) => return Ok(Err(problems)),
+        };
         let mut author = Author::program("sekisho users import", Clock::system().now(), random()?);
         Ok(import(&store, &tenant, rows, &mut author).await?)
     })?;
     let imported = imported.map_err(|problems| refused(&arguments.file, &problems))?;
     report(&arguments.file, &imported);
     Ok(())
+}
+
+/// The policy with the departments and titles that the sidecar has in force.
+async fn in_force(store: &Store, file: PolicyFile) -> Result<Arc<Policy>, Failure> {
+    let hub = SnapshotHub::new(Arc::new(file.policy), file.json, Vec::new());
+    if units::newest_version(store).await?.is_some() {
+        let units = units::in_force(store).await?;
+        hub.replace_units(&units).map_err(|problems| {
+            let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            Failure::because(format_args!(
+                "departments or titles that were set over the REST API do not fit the policy file: {}",
+                problems.join("; ")
+            ))
+        })?;
+    }
+    Ok(hub.policy())
 }
 
 fn only_tenant(policy: &Policy) -> Result<String, Failure> {

@@ -40,3 +40,41 @@ async fn every_described_endpoint_answers() {
         }
     }
 }
+
+/// The table of what was asked for says of every operation where it is, and of none that it is
+/// missing when it is not.
+#[test]
+fn the_table_of_what_was_asked_for_fits_the_description() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/api.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let description: serde_json::Value =
+        serde_json::from_str(&sekisho::api::openapi_json()).unwrap();
+    let exists = |operation: &str| {
+        let (method, path) = operation.split_once(' ').unwrap();
+        !description["paths"][path][method.to_lowercase()].is_null()
+    };
+    let (_, asked) = docs.split_once("## What was asked for").unwrap();
+    let (asked, components) = asked.split_once("## By component").unwrap();
+    let rows = asked.lines().filter(|line| line.starts_with("| `"));
+    let rows: Vec<_> = rows.collect();
+    assert_eq!(rows.len(), 24, "the requirements name as many");
+    for row in rows {
+        let mut cells = row.trim_matches('|').split('|').map(str::trim);
+        let wanted = cells.next().unwrap().trim_matches('`');
+        let (method, path) = wanted.split_once(' ').unwrap();
+        let here = cells.next().unwrap();
+        let expected = format!("{method} /v1{path}");
+        if exists(&expected) {
+            assert_eq!(here, format!("`{expected}`"), "{row}");
+        } else {
+            assert_eq!(here, "not there", "{row}");
+        }
+    }
+    let operations = components.split('`').filter(|text| text.contains(" /v1/"));
+    for operation in operations {
+        assert!(
+            exists(operation),
+            "docs/api.md names `{operation}`, which is not there"
+        );
+    }
+}

@@ -94,6 +94,11 @@ impl State {
     }
 }
 
+/// Whether a sidecar keeps its keys there.
+pub(in crate::cli) fn holds_state(dir: &Path) -> bool {
+    [LOG_KEY, CSV_KEY].iter().any(|key| dir.join(key).is_file())
+}
+
 fn make(dir: &Path) -> Result<(), StateError> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700);
