@@ -254,7 +254,8 @@ pub async fn family_in(
     connection: &mut AnyConnection,
     begins: &str,
 ) -> Result<Vec<(String, Entry)>, StoreError> {
-    let sql = "SELECT * FROM mail_outbox WHERE SUBSTR(once, 1, $2) = $1 ORDER BY once";
+    let sql =
+        "SELECT * FROM mail_outbox WHERE SUBSTR(once, 1, CAST($2 AS INTEGER)) = $1 ORDER BY once";
     let rows = sqlx::query(sql)
         .bind(begins)
         .bind(i64::try_from(begins.chars().count()).unwrap_or(i64::MAX))

@@ -94,3 +94,40 @@ pub(super) fn describe(schema: &mut Schema) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_way_to_tell_people_without_mail_is_a_mistake() {
+        let policy = json!({
+            "version": 1, "organisation": "Example", "time_zone": "Asia/Tokyo", "currency": "JPY",
+            "scopes": {"all_apis": null},
+            "issuers": [{"issuer": "https://login.example/t/v2.0", "tenant": "t",
+                         "audiences": ["api://x"], "jwks_uri": "https://login.example/keys"}],
+            "upstreams": [{"name": "azure", "provider": "azure_openai", "url": "https://a.example"}],
+            "apis": [{"name": "azure", "provider": "azure_openai",
+                      "operations": ["chat_completions"], "scope": "all_apis",
+                      "models": [{"name": "gpt-4o", "upstream": "azure"}]}],
+            "departments": [{"id": "sales", "name": "Sales"}],
+            "prices": [{"model": "gpt-4o", "from": "2024-10-01", "input_per_million": 375,
+                        "output_per_million": 1500}],
+        });
+        let policy = Policy::parse(policy).unwrap();
+        let mail = json!({"server": "mail.example:587", "sender": "sekisho@example.com"});
+        for (password, mail, is_sound) in [
+            ("split", Value::Null, false),
+            ("split", mail, true),
+            ("combined", Value::Null, true),
+        ] {
+            let mut file = json!({"people": {"notices": {"password": password}}, "mail": mail});
+            let mut problems = Vec::new();
+            let sections = Sections::take(&mut file, &mut problems);
+            problems.extend(sections.check(&policy));
+            let paths: Vec<_> = problems.iter().map(|problem| &problem.path).collect();
+            assert_eq!(paths.is_empty(), is_sound, "{password}: {paths:?}");
+        }
+    }
+}

@@ -24,8 +24,8 @@ use post::Post;
 
 /// How long a life of the sidecar lasts, at most, milliseconds.
 const LIFE: std::ops::Range<u64> = 20..1_500;
-/// Nothing takes longer than this between two steps, or the run says nothing.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// If for so long nobody more is done, the run says nothing.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How often is looked whether a job is done.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -139,7 +139,7 @@ async fn live(
     while lived.uploads == 0 || lived.kills < arguments.kills {
         lived.uploads += 1;
         let job = company.upload(sidecar.api(), lived.uploads).await?;
-        let deadline = Instant::now() + PATIENCE;
+        let mut moved = (u64::MAX, Instant::now());
         loop {
             if lived.kills < arguments.kills {
                 tokio::time::sleep(Duration::from_millis(random.u64(LIFE))).await;
@@ -150,10 +150,13 @@ async fn live(
             } else {
                 tokio::time::sleep(LOOK).await;
             }
-            if company.is_done(sidecar.api(), &job).await? {
+            let Some(waiting) = company.waiting(sidecar.api(), &job).await? else {
                 break;
+            };
+            if waiting < moved.0 {
+                moved = (waiting, Instant::now());
             }
-            if Instant::now() > deadline {
+            if moved.1.elapsed() > PATIENCE {
                 return Err(ChaosError::Unfinished("the job"));
             }
         }

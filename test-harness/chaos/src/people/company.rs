@@ -178,10 +178,19 @@ impl Company {
         id.ok_or_else(|| ChaosError::Policy(format!("the file is not taken: {answer}")))
     }
 
-    pub(super) async fn is_done(&self, api: SocketAddr, job: &str) -> Result<bool, ChaosError> {
+    /// How many people of a job wait; `None`: it is done.
+    pub(super) async fn waiting(
+        &self,
+        api: SocketAddr,
+        job: &str,
+    ) -> Result<Option<u64>, ChaosError> {
         let path = format!("/v1/provisioning/jobs/{job}");
         let answer = self.call(api, "GET", &path, String::new()).await?;
-        Ok(text(&answer, "state") == Some("done"))
+        if text(&answer, "state") == Some("done") {
+            return Ok(None);
+        }
+        let waiting = answer.pointer("/progress/waiting").and_then(Value::as_u64);
+        Ok(Some(waiting.unwrap_or_default()))
     }
 
     /// Asks until there is an answer: a sidecar that has just started may not answer yet.
