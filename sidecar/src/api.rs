@@ -18,6 +18,7 @@ mod apikey_list;
 mod apikey_revoke;
 mod apikey_rotate;
 mod apikey_usage;
+mod audit_contents;
 mod audit_report;
 mod audit_search;
 mod audit_tell;
@@ -115,6 +116,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use crate::clock::Clock;
+use crate::contents::MasterKey;
 use crate::entra::EntraSync;
 use crate::forward::Standings;
 use crate::jwks::KeySets;
@@ -160,6 +162,8 @@ struct Shared {
     entra: OnceLock<EntraSync>,
     /// Once this sidecar sends mail, if the policy says how.
     mail: OnceLock<Mail>,
+    /// The key to kept bodies.
+    contents_key: OnceLock<MasterKey>,
     /// Once this sidecar makes accounts.
     desk: OnceLock<Desk>,
 }
@@ -198,6 +202,7 @@ impl Api {
             standings: OnceLock::new(),
             entra: OnceLock::new(),
             mail: OnceLock::new(),
+            contents_key: OnceLock::new(),
             desk: OnceLock::new(),
         });
         Self(shared, watch::channel(Role::Active).1)
@@ -219,6 +224,12 @@ impl Api {
     pub fn with_tenant(&self, tenant: EntraSync) {
         // There is one tenant.
         let _ = self.0.entra.set(tenant);
+    }
+
+    /// What was kept of bodies is read with this key.
+    pub fn with_contents_key(&self, key: MasterKey) {
+        // There is one key.
+        let _ = self.0.contents_key.set(key);
     }
 
     /// From now on this sidecar sends mail.
@@ -315,6 +326,10 @@ pub fn router(api: Api) -> Router {
             get(department_usage::get),
         )
         .route("/v1/audit/logs", post(audit_tell::post))
+        .route(
+            "/v1/audit/logs/{recordId}/contents",
+            get(audit_contents::get),
+        )
         .route("/v1/audit/logs/report", get(audit_report::get))
         .route("/v1/audit/logs/search", get(audit_search::get))
         .route("/v1/provisioning/jobs", get(provisioning_jobs::get))
@@ -485,6 +500,7 @@ pub fn openapi_json() -> String {
         audit_tell::post,
         audit_search::get,
         audit_report::get,
+        audit_contents::get,
         alert_list::get,
         alert_get::get,
         alert_acknowledge::put,

@@ -4,6 +4,7 @@ mod audit_check_proof;
 mod audit_export;
 mod audit_prove;
 mod audit_report;
+mod audit_shred;
 mod audit_verify;
 mod check;
 mod keys_recipient;
@@ -97,6 +98,8 @@ enum Audit {
     CheckProof(audit_check_proof::Arguments),
     /// Write the log to a folder that can be served, copied and checked without the database
     Export(audit_export::Arguments),
+    /// Make the kept contents of a department's calls unreadable for good
+    Shred(audit_shred::Arguments),
     /// Report a day or a month: usage and cost, refusals, unknown ends, changes
     Report(audit_report::Arguments),
 }
@@ -116,6 +119,7 @@ pub fn run() -> ExitCode {
         Command::Audit(Audit::Prove(arguments)) => audit_prove::run(&arguments),
         Command::Audit(Audit::CheckProof(arguments)) => audit_check_proof::run(&arguments),
         Command::Audit(Audit::Export(arguments)) => audit_export::run(&arguments),
+        Command::Audit(Audit::Shred(arguments)) => audit_shred::run(&arguments),
         Command::Audit(Audit::Report(arguments)) => audit_report::run(&arguments),
         Command::Schema => schema::run(),
         Command::Openapi => openapi::run(),

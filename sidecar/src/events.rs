@@ -198,7 +198,7 @@ impl Telling {
         let mut record = AuditRecord::new(RecordKind::Event, self.id, self.at);
         record.caller = self.caller;
         record.event = Some(Box::new(self.event));
-        Recorded::of_event(&record)
+        Recorded::of_own(&record)
     }
 }
 

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
+use crate::contents::MasterKey;
 use crate::events::Telling;
 use crate::ledger::{HolderId, UnknownTimeZone, VmId};
 use crate::log::{Malformed, Recorded};
@@ -105,6 +106,9 @@ pub enum ApplyError {
     /// it was taken; a new stream makes a new holder.
     #[error("the holder's leases have expired")]
     Expired,
+    /// It brings bodies, and this writer has no key to encrypt them with.
+    #[error("bodies cannot be kept: there is no key to encrypt them with")]
+    NoContentsKey,
     /// See [`WriterGone`].
     #[error(transparent)]
     Gone(#[from] WriterGone),
@@ -143,6 +147,9 @@ pub struct Post {
     pub log_key: SigningKey,
     /// The second place of checkpoints.
     pub checkpoint_dir: Option<PathBuf>,
+    /// The key under which the keys of bodies are encrypted; none: a gateway that wants bodies kept
+    /// is not served.
+    pub contents_key: Option<MasterKey>,
     /// Space beside an SQLite database that is kept for the ends of calls, bytes; 0: none.
     pub reserve_bytes: u64,
 }
@@ -184,8 +191,17 @@ impl Writer {
             clock,
             log_key,
             checkpoint_dir,
+            contents_key: None,
             reserve_bytes: 0,
         };
+        Self::begin(store, post, None).await
+    }
+
+    /// Does the same with all that a writer may have.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_with(store: Store, post: Post) -> Result<Self, StartError> {
         Self::begin(store, post, None).await
     }
 

@@ -19,6 +19,8 @@ mod authentication;
 mod budgets;
 #[path = "api/changes.rs"]
 mod changes;
+#[path = "api/contents.rs"]
+mod contents;
 #[path = "api/departments.rs"]
 mod departments;
 #[path = "api/emails.rs"]

@@ -11,6 +11,8 @@
 mod alerts;
 #[path = "core/archive.rs"]
 mod archive;
+#[path = "core/contents.rs"]
+mod contents;
 #[path = "core/crash.rs"]
 mod crash;
 #[path = "core/duplicates.rs"]

@@ -11,6 +11,8 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use jiff::civil::date;
 use sekisho::clock::{Clock, Hand};
+use sekisho::contents::read::{Body, Kept, Unreadable};
+use sekisho::contents::{self, MasterKey};
 use sekisho::jwks::{JwksError, KeySets};
 use sekisho::ledger::{Calendar, UnknownTimeZone};
 use sekisho::link::{Link, LinkAddress, LinkListener};
@@ -20,9 +22,9 @@ use sekisho::policy_file::PolicyFile;
 use sekisho::snapshot::SnapshotHub;
 use sekisho::store::{Store, StoreError, keys};
 use sekisho::usage::{Days, Figures};
-use sekisho::writer::{BudgetOrder, BudgetOutcome, StartError, Writer};
+use sekisho::writer::{BudgetOrder, BudgetOutcome, Post, StartError, Writer};
 use sekisho_domain::policy::raw::RawBudget;
-use sekisho_domain::{Budget, DepartmentId, IssuerKey, Policy, RecordKind, UnixMillis};
+use sekisho_domain::{Budget, DepartmentId, IssuerKey, Policy, RecordId, RecordKind, UnixMillis};
 use sekisho_link::{directory, v1};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -474,6 +476,33 @@ impl Sidecar {
         }
     }
 
+    /// What was kept of a call's bodies: of the request and of the answer; or why that cannot be
+    /// read. Waits for the call's end.
+    ///
+    /// # Errors
+    /// [`SidecarError`].
+    pub fn kept(&self, id: &str) -> Result<Result<[Vec<u8>; 2], String>, SidecarError> {
+        let id = RecordId::parse(id).ok_or_else(|| SidecarError::Unknown(id.to_owned()))?;
+        let process = self.process()?;
+        let key = contents_key();
+        let mut tries = 0;
+        loop {
+            let read = contents::read::read(&process.store, &key, id);
+            match process.runtime.block_on(read) {
+                Err(Unreadable::Open | Unreadable::Unknown) if tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                read => {
+                    let bytes = |body: Option<Body>| body.map(|body| body.bytes);
+                    let both = |kept: Kept| [kept.request, kept.response].map(bytes);
+                    let read = read.map(|kept| both(kept).map(Option::unwrap_or_default));
+                    return Ok(read.map_err(|why| why.to_string()));
+                }
+            }
+        }
+    }
+
     /// How many records are durable.
     ///
     /// # Errors
@@ -547,9 +576,15 @@ async fn write(
 ) -> Result<Writer, StartError> {
     let mut tries = 0;
     loop {
-        let exported = Some(checkpoints.clone());
-        let (store, policy, clock) = (store.clone(), Arc::clone(policy), clock.clone());
-        match Writer::start(store, policy, clock, log_key(), exported).await {
+        let post = Post {
+            policy: Arc::clone(policy),
+            clock: clock.clone(),
+            log_key: log_key(),
+            checkpoint_dir: Some(checkpoints.clone()),
+            contents_key: Some(contents_key()),
+            reserve_bytes: 0,
+        };
+        match Writer::start_with(store.clone(), post).await {
             Err(StartError::Taken(_)) if tries < TRIES => tries += 1,
             started => return started,
         }
@@ -574,6 +609,10 @@ fn runtime() -> std::io::Result<Runtime> {
         .thread_name("sidecar")
         .enable_all()
         .build()
+}
+
+fn contents_key() -> MasterKey {
+    MasterKey::new([8; 32])
 }
 
 fn log_key() -> SigningKey {

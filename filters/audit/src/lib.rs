@@ -1,16 +1,19 @@
 //! The decision what the record says.
 //!
 //! Three moments of a call are recorded: that it was admitted, that it ended, or that it
-//! was refused. No record holds a token, a key, a query string, a prompt or an answer.
+//! was refused. No record holds a token, a key, a query string, a prompt or an answer: where the
+//! policy keeps bodies, a [`Keeper`] takes them, and they are stored apart.
 
 mod digest;
 mod json;
+mod keeper;
 mod passage;
 mod redact;
 mod trace;
 mod written;
 
 pub use digest::Digest;
+pub use keeper::{Keeper, MOST_PIECE, is_text};
 pub use passage::Passage;
 pub use redact::{Redaction, Redactor, without_secrets};
 pub use trace::trace_id;
@@ -18,9 +21,10 @@ pub use written::About;
 
 use std::borrow::Cow;
 
+use sekisho_domain::policy::Contents;
 use sekisho_domain::record::{Call, Caller};
 use sekisho_domain::{
-    AuditRecord, Denial, Micros, Outcome, RecordKind, UnixMillis, Usage, UsageSource,
+    AuditRecord, Cut, Denial, Micros, Outcome, RecordKind, UnixMillis, Usage, UsageSource,
 };
 
 /// Most bytes of a path that a record keeps.
@@ -51,6 +55,19 @@ pub struct Ending {
     pub pooled: Option<Pooled>,
     /// Why the gateway itself ended it.
     pub detail: Option<String>,
+    /// What was kept of its bodies.
+    pub kept: Option<Kept>,
+}
+
+/// What was kept of the bodies of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// In which form.
+    pub contents: Contents,
+    /// Of the request: bytes, and why not all.
+    pub request: (u64, Option<Cut>),
+    /// Of the answer.
+    pub response: (u64, Option<Cut>),
 }
 
 /// Which upstream of a pool has answered.
@@ -91,6 +108,11 @@ pub fn complete(passage: &Passage, about: &About, ending: &Ending, now: UnixMill
     if let Some(pooled) = &ending.pooled {
         record.answered_by = pooled.upstream.as_deref().map(Cow::Borrowed);
         record.attempts = pooled.attempts;
+    }
+    if let Some(kept) = ending.kept {
+        record.contents = Some(kept.contents);
+        (record.request_kept, record.request_cut) = (Some(kept.request.0), kept.request.1);
+        (record.response_kept, record.response_cut) = (Some(kept.response.0), kept.response.1);
     }
     about.record(&record)
 }

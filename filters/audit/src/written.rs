@@ -2,8 +2,9 @@
 //!
 //! The same bytes as serde would write, several times as fast: a test holds the two together.
 
+use sekisho_domain::policy::Contents;
 use sekisho_domain::record::{Call, Caller};
-use sekisho_domain::{AuditRecord, Usage};
+use sekisho_domain::{AuditRecord, Cut, Usage};
 
 use crate::json::{Object, name};
 use crate::{Passage, call, caller};
@@ -58,6 +59,13 @@ impl About {
             first_byte_millis,
             answered_by,
             attempts,
+            contents,
+            request_kept,
+            request_cut,
+            response_kept,
+            response_cut,
+            // The sidecar stores them.
+            sealed: _,
             // Gateways tell of calls alone.
             event: _,
         } = record;
@@ -88,6 +96,11 @@ impl About {
         object.given_number(name!("first_byte_millis"), *first_byte_millis);
         object.given_text(name!("answered_by"), answered_by.as_deref());
         object.given_number(name!("attempts"), attempts.map(u64::from));
+        object.given_text(name!("contents"), contents.map(Contents::as_str));
+        object.given_number(name!("request_kept"), *request_kept);
+        object.given_text(name!("request_cut"), request_cut.map(Cut::as_str));
+        object.given_number(name!("response_kept"), *response_kept);
+        object.given_text(name!("response_cut"), response_cut.map(Cut::as_str));
         object.end();
         json
     }
@@ -235,6 +248,11 @@ mod tests {
             first_byte_millis: Some(1),
             answered_by: Some("a\u{1}b".into()),
             attempts: Some(3),
+            contents: Some(Contents::Redacted),
+            request_kept: Some(0),
+            request_cut: Some(Cut::Form),
+            response_kept: Some(7),
+            response_cut: Some(Cut::Limit),
             ..short()
         };
         for passage in [named(), Passage::default()] {

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::price::{Price, PriceBook};
 use crate::scope::ScopeId;
 use crate::{
-    ApiId, Budget, DepartmentId, Network, Provider, ScopeSet, ScopeTree, SigningAlgorithm, TitleId,
-    UnixMillis,
+    ApiId, Budget, DepartmentId, Network, Pattern, Provider, ScopeSet, ScopeTree, SigningAlgorithm,
+    TitleId, UnixMillis,
 };
 
 /// One thing wrong with a policy.
@@ -59,6 +59,10 @@ pub enum Contents {
     None,
     /// Their SHA-256, too, in the record: whoever has a body can show that it was this one.
     Digest,
+    /// The bodies themselves, encrypted, without what looks like a secret or names somebody.
+    Redacted,
+    /// The bodies themselves, encrypted, as they are: secrets and personal data with them.
+    Full,
 }
 
 impl Contents {
@@ -67,6 +71,34 @@ impl Contents {
     pub fn is_none(&self) -> bool {
         *self == Self::None
     }
+
+    /// Whether the bodies themselves are kept.
+    #[must_use]
+    pub const fn keeps_bodies(self) -> bool {
+        matches!(self, Self::Redacted | Self::Full)
+    }
+
+    /// The name in policies and records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Digest => "digest",
+            Self::Redacted => "redacted",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// How bodies are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keeping {
+    /// Most bytes of each body.
+    pub most_bytes: u64,
+    /// What is taken out besides what always is.
+    pub patterns: Vec<Pattern>,
+    /// After so many days nobody can read them any more; none: no end.
+    pub days: Option<u32>,
 }
 
 /// Who needs to be in the directory.
@@ -117,6 +149,8 @@ pub struct Policy {
     pub prices: PriceBook,
     /// When one of several upstreams is left alone for a while.
     pub failover: Failover,
+    /// How bodies are kept, of APIs that want it.
+    pub keeping: Keeping,
     /// Largest request body, bytes.
     pub request_body_bytes: u64,
     /// How long a request waits for the sidecar before it is refused, milliseconds.

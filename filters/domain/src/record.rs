@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
+use crate::kept::{Cut, Sealed};
+use crate::policy::Contents;
 use crate::{Denial, DenialCode, Micros, RecordId, Stage, UnixMillis, Usage, UsageSource};
 
 /// The version of this schema, in every record.
@@ -23,6 +25,9 @@ pub enum RecordKind {
     Refuse,
     /// Something happened that is no call. Only the sidecar writes such records.
     Event,
+    /// What was kept of a call's bodies is stored, encrypted. Only the sidecar writes such
+    /// records.
+    Contents,
 }
 
 impl RecordKind {
@@ -34,6 +39,7 @@ impl RecordKind {
             Self::Complete => "complete",
             Self::Refuse => "refuse",
             Self::Event => "event",
+            Self::Contents => "contents",
         }
     }
 }
@@ -137,6 +143,24 @@ pub struct AuditRecord<'a> {
     /// charged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
+    /// What was kept of the bodies, where that is more than their digests: `redacted` or `full`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<Contents>,
+    /// Bytes that were kept of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_kept: Option<u64>,
+    /// Why that is not all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_cut: Option<Cut>,
+    /// Bytes that were kept of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_kept: Option<u64>,
+    /// Why that is not all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_cut: Option<Cut>,
+    /// How it was stored; of `contents` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Box<Sealed>>,
     /// What happened; of events alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<Box<Event<'a>>>,
@@ -243,6 +267,12 @@ impl<'a> AuditRecord<'a> {
             first_byte_millis: None,
             answered_by: None,
             attempts: None,
+            contents: None,
+            request_kept: None,
+            request_cut: None,
+            response_kept: None,
+            response_cut: None,
+            sealed: None,
             event: None,
         }
     }
@@ -314,6 +344,12 @@ mod tests {
             first_byte_millis: Some(1),
             answered_by: some(),
             attempts: Some(1),
+            contents: Some(Contents::Full),
+            request_kept: Some(1),
+            request_cut: Some(Cut::Limit),
+            response_kept: Some(1),
+            response_cut: Some(Cut::Limit),
+            sealed: Some(Box::default()),
             event: Some(Box::new(Event {
                 source: Cow::Borrowed("x"),
                 name: Cow::Borrowed("x"),

@@ -5,10 +5,18 @@
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use sekisho_domain::RecordId;
 
+use crate::v1::contents::Half;
 use crate::v1::entry::Kind;
 
 /// Number of `Up.entries`.
 const ENTRIES: u32 = 3;
+/// Number of `Up.contents`.
+const CONTENTS: u32 = 8;
+/// Numbers of `Contents`, whose first is the call.
+const CALL: u32 = 1;
+const HALF: u32 = 2;
+const NUMBER: u32 = 3;
+const PIECE: u32 = 4;
 /// Numbers of `Entry`.
 const KIND: u32 = 1;
 const RECORD_ID: u32 = 2;
@@ -63,6 +71,26 @@ pub(crate) fn write<'a>(
         number(RESERVED, reserved.reserved, out);
         number(USED, reserved.used, out);
     }
+}
+
+/// Appends a piece of what is kept of a body.
+pub(crate) fn write_contents(
+    out: &mut Vec<u8>,
+    record_id: &RecordId,
+    half: Half,
+    count: u32,
+    piece: &[u8],
+) {
+    let length = field_len(record_id.0.len())
+        + number_len(half as u64)
+        + number_len(count.into())
+        + field_len(piece.len());
+    encode_key(CONTENTS, WireType::LengthDelimited, out);
+    encode_varint(length as u64, out);
+    bytes(CALL, &record_id.0, out);
+    number(HALF, half as u64, out);
+    number(NUMBER, count.into(), out);
+    bytes(PIECE, piece, out);
 }
 
 impl Reserved<'_> {
@@ -154,6 +182,20 @@ mod tests {
                     reservations: reservations.collect(),
                 });
             }
+        }
+        for (half, count, size) in [
+            (Half::Request, 0, 0),
+            (Half::Response, 1, 127),
+            (Half::Unspecified, u32::MAX, 40_000),
+        ] {
+            let (id, piece) = (RecordId([3; 16]), vec![b'p'; size]);
+            write_contents(&mut out, &id, half, count, &piece);
+            up.contents.push(v1::Contents {
+                record_id: id.0.to_vec().into(),
+                half: half.into(),
+                number: count,
+                piece: piece.into(),
+            });
         }
         assert_eq!(v1::Up::decode(out.as_slice()).unwrap(), up);
     }

@@ -7,6 +7,7 @@ pub mod outbox;
 
 pub use entry::Reserved;
 pub use outbox::{Acknowledged, Outbox};
+pub use v1::contents::Half;
 
 /// Messages, generated from `proto/link.proto`.
 pub mod v1 {

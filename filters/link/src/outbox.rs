@@ -3,12 +3,15 @@
 //! Natural batching: one batch is under way, everything else gathers into the next. So
 //! a lone request goes at once, and under load batches grow by themselves.
 
+use std::collections::HashSet;
+
 use prost::Message as _;
 use prost::bytes::Bytes;
 use sekisho_domain::{RecordId, RecordKind, UnixMillis};
 
 use crate::entry::{self, Reserved};
 use crate::v1;
+use crate::v1::contents::Half;
 
 /// Largest memory of a batch that is kept for a later one, bytes.
 const MOST_SPARE: usize = 256 * 1024;
@@ -19,6 +22,10 @@ const MOST_REFUSALS: usize = 4096;
 /// Most refusals of one batch: nobody waits for them, and what gathered while the stream was
 /// down must not keep a sidecar that has just begun from those who wait.
 const MOST_REFUSALS_AT_ONCE: usize = 256;
+
+/// Bodies that one batch brings, bytes, rather than all of them: an acknowledgement that takes
+/// long keeps everybody waiting.
+const MOST_CONTENTS_AT_ONCE: usize = 1024 * 1024;
 
 /// A record that has become durable, or an admit that the sidecar refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +52,8 @@ pub struct Outbox {
     gathering: v1::Up,
     records: Records,
     refusals: usize,
+    /// Bytes of bodies that are not durable, those of the batch under way among them.
+    contents: usize,
     in_flight: Option<InFlight>,
     /// Of a batch that was acknowledged, for one to come.
     spare: Vec<u8>,
@@ -161,7 +170,7 @@ impl Outbox {
             RecordKind::Complete => v1::entry::Kind::Complete,
             RecordKind::Refuse => v1::entry::Kind::Refuse,
             // Not a gateway's to tell: the sidecar refuses it.
-            RecordKind::Event => v1::entry::Kind::Unspecified,
+            RecordKind::Event | RecordKind::Contents => v1::entry::Kind::Unspecified,
         };
         self.entry(Some(kind), on_wire, record_id, record, reservations);
     }
@@ -195,6 +204,26 @@ impl Outbox {
             kind,
             length,
         });
+    }
+
+    /// Adds a piece of what is kept of a body.
+    pub fn contents(&mut self, record_id: &RecordId, half: Half, number: u32, piece: &[u8]) {
+        let out = &mut self.records.encoded;
+        let start = out.len();
+        entry::write_contents(out, record_id, half, number, piece);
+        let length = out.len() - start;
+        self.contents += length;
+        self.records.named.push(Named {
+            record_id: *record_id,
+            kind: Some(RecordKind::Contents),
+            length,
+        });
+    }
+
+    /// Bytes of bodies that are here because they are not durable yet.
+    #[must_use]
+    pub const fn held_contents(&self) -> usize {
+        self.contents
     }
 
     /// How many records wait for the next batch.
@@ -257,8 +286,10 @@ impl Outbox {
         };
         let mut records = std::mem::replace(&mut self.records, gathering);
         // The rest is kept for later batches.
-        self.refusals = if self.refusals > MOST_REFUSALS_AT_ONCE {
-            records.keep_refusals(&mut self.records);
+        let is_much =
+            self.refusals > MOST_REFUSALS_AT_ONCE || self.contents > MOST_CONTENTS_AT_ONCE;
+        self.refusals = if is_much {
+            records.keep_rest(&mut self.records);
             self.records.refusals()
         } else {
             0
@@ -296,6 +327,9 @@ impl Outbox {
             return Vec::new();
         };
         self.durable_at = sent;
+        if self.contents > 0 {
+            self.contents = self.contents.saturating_sub(records.contents());
+        }
         if has_hello {
             self.gone.clear();
         }
@@ -325,18 +359,36 @@ impl Records {
         refusals.count()
     }
 
-    /// Moves refusals that are too many for one batch into `later`. They stay in their order,
-    /// and after the admits of their calls.
-    fn keep_refusals(&mut self, later: &mut Self) {
+    fn contents(&self) -> usize {
+        let contents = self.named.iter().filter(|named| named.is_contents());
+        contents.map(|named| named.length).sum()
+    }
+
+    /// Moves refusals and bodies that are too much for one batch into `later`. They stay in their
+    /// order, and after the admits of their calls; the end of a call stays after its bodies.
+    fn keep_rest(&mut self, later: &mut Self) {
         let whole = std::mem::take(self);
-        let (mut rest, mut refusals) = (whole.encoded.as_slice(), 0);
+        let (mut rest, mut refusals, mut contents) = (whole.encoded.as_slice(), 0, 0);
+        let mut not_whole = HashSet::new();
         for named in whole.named {
             let Some((encoded, after)) = rest.split_at_checked(named.length) else {
                 break;
             };
             rest = after;
             refusals += usize::from(named.is_refusal());
-            let stays = !named.is_refusal() || refusals <= MOST_REFUSALS_AT_ONCE;
+            let stays = if named.is_contents() {
+                contents += named.length;
+                // Every batch brings at least one piece.
+                let fits = contents <= MOST_CONTENTS_AT_ONCE.max(named.length);
+                fits || {
+                    not_whole.insert(named.record_id);
+                    false
+                }
+            } else if named.is_refusal() {
+                refusals <= MOST_REFUSALS_AT_ONCE
+            } else {
+                named.kind != Some(RecordKind::Complete) || !not_whole.contains(&named.record_id)
+            };
             let to = if stays { &mut *self } else { &mut *later };
             to.encoded.extend_from_slice(encoded);
             to.named.push(named);
@@ -352,6 +404,10 @@ impl Records {
 impl Named {
     fn is_refusal(&self) -> bool {
         self.kind == Some(RecordKind::Refuse)
+    }
+
+    fn is_contents(&self) -> bool {
+        self.kind == Some(RecordKind::Contents)
     }
 }
 
@@ -486,6 +542,51 @@ mod tests {
         assert_eq!(up.refusals_dropped, 5);
         // Calls go at once, refusals bit by bit.
         assert_eq!(up.entries.len(), MOST_REFUSALS + 5 + MOST_REFUSALS_AT_ONCE);
+    }
+
+    #[test]
+    fn bodies_go_bit_by_bit_and_the_end_of_a_call_after_all_of_its_own() {
+        let mut outbox = open();
+        let piece = vec![b'p'; MOST_CONTENTS_AT_ONCE / 4];
+        for (id, pieces) in [(1, 3), (2, 3)] {
+            record(&mut outbox, id, RecordKind::Admit);
+            for number in 0..pieces {
+                outbox.contents(&RecordId([id; 16]), Half::Response, number, &piece);
+            }
+            record(&mut outbox, id, RecordKind::Complete);
+        }
+        record(&mut outbox, 3, RecordKind::Admit);
+        let held = outbox.held_contents();
+        assert!(held > 6 * piece.len());
+        // The first batch is lost with its stream.
+        let lost = outbox.next_batch(UnixMillis(1), false, 0).unwrap().len();
+        assert!(lost < MOST_CONTENTS_AT_ONCE + 1024);
+        outbox.disconnected();
+        assert_eq!(outbox.held_contents(), held);
+        outbox.connected([3; 16]);
+        let mut told: Vec<(u8, u32)> = Vec::new();
+        let mut ends = Vec::new();
+        for seq in 1..=3 {
+            let Some(up) = outbox.next_batch(UnixMillis(1), false, 0) else {
+                break;
+            };
+            assert!(up.len() < MOST_CONTENTS_AT_ONCE + 1024);
+            let up = v1::Up::decode(up).unwrap();
+            told.extend(up.contents.iter().map(|c| (c.record_id[0], c.number)));
+            for entry in up.entries {
+                let (id, kind) = (entry.record_id[0], entry.kind());
+                if kind == v1::entry::Kind::Complete {
+                    let whole = told.iter().filter(|(of, _)| *of == id).count();
+                    assert_eq!(whole, 3, "the end of {id} came before its bodies");
+                    ends.push(id);
+                } else {
+                    assert_eq!(seq, 1, "an admit had to wait");
+                }
+            }
+            outbox.acknowledged(&ack(seq));
+        }
+        assert_eq!(told, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]);
+        assert_eq!((ends, outbox.held_contents()), (vec![1, 2], 0));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use sekisho_providers::{Edit, Edits, Operation, StreamWire};
 use sekisho_quota::{Reservation, Streamed};
 use sekisho_scope::Principal;
 
+use crate::keeping::Keeping;
 use crate::worker::Compiled;
 
 /// Where a call is.
@@ -70,6 +71,8 @@ pub(crate) struct Call {
     pub(crate) price: Option<Price>,
     /// Where budgets follow its answer: what it has used.
     pub(crate) streamed: Option<Followed>,
+    /// Where the policy keeps bodies.
+    pub(crate) keeping: Option<Box<Keeping>>,
 }
 
 /// An answer that budgets follow as it streams.

@@ -13,7 +13,7 @@ use crate::call::{Call, Followed};
 use crate::filter::Filter;
 use crate::waiting::Held;
 use crate::worker::Worker;
-use crate::{host, pipeline};
+use crate::{host, pipeline, response};
 
 /// How long the last bytes of an answer that was cut have to get away before it is reset.
 const LAST_BYTES_MILLIS: u64 = 20;
@@ -93,6 +93,10 @@ impl Filter {
         let mut worker = self.worker.borrow_mut();
         let mut shared = self.call.borrow_mut();
         let call = &mut *shared;
+        if call.keeping.is_some() {
+            response::keep(call, &mut worker, &piece);
+            worker.flush(self.context, now);
+        }
         let followed = call.streamed.as_mut()?;
         let reservations = &mut call.reservations;
         let (mut has_grown, mut dry) = (false, None);

@@ -12,6 +12,7 @@ mod filter;
 mod following;
 mod handover;
 mod host;
+mod keeping;
 mod key_waits;
 mod limits;
 mod link;

@@ -117,7 +117,7 @@ fn acknowledge(worker: &RefCell<Worker>, down: &v1::Down, now: UnixMillis) {
             match record.kind {
                 RecordKind::Admit => waiting.admits.remove(&record.record_id),
                 RecordKind::Complete => waiting.completions.remove(&record.record_id),
-                RecordKind::Refuse | RecordKind::Event => None,
+                RecordKind::Refuse | RecordKind::Event | RecordKind::Contents => None,
             }
         };
         let Some(held) = held else { continue };

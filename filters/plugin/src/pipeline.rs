@@ -7,7 +7,7 @@ use sekisho_domain::policy::{Api, AuditMode, Model};
 use sekisho_domain::{
     BudgetId, ByteCount, Covered, Denial, DenialCode, Meter, Policy, Price, RecordKind, UnixMillis,
 };
-use sekisho_link::Reserved;
+use sekisho_link::{Half, Reserved};
 use sekisho_providers::{Edit, ModelPlace, Operation, RequestBody};
 use sekisho_quota::Reservation;
 
@@ -15,7 +15,7 @@ use crate::call::{Call, Followed, Phase, SharedCall};
 use crate::handover::{Handover, Used};
 use crate::waiting::Held;
 use crate::worker::{Compiled, Worker};
-use crate::{following, host, limits, request};
+use crate::{following, host, limits, link, request};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -331,12 +331,23 @@ fn boundless(budget: &str, api: &str) -> Denial {
 fn admit(worker: &mut Worker, call: &SharedCall, context: u32, now: UnixMillis) -> Next {
     let stages = worker.stages;
     let mut shared = call.borrow_mut();
+    let shared = &mut *shared;
     if stages.audit {
+        if shared.strict
+            && let Some(keeping) = &shared.keeping
+            && (keeping.lacks() || !worker.room.takes_another(&worker.outbox))
+        {
+            return link::unavailable().into();
+        }
         shared.about = About::new(&shared.passage);
         let record = sekisho_audit::admit(&shared.passage, &shared.about, now);
         let record_id = shared.passage.record_id;
         let reservations = shared.reservations.iter().map(|held| on_wire(held, 0));
         worker.record(RecordKind::Admit, &record_id, &record, reservations);
+        if let Some(keeping) = &mut shared.keeping {
+            // A request that was read is there whole: if the gateway dies, it is on record.
+            keeping.hand_over(Half::Request, true, &record_id, &mut worker.outbox);
+        }
         if shared.strict {
             shared.phase = Phase::Held;
             let held = Held {

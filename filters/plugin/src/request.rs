@@ -6,17 +6,18 @@ use std::rc::Rc;
 use sekisho_audit::{Digest, Passage};
 use sekisho_domain::policy::{Model, OverLimit, Rules};
 use sekisho_domain::{Denial, DenialCode, Modality, RecordId, UnixMillis};
-use sekisho_hostcalls::{Action, Half};
-use sekisho_link::v1;
+use sekisho_hostcalls::{self as hostcalls, Action};
+use sekisho_link::{Half, v1};
 use sekisho_providers::{
     Edit, ModelPlace, Operation, RequestBody, RequestFacts, RequestScan, check_content, check_query,
 };
 use sekisho_scope::Identity;
 
-use crate::call::Phase;
+use crate::call::{Call, Phase};
 use crate::filter::Filter;
 use crate::handover::Handover;
 use crate::host::Headers;
+use crate::keeping::Keeping;
 use crate::key_waits::Wait;
 use crate::pipeline::{self, Next};
 use crate::waiting::HeldForKey;
@@ -132,7 +133,7 @@ impl Filter {
         if let Err(code) = self.scan_to(size) {
             self.refuse(&code.into());
         } else if self.decide(size, now) == Action::Continue {
-            host::resume(Half::Request);
+            host::resume(hostcalls::Half::Request);
         }
     }
 
@@ -191,23 +192,36 @@ impl Filter {
         }
     }
 
-    /// Takes what has come of a body that nobody scans into its digest. `is_held`: the proxy
-    /// still has what came before.
+    /// Takes what has come of a body that nobody scans into its digest, and keeps it where that is
+    /// wanted. `is_held`: the proxy still has what came before.
     fn digest_passing(&self, size: usize, is_held: bool) {
         let request = &mut *self.request.borrow_mut();
-        let Some(digest) = request.digest.as_mut().filter(|_| request.scan.is_none()) else {
+        let mut call = self.call.borrow_mut();
+        if request.scan.is_some() || (request.digest.is_none() && call.keeping.is_none()) {
             return;
-        };
+        }
+        let (phase, record_id) = (call.phase, call.passage.record_id);
+        let mut worker = self.worker.borrow_mut();
         let mut at = if is_held { request.digested } else { 0 };
         while at < size {
             let piece = host::request_body(at, PIECE.min(size - at));
             if piece.is_empty() {
                 break;
             }
-            digest.push(&piece);
+            if let Some(digest) = &mut request.digest {
+                digest.push(&piece);
+            }
+            if let Some(keeping) = &mut call.keeping {
+                keeping.push(Half::Request, &piece, &worker.outbox);
+            }
             at += piece.len();
         }
         request.digested = if is_held { at } else { 0 };
+        let Call { keeping, .. } = &mut *call;
+        if let (Phase::Admitted, Some(keeping)) = (phase, keeping) {
+            keeping.hand_over(Half::Request, false, &record_id, &mut worker.outbox);
+            worker.flush(self.context, host::now());
+        }
     }
 
     /// The digest of a body that passed while the call was under way.
@@ -271,6 +285,7 @@ impl Filter {
             if operation.is_some_and(|operation| operation.request == RequestBody::Opaque) {
                 self.begin_digest();
             }
+            self.begin_keeping(&compiled, headers);
             return self.heard(now);
         }
         for (name, _) in headers {
@@ -282,6 +297,7 @@ impl Filter {
         }
         self.find_endpoint(&compiled, headers)?;
         self.begin_digest();
+        self.begin_keeping(&compiled, headers);
         if stages.scope {
             self.authenticate(headers, now)?;
         } else if stages.quota || stages.audit {
@@ -298,6 +314,30 @@ impl Filter {
         if is_mine && !self.call.borrow().contents().is_none() {
             request.digest = Some(Digest::default());
         }
+    }
+
+    /// Bodies are kept by whoever puts the call on record; of a chain of modules that is the last,
+    /// which sees a request as it goes upstream.
+    fn begin_keeping(&self, compiled: &Compiled, headers: &Headers) {
+        let mut call = self.call.borrow_mut();
+        let contents = call.contents();
+        let worker = self.worker.borrow();
+        if !contents.keeps_bodies() || !worker.stages.audit {
+            return;
+        }
+        let is_json = call
+            .operation
+            .is_some_and(|operation| operation.request == RequestBody::Json);
+        let (most, redaction) = (compiled.policy.keeping.most_bytes, &compiled.redaction);
+        let mut keeping = Keeping::new(contents, redaction.as_ref(), most, worker.room.clone());
+        let (kind, coding) = ("content-type", "content-encoding");
+        keeping.begin(
+            Half::Request,
+            is_json,
+            headers.get(kind),
+            headers.get(coding),
+        );
+        call.keeping = Some(Box::new(keeping));
     }
 
     /// Refuses what the provider might read as another call.
@@ -475,11 +515,9 @@ impl Filter {
 
     /// Scans what has come of the body since the last time.
     fn scan_to(&mut self, size: usize) -> Result<(), DenialCode> {
-        let limit = {
-            let call = self.call.borrow();
-            let compiled = call.compiled.as_ref();
-            compiled.map(|compiled| compiled.request_body_bytes(call.api))
-        };
+        let call = &mut *self.call.borrow_mut();
+        let compiled = call.compiled.as_ref();
+        let limit = compiled.map(|compiled| compiled.request_body_bytes(call.api));
         if limit.is_some_and(|limit| size as u64 > limit) {
             return Err(DenialCode::BodyTooLarge);
         }
@@ -496,6 +534,9 @@ impl Filter {
             if let Some(digest) = &mut request.digest {
                 digest.push(&piece);
             }
+            if let Some(keeping) = &mut call.keeping {
+                keeping.push(Half::Request, &piece, &self.worker.borrow().outbox);
+            }
             scan.push(&piece)?;
         }
         Ok(())
@@ -508,6 +549,11 @@ impl Filter {
             && let Some(digest) = self.passed_digest()
         {
             self.call.borrow_mut().passage.request_sha256 = digest;
+        }
+        if scan.is_some()
+            && let Some(keeping) = &mut self.call.borrow_mut().keeping
+        {
+            keeping.finish(Half::Request);
         }
         let facts = scan.map(RequestScan::finish).transpose();
         let read = facts.map_err(Denial::from);

@@ -5,6 +5,7 @@ use sekisho_domain::{
     ByteCount, Denial, DenialCode, Micros, Outcome, RecordKind, UnixMillis, Usage, UsageSource,
 };
 use sekisho_hostcalls::Action;
+use sekisho_link::Half;
 use sekisho_providers::{AnswerEvents, UsageMeter, UsageSieve};
 use sekisho_upstream::{ATTEMPTS_HEADER, UPSTREAM_HEADER};
 
@@ -12,6 +13,7 @@ use crate::call::{Call, Phase};
 use crate::filter::Filter;
 use crate::handover::Used;
 use crate::waiting::Held;
+use crate::worker::Worker;
 use crate::{host, pipeline, reply};
 
 /// Reads an answer.
@@ -76,6 +78,11 @@ impl Filter {
             let followed = call.streamed.as_ref();
             self.response.events = followed.map(|followed| AnswerEvents::new(followed.wire));
         }
+        if let Some(keeping) = &mut self.call.borrow_mut().keeping {
+            let kind = host::response_header("content-type");
+            let coding = host::response_header("content-encoding");
+            keeping.begin(Half::Response, false, kind.as_deref(), coding.as_deref());
+        }
         if end_of_stream {
             return self.finish(Outcome::Answered);
         }
@@ -110,16 +117,13 @@ impl Filter {
                 return action;
             }
         } else {
-            self.response.read(size, end_of_stream);
+            self.read_answer(size, end_of_stream);
         }
-        if audits && self.is_too_long() {
+        if audits && let Some(why) = self.must_be_cut() {
             self.finish(Outcome::Aborted);
             // The answer has begun, so this cuts it.
             let cut = sekisho_hostcalls::reply(502, &[], b"");
-            log::warn!(
-                "an answer is longer than the rules let pass; cut: {}",
-                cut.is_ok()
-            );
+            log::warn!("an answer {why}; cut: {}", cut.is_ok());
             return Action::Pause;
         }
         if audits && end_of_stream {
@@ -129,9 +133,30 @@ impl Filter {
         }
     }
 
-    fn is_too_long(&self) -> bool {
-        let most = self.call.borrow().answer_bound();
-        most.is_some_and(|most| self.response.bytes > most)
+    /// Reads what has come, and keeps it where that is wanted.
+    fn read_answer(&mut self, size: usize, end_of_stream: bool) {
+        let call = &mut *self.call.borrow_mut();
+        if call.keeping.is_none() || size == 0 {
+            self.response.read(size, end_of_stream, |_| {});
+            return;
+        }
+        let mut worker = self.worker.borrow_mut();
+        self.response.read(size, end_of_stream, |piece| {
+            keep(call, &mut worker, piece);
+        });
+        worker.flush(self.context, host::now());
+    }
+
+    /// Why nothing more of the answer may pass.
+    fn must_be_cut(&self) -> Option<&'static str> {
+        let call = self.call.borrow();
+        let most = call.answer_bound();
+        if most.is_some_and(|most| self.response.bytes > most) {
+            return Some("is longer than the rules let pass");
+        }
+        let keeping = call.keeping.as_ref().filter(|_| call.strict);
+        let lacks = keeping.is_some_and(|keeping| keeping.lacks());
+        lacks.then_some("must be kept, and there is no room for it")
     }
 
     pub(crate) fn on_response_trailers(&mut self) -> Action {
@@ -197,6 +222,14 @@ impl Filter {
         if let Some(digest) = passed {
             call.passage.request_sha256 = digest;
         }
+        let record_id = call.passage.record_id;
+        let kept = call.keeping.as_mut().map(|keeping| {
+            for half in [Half::Request, Half::Response] {
+                keeping.finish(half);
+                keeping.hand_over(half, true, &record_id, &mut worker.outbox);
+            }
+            keeping.kept()
+        });
         let meter = self.response.meter.as_ref();
         let became = match meter.is_some_and(UsageMeter::broke_off) {
             true => Outcome::Aborted,
@@ -215,6 +248,7 @@ impl Filter {
             began: self.response.began,
             pooled: self.response.pooled.take(),
             detail: cut,
+            kept,
         };
         for held in &call.reservations {
             let used = held.used(&usage, cost);
@@ -225,7 +259,6 @@ impl Filter {
         if worker.hands_on {
             Used(Some((usage, cost))).write();
         }
-        let record_id = call.passage.record_id;
         let record = sekisho_audit::complete(&call.passage, &call.about, &ending, now);
         let settled = call.reservations.iter();
         let settled = settled.map(|held| pipeline::on_wire(held, held.used(&usage, cost)));
@@ -324,18 +357,29 @@ impl Filter {
     }
 }
 
+/// Keeps a piece of an answer as the provider sent it, where that is wanted.
+pub(crate) fn keep(call: &mut Call, worker: &mut Worker, piece: &[u8]) {
+    if let Some(keeping) = &mut call.keeping {
+        let outbox = &mut worker.outbox;
+        keeping.push(Half::Response, piece, outbox);
+        keeping.hand_over(Half::Response, false, &call.passage.record_id, outbox);
+    }
+}
+
 impl ResponseReader {
     /// Reads what has come, and leaves out of it what the client has not asked for.
-    fn read(&mut self, size: usize, end_of_stream: bool) {
+    fn read(&mut self, size: usize, end_of_stream: bool, mut keep: impl FnMut(&[u8])) {
         self.bytes += size as u64;
         if size == 0 && self.sieve.is_none() {
             return;
         }
+        // Whatever is kept has a digest, too.
         if self.meter.is_none() && self.sieve.is_none() && self.digest.is_none() {
             return;
         }
         let piece = host::response_body(0, size);
         self.note(&piece);
+        keep(&piece);
         if let Some(sieve) = &mut self.sieve
             && let Some(rest) = sieve.push(&piece, end_of_stream)
             && !host::replace_response_body(size, &rest)

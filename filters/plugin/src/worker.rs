@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use sekisho_audit::Passage;
-use sekisho_domain::policy::{AuditMode, Model};
+use sekisho_audit::{Passage, Redaction};
+use sekisho_domain::policy::{AuditMode, Contents, Model};
 use sekisho_domain::{Policy, Price, RecordId, RecordKind, UnixMillis};
 use sekisho_link::{Outbox, Reserved, v1};
 use sekisho_providers::Catalogue;
@@ -14,6 +15,7 @@ use sekisho_scope::Authenticator;
 use sekisho_upstream::Selection;
 
 use crate::adoption::Incoming;
+use crate::keeping::Room;
 use crate::random::RandomBytes;
 use crate::socket::SharedSession;
 use crate::waiting::Waiting;
@@ -23,6 +25,9 @@ use crate::{Stages, host};
 /// would cost the proxy and the sidecar more than the call itself.
 const WORTH_A_MESSAGE: usize = 64;
 
+/// So many bytes of bodies are sent at once, too: there is no room for all of them.
+const MUCH: usize = 256 * 1024;
+
 /// A policy made ready for decisions.
 #[derive(Debug)]
 pub(crate) struct Compiled {
@@ -31,6 +36,8 @@ pub(crate) struct Compiled {
     pub(crate) selection: Selection,
     /// The JSON that it was read from, as the sidecar sent it.
     pub(crate) json: Vec<u8>,
+    /// What is taken out of bodies, where any are kept that way.
+    pub(crate) redaction: Option<Arc<Redaction>>,
 }
 
 impl Compiled {
@@ -39,6 +46,7 @@ impl Compiled {
         match Catalogue::new(&policy) {
             Ok(catalogue) => Ok(Self {
                 selection: Selection::new(&policy),
+                redaction: redaction(&policy),
                 policy,
                 catalogue,
                 json: json.to_vec(),
@@ -85,6 +93,13 @@ impl Compiled {
     }
 }
 
+/// What is taken out of bodies, if an API keeps them that way.
+fn redaction(policy: &Policy) -> Option<Arc<Redaction>> {
+    let mut apis = policy.apis.iter();
+    let is_any = apis.any(|api| api.contents == Contents::Redacted);
+    is_any.then(|| Arc::new(Redaction::new(policy.keeping.patterns.clone())))
+}
+
 /// State of one VM.
 pub(crate) struct Worker {
     /// The root context: streams to the sidecar belong to it.
@@ -103,6 +118,8 @@ pub(crate) struct Worker {
     /// Where this module decides by them.
     pub(crate) budgets: Budgets,
     pub(crate) outbox: Outbox,
+    /// For bodies that are kept.
+    pub(crate) room: Room,
     pub(crate) waiting: Waiting,
     /// Answers that were cut and whose last bytes have been passed on, by their contexts: since
     /// when. They are reset when those have had time to get away.
@@ -135,6 +152,7 @@ impl Worker {
             accounts: Accounts::default(),
             budgets: Budgets::default(),
             outbox: Outbox::default(),
+            room: Room::default(),
             waiting: Waiting::default(),
             cut: Vec::new(),
             sessions: HashMap::new(),
@@ -241,7 +259,8 @@ impl Worker {
         let is_worth_it = self.has_refusals
             || self.has_returns
             || self.outbox.has_questions()
-            || self.outbox.gathered() >= WORTH_A_MESSAGE;
+            || self.outbox.gathered() >= WORTH_A_MESSAGE
+            || self.outbox.held_contents() >= MUCH;
         if is_worth_it || self.waiting.is_anybody() {
             self.send(context, now, false);
         }

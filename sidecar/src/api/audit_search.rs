@@ -44,7 +44,7 @@ pub(super) struct Search {
     model: Option<String>,
     /// Of one call or event.
     record_id: Option<String>,
-    /// Only these: `admit`, `complete`, `refuse` or `event`.
+    /// Only these: `admit`, `complete`, `refuse`, `event` or `contents`.
     #[param(example = "refuse")]
     decision: Option<Decision>,
     /// Only refusals with this code.
@@ -82,6 +82,8 @@ pub(super) enum Decision {
     Refuse,
     /// It was no call: somebody changed something, or another system told something.
     Event,
+    /// What was kept of its bodies was stored.
+    Contents,
 }
 
 /// How it ended.
@@ -317,6 +319,7 @@ impl From<Decision> for RecordKind {
             Decision::Complete => Self::Complete,
             Decision::Refuse => Self::Refuse,
             Decision::Event => Self::Event,
+            Decision::Contents => Self::Contents,
         }
     }
 }

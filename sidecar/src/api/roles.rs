@@ -126,6 +126,8 @@ const CHANGE_OWN: Admitted = &[
     (User, Own),
 ];
 const READ: Admitted = &[(Administrator, Everything), (Auditor, Everything)];
+/// Whoever runs the installation need not know what people write.
+const READ_CONTENTS: Admitted = &[(Auditor, Everything)];
 const READ_OF_DEPARTMENT: Admitted = &[
     (Administrator, Everything),
     (Auditor, Everything),
@@ -183,6 +185,7 @@ pub const TABLE: &[Rule] = &[
     rule("POST", "/v1/audit/logs", RECORD),
     rule("GET", "/v1/audit/logs/report", READ),
     rule("GET", "/v1/audit/logs/search", READ),
+    rule("GET", "/v1/audit/logs/{recordId}/contents", READ_CONTENTS),
     rule("GET", "/v1/provisioning/jobs", READ),
     rule("GET", "/v1/provisioning/jobs/{jobId}", READ),
     rule("GET", "/v1/provisioning/jobs/{jobId}/tasks", READ),

@@ -126,6 +126,12 @@ fn print(report: &Report, database: bool) {
     if database {
         println!("open calls   {}", report.open.len());
     }
+    if report.contents > 0 {
+        println!(
+            "contents     of {} calls, {} of them destroyed on record",
+            report.contents, report.destroyed
+        );
+    }
     for id in &report.open {
         println!("             {id}");
     }

@@ -1,4 +1,5 @@
 mod bounds;
+mod contents;
 
 use std::path::PathBuf;
 
@@ -20,7 +21,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match policy_file::load(&arguments.file) {
         Ok(sound) => {
             println!("{file}: no problems; {}", summary(&sound.policy));
-            for line in bounds::lines(&sound.policy) {
+            let lines = bounds::lines(&sound.policy).into_iter();
+            for line in lines.chain(contents::lines(&sound.policy)) {
                 println!("{file}: {line}");
             }
             Ok(())

@@ -18,6 +18,7 @@ use url::Url;
 use super::{Failure, block_on, sound_policy};
 use crate::api::{self, Api, Role};
 use crate::clock::Clock;
+use crate::contents::MasterKey;
 use crate::entra::{EntraAccounts, EntraSync};
 use crate::events::Author;
 use crate::forward::Standings;
@@ -34,10 +35,10 @@ use crate::snapshot::SnapshotHub;
 use crate::store::state_marks::{self, Shared};
 use crate::store::{self, Store, policies, reserve, units};
 use crate::writer::{Post, Writer};
-use crate::{alerts, managed_identity, secret_keeper, siem};
+use crate::{alerts, contents, managed_identity, secret_keeper, siem};
 use people::People;
 pub(super) use state::{CHECKPOINTS, PUBLIC_KEY, holds_state, opener, random, read_public_key};
-use state::{LOG_KEY, PEPPER, State};
+use state::{CONTENTS_KEY, LOG_KEY, PEPPER, State};
 use tracing_output::LogFormat;
 
 /// How long streams and requests under way may take after SIGTERM.
@@ -61,8 +62,8 @@ pub(super) struct Arguments {
     )]
     db: String,
     /// Where the sidecar keeps what must not be in the database: the log's signing key, the
-    /// secret under which subscription keys are hashed, the key that opens encrypted files of people,
-    /// and a second copy of the checkpoints. Made on first start
+    /// secret under which subscription keys are hashed, the key under which the keys of kept bodies
+    /// are encrypted, the key that opens encrypted files of people, and a second copy of the checkpoints. Made on first start
     #[arg(long, value_name = "DIR", default_value = "state")]
     state: PathBuf,
     /// Where the REST API listens
@@ -189,11 +190,14 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     );
 
     let public = state.log_key.verifying_key();
+    let contents_key = MasterKey::new(*state.contents_key);
+    api.with_contents_key(contents_key.clone());
     let post = Post {
         policy: Arc::clone(&policy),
         clock: clock.clone(),
         log_key: state.log_key,
         checkpoint_dir: Some(state.checkpoints),
+        contents_key: Some(contents_key),
         reserve_bytes: arguments.reserve.saturating_mul(1024 * 1024),
     };
     let api_url = match &arguments.api_url {
@@ -245,6 +249,10 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     if let Some(mail) = &mail {
         mail.start(&store);
         api.mail_with(mail.clone());
+    }
+    if let Some(days) = policy.keeping.days {
+        let (store, calendar, clock) = (store.clone(), calendar.clone(), clock.clone());
+        tokio::spawn(contents::expiry::keep(store, calendar, clock, days));
     }
     let people = People {
         store: store.clone(),
@@ -328,6 +336,10 @@ async fn same_state(store: &Store, state: &State) -> Result<(), Failure> {
         Shared {
             name: PEPPER,
             secret: &state.pepper,
+        },
+        Shared {
+            name: CONTENTS_KEY,
+            secret: state.contents_key.as_slice(),
         },
     ];
     let differing = state_marks::differing(store, &shared).await?;

@@ -256,6 +256,7 @@ fn status(error: &LinkError) -> Status {
     match error {
         LinkError::Apply(ApplyError::Expired) => Status::aborted(text),
         LinkError::Apply(ApplyError::Gone(_)) => Status::unavailable(text),
+        LinkError::Apply(ApplyError::NoContentsKey) => Status::failed_precondition(text),
         LinkError::Apply(ApplyError::Malformed(_))
         | LinkError::Decode(_)
         | LinkError::Hello

@@ -39,6 +39,9 @@ pub enum Malformed {
     /// The record says something else than its envelope.
     #[error("record `{0}` contradicts its envelope")]
     Envelope(RecordId),
+    /// A piece of a body that is too large, or belongs nowhere.
+    #[error("record `{0}` has a piece of a body that is none")]
+    Contents(RecordId),
     /// A reservation names no holder, or more than can be counted.
     #[error("record `{0}` has a reservation that is none")]
     Reservation(RecordId),
@@ -162,6 +165,7 @@ impl Recorded {
             || record.record_id != id
             || record.schema != SCHEMA
             || record.event.is_some() != is_event
+            || record.sealed.is_some() != (record.kind == RecordKind::Contents)
         {
             return Err(Malformed::Envelope(id));
         }
@@ -187,11 +191,11 @@ impl Recorded {
         })
     }
 
-    /// The record of an event that is being made.
+    /// A record that the sidecar itself makes.
     ///
     /// # Errors
     /// It cannot be written as JSON.
-    pub fn of_event(record: &AuditRecord<'_>) -> Result<Self, serde_json::Error> {
+    pub fn of_own(record: &AuditRecord<'_>) -> Result<Self, serde_json::Error> {
         let body = Bytes::from(serde_json::to_vec(record)?);
         Ok(Self {
             kind: record.kind,

@@ -14,7 +14,7 @@ use crate::store::script::{Rows, Script};
 
 /// `body` is the leaf, byte by byte as it came; the other columns of `audit_entries` are
 /// taken from it. `cost_micros` and `charges` (JSON) are what a completion was charged.
-/// `kind`: 1 admit, 2 complete, 3 refuse, 4 event.
+/// `kind`: 1 admit, 2 complete, 3 refuse, 4 event, 5 contents.
 pub(crate) const DDL: &str = "
 CREATE TABLE audit_entries (
     seq {key},
@@ -122,6 +122,7 @@ pub(crate) const fn kind_number(kind: RecordKind) -> i64 {
         RecordKind::Complete => 2,
         RecordKind::Refuse => 3,
         RecordKind::Event => 4,
+        RecordKind::Contents => 5,
     }
 }
 
@@ -131,6 +132,7 @@ pub(crate) fn kind_of(number: i64) -> Option<RecordKind> {
         RecordKind::Complete,
         RecordKind::Refuse,
         RecordKind::Event,
+        RecordKind::Contents,
     ];
     kinds.into_iter().find(|kind| kind_number(*kind) == number)
 }

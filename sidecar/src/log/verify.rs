@@ -4,6 +4,7 @@
 mod archived;
 mod books;
 mod checkpoints;
+mod contents;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -185,6 +186,18 @@ pub enum What {
         /// Sum of the charges.
         expected: u64,
     },
+    /// Bodies that were kept are gone.
+    #[error("its contents are lost")]
+    ContentsLost,
+    /// They are not what was stored.
+    #[error("its contents were changed, or a part of them is lost")]
+    ContentsChanged,
+    /// Their key is gone or another one, and nothing on record says that it was destroyed.
+    #[error("key {0} of its contents was changed or is lost, and not by an event on record")]
+    ContentsKey(u64),
+    /// Bodies of which the log says nothing.
+    #[error("contents are stored of which the log says nothing")]
+    ContentsUnknown,
     /// An open call that the ledger does not know, or the other way round.
     #[error("the ledger and the log disagree whether the call is open")]
     OpenCall,
@@ -211,6 +224,10 @@ pub struct Report {
     pub archived: Option<u64>,
     /// Refusals that gateways could not record while the sidecar was away.
     pub refusals_dropped: u64,
+    /// Calls of whose bodies something was kept.
+    pub contents: u64,
+    /// Those of them that nobody can read any more, because keys were destroyed on record.
+    pub destroyed: u64,
     /// Events of changes that were made and are not in the log yet.
     pub events_waiting: u64,
     /// What is not as it must be, the first thousand.
@@ -331,7 +348,10 @@ pub async fn verify(
         report.add(None, None, what);
     }
     walk.finish(&mut report);
-    let books = walk.into_books();
+    let (books, contents) = walk.into_parts();
+    contents
+        .compare(&mut connection, &books.open, &mut report)
+        .await?;
     books.compare(&mut connection, &mut report).await?;
     match archived {
         None => {}

@@ -65,10 +65,13 @@ const VERSION_12: &[&str] = &[
 /// Departments and titles that are managed.
 const VERSION_13: &[&str] = &[super::units::DDL];
 
+/// Bodies of calls.
+const VERSION_14: &[&str] = &[crate::contents::tables::DDL];
+
 /// Every version, oldest first.
 const VERSIONS: &[&[&str]] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
-    VERSION_9, VERSION_10, VERSION_11, VERSION_12, VERSION_13,
+    VERSION_9, VERSION_10, VERSION_11, VERSION_12, VERSION_13, VERSION_14,
 ];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {

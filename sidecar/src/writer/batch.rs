@@ -1,7 +1,8 @@
 //! A batch, read and checked before it gets to the writer.
 
+use prost::bytes::Bytes;
 use sekisho_domain::{RecordId, UnixMillis};
-use sekisho_link::v1;
+use sekisho_link::{Half, v1};
 
 use super::Session;
 use crate::ledger::{Asked, HolderId};
@@ -19,6 +20,21 @@ pub(super) struct Batch {
     pub(super) returns: Vec<Return>,
     pub(super) requests: Vec<v1::LeaseRequest>,
     pub(super) refusals_dropped: u64,
+    pub(super) parts: Vec<Part>,
+}
+
+/// Largest piece of a body, bytes: twice what gateways send.
+const MOST_PIECE: usize = 64 * 1024;
+/// Most pieces of a body: several times what a policy can ask for.
+const MOST_PIECES: u32 = 256;
+
+/// A piece of what is kept of a body.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) call: RecordId,
+    pub(super) half: Half,
+    pub(super) number: u32,
+    pub(super) piece: Bytes,
 }
 
 /// What a worker tells of a call.
@@ -71,7 +87,10 @@ impl Batch {
             window_start: UnixMillis(lease.window_start),
             amount: lease.amount,
         };
+        let parts = up.contents.into_iter().map(part);
+        let parts = parts.collect::<Result<_, _>>()?;
         Ok(Self {
+            parts,
             session,
             seq: up.seq,
             first,
@@ -82,4 +101,18 @@ impl Batch {
             refusals_dropped: up.refusals_dropped,
         })
     }
+}
+
+fn part(contents: v1::Contents) -> Result<Part, Malformed> {
+    let call = RecordId::from_slice(&contents.record_id).ok_or(Malformed::Id)?;
+    let (half, number, piece) = (contents.half(), contents.number, contents.piece);
+    if half == Half::Unspecified || number >= MOST_PIECES || piece.len() > MOST_PIECE {
+        return Err(Malformed::Contents(call));
+    }
+    Ok(Part {
+        call,
+        half,
+        number,
+        piece,
+    })
 }

@@ -1,6 +1,7 @@
 //! What the writer owns, and one transaction of it.
 
 mod budgets;
+mod contents;
 mod recording;
 mod records;
 mod room;
@@ -14,9 +15,11 @@ use sekisho_link::v1;
 use sqlx::{AnyConnection, Row as _};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::batch::{Batch, Entry};
+use super::batch::{Batch, Entry, Part};
 use super::recent::{Memory, Recent};
 use super::{ApplyError, LEASE_TTL_MILLIS, Post, Recording, StartError, standby};
+use crate::contents::keys::Ring;
+use crate::contents::tables::Piece;
 use crate::ledger::desk::Desk;
 use crate::ledger::{self, HolderId, Ledger};
 use crate::log::checkpoint::{Checkpoint, origin};
@@ -31,6 +34,7 @@ use crate::store::reserve::Reserve;
 use crate::store::script::Script;
 use crate::store::{Dialect, Lock, Store, active, pending};
 use crate::usage::{self, Figures, Place};
+use contents::OpenContents;
 
 /// Why the writer must stop.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +86,7 @@ pub(super) struct Core {
     checkpointed: u64,
     recent: Recent,
     facts: HashMap<RecordId, Facts>,
+    contents: OpenContents,
     warned: HashSet<&'static str>,
     desk: Desk,
     /// The place of the next event of a budget.
@@ -114,6 +119,9 @@ struct Work {
     taken: Vec<RecordId>,
     /// Records that the log has, of those that memory is in doubt about.
     known: HashSet<(RecordId, i64)>,
+    /// Keys to encrypt with, and what was encrypted.
+    ring: Ring,
+    pieces: Vec<Piece>,
 }
 
 impl Core {
@@ -129,6 +137,7 @@ impl Core {
             clock,
             log_key: key,
             checkpoint_dir,
+            contents_key,
             reserve_bytes,
         } = post;
         let mut ledger = Ledger::empty(&policy.time_zone)?;
@@ -164,6 +173,7 @@ impl Core {
         budgets::take_over(&mut connection, &mut ledger, &policy.budgets, row.size, now).await?;
         ledger::tables::load(&mut connection, &mut ledger, now).await?;
         let facts = open_facts(&mut connection).await?;
+        let contents = OpenContents::load(&mut connection, contents_key).await?;
         let next_event = events::next(&mut connection).await?;
         let checkpointed = tables::newest_checkpoint(&mut connection).await?;
         let recent = Recent::new(now);
@@ -200,6 +210,7 @@ impl Core {
             checkpointed,
             recent,
             facts,
+            contents,
             warned: HashSet::new(),
         })
     }
@@ -249,9 +260,12 @@ impl Core {
     ) -> Result<Applied, Poison> {
         let mut work = Work::default();
         self.prepare(&batches, &events, &mut work, now).await?;
+        if batches.iter().any(|batch| !batch.parts.is_empty()) {
+            self.prepare_contents(&batches, &mut work, now).await?;
+        }
         let mut answers = Vec::with_capacity(batches.len());
         for batch in batches {
-            answers.push(self.batch(batch, &mut work, now));
+            answers.push(self.batch(batch, &mut work, now)?);
         }
         if self.desk.is_anybody_waiting() {
             self.desk.serve_waiting(&mut self.ledger, now);
@@ -329,20 +343,24 @@ impl Core {
         batch: Batch,
         work: &mut Work,
         now: UnixMillis,
-    ) -> Result<v1::Down, ApplyError> {
+    ) -> Result<Result<v1::Down, ApplyError>, Poison> {
         let session = batch.session;
+        if !batch.parts.is_empty() && !self.contents.has_master() {
+            return Ok(Err(ApplyError::NoContentsKey));
+        }
         if batch.first {
             let leasing = session.leasing;
             self.ledger
                 .connect(session.holder, session.vm, leasing, now);
         } else if !self.ledger.is_live(session.holder) {
-            return Err(ApplyError::Expired);
+            return Ok(Err(ApplyError::Expired));
         }
         self.ledger.seen(session.vm, now);
         let mut down = v1::Down {
             ack: batch.seq,
             ..v1::Down::default()
         };
+        let mut parts = batch.parts;
         for entry in batch.entries {
             let record = match entry {
                 Entry::Record(record) => record,
@@ -351,11 +369,22 @@ impl Core {
                     continue;
                 }
             };
-            let id = record.id;
+            let (id, kind) = (record.id, record.kind);
+            let ends = matches!(kind, RecordKind::Complete | RecordKind::Refuse);
+            if ends && !parts.is_empty() {
+                let (own, others): (Vec<Part>, _) =
+                    parts.into_iter().partition(|part| part.call == id);
+                parts = others;
+                self.keep(own, work)?;
+            }
             if !self.record(record, &session, work, now) {
                 down.refused.push(id.0.to_vec().into());
             }
+            if ends {
+                self.seal(id, work, now)?;
+            }
         }
+        self.keep(parts, work)?;
         for holder in batch.gone {
             // Nobody can take another VM's leases away.
             if self.ledger.vm_of(holder) == Some(session.vm) {
@@ -380,12 +409,13 @@ impl Core {
             down.now = now.0;
         }
         work.refusals_dropped += batch.refusals_dropped;
-        Ok(down)
+        Ok(Ok(down))
     }
 
-    async fn commit(&mut self, work: Work, now: UnixMillis) -> Result<(), Poison> {
+    async fn commit(&mut self, mut work: Work, now: UnixMillis) -> Result<(), Poison> {
         let touched = self.ledger.take_touched();
         if work.rows.is_empty()
+            && work.pieces.is_empty()
             && touched.is_empty()
             && work.refusals_dropped == 0
             && work.taken.is_empty()
@@ -393,6 +423,7 @@ impl Core {
             return Ok(());
         }
         let mut script = Script::default();
+        Self::save_contents(&mut work, &mut script);
         tables::append(&mut script, work.rows);
         pending::taken(&mut script, work.taken);
         ledger::tables::save(&mut script, &self.ledger, &touched);
@@ -469,7 +500,7 @@ impl Core {
         let end = Recorded::read(RecordKind::Complete, id, body.into())?;
         tracing::warn!(record = %id, "the gateway of an open call is silent; charged at its worst");
         self.complete(end, work, now);
-        Ok(())
+        self.seal(id, work, now)
     }
 
     /// Signs what is durable, if there is anything new, and keeps it in both places.

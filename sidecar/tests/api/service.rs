@@ -25,7 +25,7 @@ use sekisho_link::directory::key_set;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::world::World;
+use crate::world::{World, contents_key};
 
 const ISSUER: &str = "https://login.example/t/v2.0";
 const ADMINISTRATOR: &str = "00000000-0000-4000-8000-000000000001";
@@ -105,6 +105,7 @@ impl Service {
             b"pepper".to_vec(),
         );
         api.write_with(world.writer.clone());
+        api.with_contents_key(contents_key());
         Self {
             world,
             router: router(api.clone()),

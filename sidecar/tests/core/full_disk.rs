@@ -21,6 +21,7 @@ async fn again(world: &World, reserve_bytes: u64) -> (Writer, Link) {
             clock: world.clock.clone(),
             log_key: log_key(),
             checkpoint_dir: Some(world.exported()),
+            contents_key: None,
             reserve_bytes,
         };
         match Writer::stand_by(world.store.clone(), post, String::new()).await {

@@ -69,7 +69,7 @@ async fn a_report_says_what_the_records_and_the_bill_say() {
             }
             RecordKind::Refuse | RecordKind::Complete => refused += 1,
             RecordKind::Event => events += 1,
-            RecordKind::Admit => {}
+            RecordKind::Admit | RecordKind::Contents => {}
         }
         unknown += u64::from(record.outcome == Some(Outcome::Unknown));
     }

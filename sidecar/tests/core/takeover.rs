@@ -34,6 +34,7 @@ fn another(
         clock,
         log_key: log_key(),
         checkpoint_dir: None,
+        contents_key: None,
         reserve_bytes: 0,
     };
     let store = store.clone();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 use prost::Message as _;
 use sekisho::clock::{Clock, Hand};
+use sekisho::contents::MasterKey;
 use sekisho::events::Author;
 use sekisho::link::{Link, LinkError, LinkSession};
 use sekisho::log::verify::{Copies, Report, verify};
@@ -13,10 +14,11 @@ use sekisho::snapshot::SnapshotHub;
 use sekisho::store::Store;
 use sekisho::store::units::{Units, seed};
 use sekisho::usage::{self, Days, Summary};
-use sekisho::writer::{StartError, Writer};
+use sekisho::writer::{Post, StartError, Writer};
+use sekisho_domain::policy::Contents;
 use sekisho_domain::{
-    AuditRecord, DenialCode, Micros, Outcome, Policy, RecordId, RecordKind, Tokens, UnixMillis,
-    Usage, UsageSource,
+    AuditRecord, Cut, DenialCode, Micros, Outcome, Policy, RecordId, RecordKind, Tokens,
+    UnixMillis, Usage, UsageSource,
 };
 use sekisho_link::v1;
 use tempfile::TempDir;
@@ -51,6 +53,10 @@ pub(crate) fn log_key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
 }
 
+pub(crate) fn contents_key() -> MasterKey {
+    MasterKey::new([5; 32])
+}
+
 pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) store: Store,
@@ -82,9 +88,15 @@ impl World {
     async fn begin(folder: TempDir, store: Store, clock: Clock, hand: Hand) -> Self {
         let policy = policy();
         let writer = loop {
-            let exported = Some(folder.path().join("checkpoints"));
-            let (store, policy) = (store.clone(), policy.clone());
-            match Writer::start(store, policy, clock.clone(), log_key(), exported).await {
+            let post = Post {
+                policy: policy.clone(),
+                clock: clock.clone(),
+                log_key: log_key(),
+                checkpoint_dir: Some(folder.path().join("checkpoints")),
+                contents_key: Some(contents_key()),
+                reserve_bytes: 0,
+            };
+            match Writer::start_with(store.clone(), post).await {
                 Err(StartError::Taken(_)) => {
                     tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                 }
@@ -356,6 +368,28 @@ impl Call {
         record.usage_source = Some(UsageSource::Reported);
         record.status = Some(200);
         record.outcome = Some(Outcome::Answered);
+        self.entry(v1::entry::Kind::Complete, &record)
+    }
+
+    /// A piece of a body.
+    pub(crate) fn piece(&self, half: v1::contents::Half, number: u32, text: &str) -> v1::Contents {
+        v1::Contents {
+            record_id: self.id.0.to_vec().into(),
+            half: half.into(),
+            number,
+            piece: text.as_bytes().to_vec().into(),
+        }
+    }
+
+    /// The end of a call whose bodies were kept.
+    pub(crate) fn complete_kept(&self, cut: Option<Cut>) -> v1::Entry {
+        let mut record = self.record(RecordKind::Complete);
+        record.usage = Some(usage_of(10, 10));
+        record.usage_source = Some(UsageSource::Reported);
+        record.status = Some(200);
+        record.outcome = Some(Outcome::Answered);
+        record.contents = Some(Contents::Redacted);
+        record.response_cut = cut;
         self.entry(v1::entry::Kind::Complete, &record)
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Expectation {
     pub(super) asked: Option<Vec<String>>,
     /// The records of the call, in order, all of them.
     pub(super) records: Option<Vec<Value>>,
+    /// What was kept of its bodies.
+    pub(super) kept: Option<KeptExpectation>,
     /// Whether the answer's end waits while the sidecar is disturbed (`upstream.before_end`).
     pub(super) end: Option<EndExpectation>,
     /// What of the body the client must have while the end waits.
@@ -52,10 +54,20 @@ pub(super) struct BodyExpectation {
     /// Exactly this text.
     pub(super) text: Option<String>,
     pub(super) contains: Vec<String>,
+    /// Nothing of this.
+    pub(super) lacks: Vec<String>,
     /// JSON that has at least these members.
     pub(super) json: Option<Value>,
     /// Its size.
     pub(super) bytes: Option<usize>,
+}
+
+/// What must have been kept of the bodies of a call.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct KeptExpectation {
+    pub(super) request: BodyExpectation,
+    pub(super) response: BodyExpectation,
 }
 
 /// `none`, or what a provider must have seen.

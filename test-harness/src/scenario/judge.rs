@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::expect::{
-    BodyExpectation, EndExpectation, Expectation, HeaderExpectation, UpstreamExpectation,
+    BodyExpectation, EndExpectation, Expectation, HeaderExpectation, KeptExpectation,
+    UpstreamExpectation,
 };
 use super::subset::differences;
 use crate::gateway::{Exchange, Response, SECRET_PREFIX, Seen};
@@ -221,6 +222,13 @@ fn body(whose: &str, expect: &BodyExpectation, actual: &[u8], wrong: &mut Vec<St
             ));
         }
     }
+    for part in &expect.lacks {
+        if text.contains(part.as_str()) {
+            wrong.push(format!(
+                "{whose}: body has `{part}` in it, which it must not"
+            ));
+        }
+    }
     if let Some(bytes) = expect.bytes
         && bytes != actual.len()
     {
@@ -253,6 +261,23 @@ fn excerpt(body: &[u8]) -> String {
 }
 
 /// How the records of a call differ from what they must say.
+pub(super) fn kept(expect: &KeptExpectation, [request, response]: [&[u8]; 2]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    body(
+        "what was kept of the request",
+        &expect.request,
+        request,
+        &mut wrong,
+    );
+    body(
+        "what was kept of the answer",
+        &expect.response,
+        response,
+        &mut wrong,
+    );
+    wrong
+}
+
 pub(super) fn records(expect: &[Value], actual: &[Value]) -> Vec<String> {
     let mut wrong = Vec::new();
     if expect.len() != actual.len() {

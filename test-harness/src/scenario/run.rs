@@ -301,6 +301,13 @@ impl<'s> Runner<'s> {
             }
             wrong.extend(differences);
         }
+        if let Some(expected) = &call.expect.kept {
+            let id = id.as_deref().unwrap_or_default();
+            wrong.extend(match self.gateway.sidecar().kept(id)? {
+                Ok([request, response]) => judge::kept(expected, [&request, &response]),
+                Err(why) => vec![format!("what was kept cannot be read: {why}")],
+            });
+        }
         wrong.extend(self.admitted_before(id.as_deref(), &exchange)?);
         self.named.extend(id);
         Ok(wrong)

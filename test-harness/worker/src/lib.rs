@@ -133,7 +133,7 @@ pub fn entry(record: &AuditRecord<'_>) -> Option<v1::Entry> {
         RecordKind::Admit => v1::entry::Kind::Admit,
         RecordKind::Complete => v1::entry::Kind::Complete,
         RecordKind::Refuse => v1::entry::Kind::Refuse,
-        RecordKind::Event => return None,
+        RecordKind::Event | RecordKind::Contents => return None,
     };
     Some(v1::Entry {
         kind: kind.into(),

@@ -4,6 +4,7 @@ mod apis;
 mod budgets;
 mod callers;
 mod issuers;
+mod keeping;
 mod upstreams;
 
 use std::collections::{HashMap, HashSet};
@@ -68,6 +69,7 @@ pub(super) fn check(raw: RawPolicy, defined: Defined, problems: &mut Vec<Problem
         raw.limits.ack_timeout_millis,
         60_000,
     );
+    let keeping = check.keeping(&raw.audit);
     let scopes = check.scopes;
     Policy {
         organisation: raw.organisation,
@@ -86,6 +88,7 @@ pub(super) fn check(raw: RawPolicy, defined: Defined, problems: &mut Vec<Problem
         budgets,
         prices,
         failover,
+        keeping,
         request_body_bytes: raw.limits.request_body_bytes,
         ack_timeout_millis: raw.limits.ack_timeout_millis,
     }

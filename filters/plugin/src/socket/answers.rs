@@ -188,6 +188,8 @@ fn settle(
         began: None,
         pooled: None,
         detail,
+        // A session has no one body.
+        kept: None,
     };
     for held in &call.reservations {
         let used = held.used(&usage, cost);

@@ -21,6 +21,8 @@ pub(super) const LOG_KEY: &str = "log-key.pem";
 pub(in crate::cli) const PUBLIC_KEY: &str = "log-key.pub.pem";
 /// The secret under which subscription keys are hashed, 32 bytes.
 pub(super) const PEPPER: &str = "key-pepper";
+/// The key under which the keys of kept bodies are encrypted, 32 bytes.
+pub(super) const CONTENTS_KEY: &str = "contents-key";
 /// The key with which encrypted files of people are opened, as `age-keygen` writes it.
 const CSV_KEY: &str = "csv-key.txt";
 /// The second place of checkpoints.
@@ -57,6 +59,8 @@ pub(super) struct State {
     pub(super) log_key: SigningKey,
     /// Subscription keys are hashed under it.
     pub(super) pepper: Vec<u8>,
+    /// The keys of kept bodies are encrypted under it.
+    pub(super) contents_key: Zeroizing<[u8; 32]>,
     /// Opens encrypted files of people.
     pub(super) opener: Opener,
     /// Where checkpoints are exported to.
@@ -85,9 +89,24 @@ impl State {
                 pepper.to_vec()
             }
         };
+        let path = dir.join(CONTENTS_KEY);
+        let contents_key = Zeroizing::new(match read_secret(&path)? {
+            Some(key) => {
+                let key = Zeroizing::new(key);
+                key.as_slice()
+                    .try_into()
+                    .map_err(|_| StateError::NotAKey(path))?
+            }
+            None => {
+                let key = random()?;
+                create(&path, &key, 0o600)?;
+                key
+            }
+        });
         Ok(Self {
             log_key,
             pepper,
+            contents_key,
             opener: opener(dir)?,
             checkpoints,
         })
@@ -204,7 +223,8 @@ mod tests {
         assert_eq!(first.pepper, second.pepper);
         assert_eq!(first.pepper.len(), 32);
         assert_eq!(first.opener.recipient(), second.opener.recipient());
-        for secret in [LOG_KEY, PEPPER, CSV_KEY] {
+        assert_eq!(first.contents_key, second.contents_key);
+        for secret in [LOG_KEY, PEPPER, CONTENTS_KEY, CSV_KEY] {
             let mode = fs::metadata(dir.join(secret)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{secret}");
         }

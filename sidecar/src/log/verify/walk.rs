@@ -10,6 +10,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::books::Books;
 use super::checkpoints::InOrder;
+use super::contents::Contents;
 use super::{Report, VerifyError, What, sorted};
 use crate::ledger::terms::{self, Term};
 use crate::ledger::{Calendar, Window};
@@ -40,6 +41,7 @@ pub(super) struct Walk<'p> {
     tree: Tree,
     open: HashMap<RecordId, (Facts, u64)>,
     books: Books,
+    contents: Contents,
 }
 
 impl<'p> Walk<'p> {
@@ -66,6 +68,7 @@ impl<'p> Walk<'p> {
             tree: Tree::default(),
             open: HashMap::new(),
             books: Books::default(),
+            contents: Contents::default(),
         })
     }
 
@@ -109,9 +112,9 @@ impl<'p> Walk<'p> {
         report.open = sorted(self.open.keys().copied());
     }
 
-    pub(super) fn into_books(mut self) -> Books {
+    pub(super) fn into_parts(mut self) -> (Books, Contents) {
         self.books.open = self.open.into_keys().collect();
-        self.books
+        (self.books, self.contents)
     }
 
     fn record(&mut self, stored: &Stored, report: &mut Report) {
@@ -164,7 +167,10 @@ impl<'p> Walk<'p> {
                 self.books.refused(&self.calendar, &record.facts());
                 uncharged(stored, record, report);
             }
-            RecordKind::Event => uncharged(stored, record, report),
+            RecordKind::Event | RecordKind::Contents => {
+                self.contents.see(stored.seq, record);
+                uncharged(stored, record, report);
+            }
             RecordKind::Complete => {
                 let admitted = self.open.remove(&record.id);
                 let open = admitted.is_some();

@@ -50,7 +50,7 @@ impl Core {
                 true
             }
             // Nothing that comes over Link is one: see `Recorded::new`.
-            RecordKind::Event => true,
+            RecordKind::Event | RecordKind::Contents => true,
         }
     }
 

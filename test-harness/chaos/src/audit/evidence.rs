@@ -66,7 +66,7 @@ impl Log {
             RecordKind::Admit => known.admitted = true,
             RecordKind::Complete => known.completed = true,
             RecordKind::Refuse => known.refused = true,
-            RecordKind::Event => {}
+            RecordKind::Event | RecordKind::Contents => {}
         }
     }
 
