@@ -15,6 +15,7 @@ speaks Link to them as workers of gateways do, in interleaved rounds:
            sidecar acknowledges it, which it does when the record is durable
   records  eight streams send admits and ends as fast as they are acknowledged
   leases   eight streams ask for leases as fast as they are granted; grants are durable before they are sent
+Ten departments are active at either.
 Prints the table and whether the goals hold, and writes target/bench/link.md and link.json.
 
   --rounds N   rounds (default 5)
@@ -55,6 +56,7 @@ bench_link() {
     trap stop_bench EXIT
     trap 'exit 130' INT TERM
     NEXT_PORT=$BENCH_PORT
+    make_issuer
     for departments in "${LINK_DEPARTMENTS[@]}"; do
         start_link_sidecar "$departments"
         sidecars+=(--sidecar "$departments=$STARTED")
@@ -88,7 +90,13 @@ time_zone: Asia/Tokyo
 currency: JPY
 directory: none
 scopes: {text_apis: }
-upstreams: [{name: llm, provider: openai}]
+issuers:
+  - issuer: $BENCH_ISSUER
+    tenant: $BENCH_TENANT
+    audiences: ["$BENCH_AUDIENCE"]
+    department_claim: department
+    jwks: $(cat "$DEMO/jwks.json")
+upstreams: [{name: llm, provider: openai, url: "http://127.0.0.1:9"}]
 apis:
   - {name: openai, provider: openai, operations: [chat_completions], scope: text_apis, models: [{name: gpt-4o, upstream: llm}]}
 prices: [{model: gpt-4o, from: 2024-10-01, input_per_million: 375, output_per_million: 1500}]

@@ -24,12 +24,24 @@ const STREAMS: usize = 8;
 /// Calls, or requests for leases, of a batch in the saturated rounds.
 const BATCH: usize = 64;
 
+/// Departments that call: as many among ten as among ten thousand, because what is counted per
+/// department and batch is not what is compared.
+const ACTIVE: usize = 10;
+
 /// A running sidecar: `DEPARTMENTS=ADDRESS:PID`.
 #[derive(Clone, Copy, Debug)]
 struct Sidecar {
     departments: usize,
     link: SocketAddr,
     process: u32,
+}
+
+impl Sidecar {
+    /// One of the departments that call, which lie far from each other.
+    fn any_active(&self, random: &mut fastrand::Rng) -> usize {
+        let active = ACTIVE.min(self.departments);
+        random.usize(..active) * (self.departments / active)
+    }
 }
 
 impl FromStr for Sidecar {

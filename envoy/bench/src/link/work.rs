@@ -55,7 +55,7 @@ pub(super) async fn records(sidecar: &Sidecar, length: Duration) -> Result<Throu
     saturate(sidecar, "audit", length, |sidecar, random| {
         let mut batch = v1::Up::default();
         for _ in 0..BATCH / 2 {
-            let department = format!("d{}", random.usize(..sidecar.departments));
+            let department = format!("d{}", sidecar.any_active(random));
             let (admit, end) = call(&department, clock::unix(), random);
             batch.entries.extend(entry(&admit));
             batch.entries.extend(entry(&end));
@@ -72,7 +72,7 @@ pub(super) async fn leases(sidecar: &Sidecar, length: Duration) -> Result<Throug
         let lease_requests = (0..BATCH).map(|_| {
             id += 1;
             let demand = v1::Demand {
-                budget: format!("b{}", random.usize(..sidecar.departments)),
+                budget: format!("b{}", sidecar.any_active(random)),
                 amount: 1,
             };
             v1::LeaseRequest {
