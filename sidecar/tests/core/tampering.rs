@@ -15,6 +15,10 @@ use crate::world::{World, log_key, policy, sqlite, usage_of};
 
 /// Calls in the log; each has two records.
 const CALLS: u64 = 12;
+/// Changes that are tried, if `SEKISHO_MUTATIONS` does not say another number.
+const CHANGES: u32 = 48;
+/// A copy of the database, from before the last calls.
+const EARLIER: &str = "earlier.db";
 
 /// Admits, completions, a refusal, a withdrawal, an open call; checkpoints in between.
 async fn written() -> (TempDir, usize) {
@@ -33,6 +37,11 @@ async fn written() -> (TempDir, usize) {
         if n % 4 == 3 {
             world.writer.tick().await.unwrap();
         }
+        if n == 7 {
+            into_one_file(&world.store).await;
+            let folder = world.folder.path();
+            std::fs::copy(folder.join("sekisho.db"), folder.join(EARLIER)).unwrap();
+        }
         world.hand.advance(7);
     }
     let (refused, open) = (worker.call(100, "hr"), worker.call(101, "sales"));
@@ -49,11 +58,16 @@ async fn written() -> (TempDir, usize) {
     assert!(report.checkpoints >= 4, "{}", report.checkpoints);
     assert_eq!(report.checkpoints, report.exported);
     let records = usize::try_from(report.records).unwrap();
+    into_one_file(&world.store).await;
+    (world.folder, records)
+}
+
+/// Carries the write-ahead log over into the database, which can be copied alone then.
+async fn into_one_file(store: &Store) {
     sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        .execute(world.store.pool())
+        .execute(store.pool())
         .await
         .unwrap();
-    (world.folder, records)
 }
 
 async fn check(folder: &Path) -> Report {
@@ -106,7 +120,11 @@ async fn cover_up(folder: &Path) {
 
 fn copy(from: &Path) -> TempDir {
     let to = tempfile::tempdir().unwrap();
-    std::fs::copy(from.join("sekisho.db"), to.path().join("sekisho.db")).unwrap();
+    for file in ["sekisho.db", EARLIER] {
+        if from.join(file).exists() {
+            std::fs::copy(from.join(file), to.path().join(file)).unwrap();
+        }
+    }
     std::fs::create_dir(to.path().join("checkpoints")).unwrap();
     for file in std::fs::read_dir(from.join("checkpoints")).unwrap() {
         let file = file.unwrap();
@@ -159,6 +177,8 @@ enum Change {
     TreeRoots {
         byte: usize,
     },
+    /// Puts an earlier copy of the database in its place.
+    Rollback,
 }
 
 fn change(records: usize) -> impl Strategy<Value = (Change, bool)> {
@@ -204,6 +224,7 @@ fn change(records: usize) -> impl Strategy<Value = (Change, bool)> {
         1 => Just(Change::ForgetCall),
         1 => (0usize..100).prop_map(|byte| Change::Note { byte }),
         1 => (0usize..32).prop_map(|byte| Change::TreeRoots { byte }),
+        1 => Just(Change::Rollback),
     ];
     (change, any::<bool>())
 }
@@ -241,6 +262,10 @@ async fn apply(folder: &Path, change: &Change) {
             "UPDATE audit_checkpoints SET note = \
              substr(note, 1, {byte}) || '!' || substr(note, {byte} + 2)"
         ),
+        Change::Rollback => {
+            std::fs::rename(folder.join(EARLIER), folder.join("sekisho.db")).unwrap();
+            return;
+        }
         Change::TreeRoots { byte } => {
             format!("UPDATE audit_tree SET roots = CAST(substr(roots, 1, {byte}) || '!!' AS BLOB)")
         }
@@ -275,7 +300,9 @@ fn place(change: &Change) -> Option<i64> {
 fn every_change_is_found_whether_or_not_it_is_covered_up() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (folder, records) = runtime.block_on(written());
-    let mut config = Config::with_cases(48);
+    let changes = std::env::var("SEKISHO_MUTATIONS").ok();
+    let changes = changes.map_or(CHANGES, |number| number.parse().unwrap());
+    let mut config = Config::with_cases(changes);
     config.failure_persistence = None;
     let mut runner = TestRunner::new(config);
     let tried = runner.run(&change(records), |(change, covered)| {
@@ -306,6 +333,7 @@ fn every_change_is_found_whether_or_not_it_is_covered_up() {
         Ok(())
     });
     tried.unwrap();
+    println!("{changes} changes, all found");
 }
 
 #[tokio::test]
@@ -314,10 +342,7 @@ async fn a_rollback_to_an_earlier_copy_contradicts_the_second_place() {
     let mut worker = world.worker(1);
     worker.entries(vec![worker.call(1, "hr").refuse()]).await;
     world.writer.tick().await.unwrap();
-    sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        .execute(world.store.pool())
-        .await
-        .unwrap();
+    into_one_file(&world.store).await;
     let earlier = copy(world.folder.path());
     worker.entries(vec![worker.call(2, "hr").refuse()]).await;
     world.writer.tick().await.unwrap();
