@@ -58,7 +58,7 @@ impl Site {
     /// The keys of one sidecar for another.
     fn copy_keys(&self, from: &str, to: &str) {
         std::fs::create_dir(self.state(to)).unwrap();
-        for file in ["log-key.pem", "key-pepper"] {
+        for file in ["log-key.pem", "key-pepper", "contents-key"] {
             std::fs::copy(self.state(from).join(file), self.state(to).join(file)).unwrap();
         }
     }

@@ -250,7 +250,7 @@ impl Sidecars {
         if store == StoreKind::Postgres {
             let mut second = Sidecar::new(place, site, "b", &database)?;
             std::fs::create_dir(&second.state)?;
-            for key in ["log-key.pem", "key-pepper"] {
+            for key in ["log-key.pem", "key-pepper", "contents-key"] {
                 let from = site.path("state-a").join(key);
                 std::fs::copy(from, second.state.join(key))?;
             }

@@ -230,7 +230,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .into_iter()
         .map(|name| folder.join(name))
         .collect();
-    for name in ["log-key.new", "log-key.pub.new", "key-pepper.new"] {
+    for name in [
+        "log-key.new",
+        "log-key.pub.new",
+        "key-pepper.new",
+        "contents-key.new",
+    ] {
         files.push(state.join(name));
     }
     let now = i64::try_from(Clock::system().now().0).unwrap_or(0);
