@@ -25,7 +25,7 @@ pub mod units;
 
 pub(crate) use lock::Lock;
 use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyConnection, AnyPool, Connection as _};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Transaction};
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -169,6 +169,15 @@ impl Store {
     /// A connection for somebody who keeps it.
     pub(crate) async fn connect(&self) -> Result<AnyConnection, sqlx::Error> {
         Ok(self.pool.acquire().await?.detach())
+    }
+
+    /// Begins a transaction that takes its turn among those that write.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing has begun.
+    pub(crate) async fn begin_writing(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        let begin = self.dialect.begin_writing();
+        Ok(self.pool.begin_with(begin).await?)
     }
 
     /// The dialect of this database.

@@ -1,7 +1,6 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use sqlx::Connection as _;
 
 use super::Api;
 use super::access::Access;
@@ -36,16 +35,7 @@ pub(super) async fn post(
     let writer = shared.recording()?;
     let now = shared.clock.now();
     let mut author = access.author(now)?;
-    let mut connection = shared
-        .store
-        .pool()
-        .acquire()
-        .await
-        .map_err(StoreError::from)?;
-    let mut transaction = connection
-        .begin_with(shared.store.dialect().begin_writing())
-        .await
-        .map_err(StoreError::from)?;
+    let mut transaction = shared.store.begin_writing().await?;
     let refusal = match outbox::again(&mut transaction, &id, now).await? {
         Again::Waits => None,
         Again::Unknown => return Err(Problem::not_found("there is no such mail")),

@@ -4,7 +4,6 @@ use axum::http::StatusCode;
 use sekisho_domain::RecordId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::Connection as _;
 use utoipa::ToSchema;
 
 use super::Api;
@@ -90,16 +89,7 @@ pub(super) async fn post(
     let family = format!("{NOTIFICATION}/{family}/");
     let content = format!("{family}{}/", digest(&content));
     let mut author = access.author(now)?;
-    let mut connection = shared
-        .store
-        .pool()
-        .acquire()
-        .await
-        .map_err(StoreError::from)?;
-    let mut transaction = connection
-        .begin_with(shared.store.dialect().begin_writing())
-        .await
-        .map_err(StoreError::from)?;
+    let mut transaction = shared.store.begin_writing().await?;
     let earlier = outbox::family_in(&mut transaction, &family).await?;
     if earlier.is_empty() {
         for letter in &letters {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sekisho_domain::Policy;
-use sqlx::{AnyConnection, Connection as _};
+use sqlx::AnyConnection;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -200,16 +200,7 @@ impl Desk {
             problems.sort_by_key(|problem| problem.line);
             return Err(Refused::Problems { problems, total });
         }
-        let mut connection = self
-            .store
-            .pool()
-            .acquire()
-            .await
-            .map_err(StoreError::from)?;
-        let mut transaction = connection
-            .begin_with(self.store.dialect().begin_writing())
-            .await
-            .map_err(StoreError::from)?;
+        let mut transaction = self.store.begin_writing().await?;
         // Takes its turn: nobody changes the directory between plan and job.
         let version = people::next_version(&mut transaction).await?;
         let everybody = people::everybody_in(&mut transaction).await?;
@@ -282,16 +273,7 @@ impl Desk {
         let job = jobs::job(&self.store, id).await?;
         let job = job.filter(|job| job.state == "planned");
         let job = job.ok_or(NotConfirmed::NotPlanned)?;
-        let mut connection = self
-            .store
-            .pool()
-            .acquire()
-            .await
-            .map_err(StoreError::from)?;
-        let mut transaction = connection
-            .begin_with(self.store.dialect().begin_writing())
-            .await
-            .map_err(StoreError::from)?;
+        let mut transaction = self.store.begin_writing().await?;
         let version = people::next_version(&mut transaction).await?;
         if version != job.version + 1 && self.is_outdated(&mut transaction, id).await? {
             return Err(NotConfirmed::Outdated);
@@ -332,10 +314,7 @@ impl Desk {
     /// # Errors
     /// [`StoreError`].
     pub async fn cancel(&self, id: &str, author: &mut Author) -> Result<bool, StoreError> {
-        let mut connection = self.store.pool().acquire().await?;
-        let mut transaction = connection
-            .begin_with(self.store.dialect().begin_writing())
-            .await?;
+        let mut transaction = self.store.begin_writing().await?;
         let done = jobs::cancel(&mut transaction, id, author.at()).await?;
         if done {
             tell(&mut transaction, author, "provisioning.cancel", id, "").await?;
@@ -350,10 +329,7 @@ impl Desk {
     /// # Errors
     /// [`StoreError`].
     pub async fn retry(&self, id: &str, author: &mut Author) -> Result<bool, StoreError> {
-        let mut connection = self.store.pool().acquire().await?;
-        let mut transaction = connection
-            .begin_with(self.store.dialect().begin_writing())
-            .await?;
+        let mut transaction = self.store.begin_writing().await?;
         let done = jobs::retry(&mut transaction, id).await?;
         if done {
             tell(&mut transaction, author, "provisioning.retry", id, "").await?;
@@ -375,16 +351,7 @@ impl Desk {
     ) -> Result<(), Refused> {
         let tenant = self.tenant.as_deref().ok_or(Refused::NoTenant)?;
         let row = self.row(values)?;
-        let mut connection = self
-            .store
-            .pool()
-            .acquire()
-            .await
-            .map_err(StoreError::from)?;
-        let mut transaction = connection
-            .begin_with(self.store.dialect().begin_writing())
-            .await
-            .map_err(StoreError::from)?;
+        let mut transaction = self.store.begin_writing().await?;
         people::next_version(&mut transaction).await?;
         let everybody = people::everybody_in(&mut transaction).await?;
         let plan = plan(&everybody, tenant, vec![row], Identities::WithAccount);
@@ -431,10 +398,7 @@ impl Desk {
         author: &mut Author,
     ) -> Result<(), StoreError> {
         let job = follow_up(deed, person, id, author);
-        let mut connection = self.store.pool().acquire().await?;
-        let mut transaction = connection
-            .begin_with(self.store.dialect().begin_writing())
-            .await?;
+        let mut transaction = self.store.begin_writing().await?;
         jobs::add(&mut transaction, &job).await?;
         let event = match deed {
             Deed::ResetPassword => Some("user.reset_password"),

@@ -11,7 +11,7 @@ pub use seed::seed;
 
 use serde_json::Value;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Connection as _, Row as _};
+use sqlx::{AnyConnection, Row as _};
 
 use super::figures::from_db;
 use super::people::next_version;
@@ -273,10 +273,7 @@ pub async fn change<E>(
     decide: impl FnOnce(Option<&Unit>, Members) -> Result<Wanted, E>,
     check: impl FnOnce(&Units) -> Result<(), E>,
 ) -> Result<Result<Changed, E>, StoreError> {
-    let mut connection = store.pool().acquire().await?;
-    let mut transaction = connection
-        .begin_with(store.dialect().begin_writing())
-        .await?;
+    let mut transaction = store.begin_writing().await?;
     // Taken first: in PostgreSQL it is the lock that lets one change in at a time.
     let version = next_version(&mut transaction).await?;
     let all = all(&mut transaction).await?;

@@ -11,7 +11,7 @@ use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit as _, Nonce};
 use sekisho_domain::UnixMillis;
 use sekisho_domain::record::Caller;
 use serde::{Deserialize, Serialize};
-use sqlx::{AnyConnection, Connection as _, Row as _};
+use sqlx::{AnyConnection, Row as _};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::events::Author;
@@ -84,10 +84,7 @@ pub async fn make(
     let plain = serde_json::to_vec(shown).map(Zeroizing::new);
     let plain = plain.map_err(|error| sqlx::Error::Encode(error.into()))?;
     let sealed = seal(&id, key, &plain)?;
-    let mut connection = store.pool().acquire().await?;
-    let mut transaction = connection
-        .begin_with(store.dialect().begin_writing())
-        .await?;
+    let mut transaction = store.begin_writing().await?;
     sqlx::query("DELETE FROM notice_links WHERE person = $1")
         .bind(person)
         .execute(&mut *transaction)
@@ -127,10 +124,7 @@ pub async fn reveal(
     code: &str,
     author: &mut Author,
 ) -> Result<Revealed, StoreError> {
-    let mut connection = store.pool().acquire().await?;
-    let mut transaction = connection
-        .begin_with(store.dialect().begin_writing())
-        .await?;
+    let mut transaction = store.begin_writing().await?;
     let row = sqlx::query("SELECT * FROM notice_links WHERE id = $1")
         .bind(id)
         .fetch_optional(&mut *transaction)

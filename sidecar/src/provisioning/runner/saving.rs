@@ -1,7 +1,7 @@
 //! What a round keeps: tasks, people and their events in one transaction.
 
 use sekisho_domain::UnixMillis;
-use sqlx::{AnyConnection, Connection as _};
+use sqlx::AnyConnection;
 
 use super::{Runner, Turn, no_random};
 use crate::events::Author;
@@ -44,10 +44,7 @@ impl Runner {
         if all.is_empty() {
             return Ok(());
         }
-        let mut connection = self.store.pool().acquire().await?;
-        let mut transaction = connection
-            .begin_with(self.store.dialect().begin_writing())
-            .await?;
+        let mut transaction = self.store.begin_writing().await?;
         for Ended { task, notice } in all {
             if *notice != Notified::NotYet {
                 notified(&mut transaction, task).await?;
@@ -67,10 +64,7 @@ impl Runner {
 
     /// Changes the directory as the tasks say; their accounts are next.
     pub(super) async fn save(&self, tasks: Vec<Task>, now: UnixMillis) -> Result<(), StoreError> {
-        let mut connection = self.store.pool().acquire().await?;
-        let mut transaction = connection
-            .begin_with(self.store.dialect().begin_writing())
-            .await?;
+        let mut transaction = self.store.begin_writing().await?;
         let version = people::next_version(&mut transaction).await?;
         for mut task in tasks {
             save_one(&mut transaction, version, &mut task, now).await?;
@@ -89,10 +83,7 @@ impl Runner {
         follows: Vec<Follows>,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        let mut connection = self.store.pool().acquire().await?;
-        let mut transaction = connection
-            .begin_with(self.store.dialect().begin_writing())
-            .await?;
+        let mut transaction = self.store.begin_writing().await?;
         let brings = |follow: &Follows| matches!(follow, Follows::Account { .. });
         let version = if follows.iter().any(brings) {
             people::next_version(&mut transaction).await?
