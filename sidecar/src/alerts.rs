@@ -22,6 +22,7 @@ use crate::forward::courier::Courier;
 use crate::forward::webhook::Webhook;
 use crate::forward::{List, Standings, Trouble};
 use crate::ledger::Calendar;
+use crate::settings::LiveSettings;
 use crate::store::Store;
 use crate::store::alerts::list;
 use crate::writer::Writer;
@@ -66,14 +67,14 @@ impl Unusable {
 
 /// Begins to look at what is recorded, and to tell of what is found. A recipient that is new
 /// is told of what is found from now on; rules that were never run begin with the records of
-/// the last day.
+/// the last day. `alerts`: who is told; what raises alerts is asked of `settings`.
 ///
 /// # Errors
 /// [`Unusable`].
 pub async fn start(
     store: &Store,
     calendar: &Calendar,
-    alerts: &Alerts,
+    (alerts, settings): (&Alerts, &LiveSettings),
     writer: &Writer,
     clock: &Clock,
     standings: &Standings,
@@ -83,7 +84,7 @@ pub async fn start(
         let begun = begin(store, recipient, clock, standings).await;
         tasks.push(begun.map_err(|trouble| Unusable::of(recipient, trouble))?);
     }
-    let watcher = Watcher::new(store, calendar, alerts, writer, clock, standings);
+    let watcher = Watcher::new(store, calendar, settings, writer, clock, standings);
     tasks.push(tokio::spawn(watcher.run()));
     Ok(tasks)
 }

@@ -71,6 +71,10 @@ mod provisioning_job_tasks;
 mod provisioning_jobs;
 mod recording;
 pub mod roles;
+mod settings;
+mod settings_get;
+mod settings_history;
+mod settings_put;
 mod standby;
 mod sync_start;
 mod sync_status;
@@ -124,6 +128,7 @@ use crate::ledger::Calendar;
 use crate::mail::Mail;
 use crate::people::sealed;
 use crate::provisioning::Desk;
+use crate::settings::LiveSettings;
 use crate::snapshot::SnapshotHub;
 use crate::store::Store;
 use crate::writer::Writer;
@@ -154,6 +159,7 @@ struct Shared {
     authentication: Authentication,
     key_sets: Option<KeySets>,
     pepper: Vec<u8>,
+    settings: LiveSettings,
     /// Once this sidecar writes.
     writer: OnceLock<Writer>,
     /// Once this sidecar brings others what is for them.
@@ -188,6 +194,7 @@ impl Api {
         calendar: Calendar,
         key_sets: Option<KeySets>,
         pepper: Vec<u8>,
+        settings: LiveSettings,
     ) -> Self {
         let authentication = Authentication::new(&hub);
         let shared = Arc::new(Shared {
@@ -198,6 +205,7 @@ impl Api {
             authentication,
             key_sets,
             pepper,
+            settings,
             writer: OnceLock::new(),
             standings: OnceLock::new(),
             entra: OnceLock::new(),
@@ -285,6 +293,11 @@ pub fn router(api: Api) -> Router {
         )
         .route("/v1/openapi.json", get(openapi))
         .route("/v1/system/health", get(health::get))
+        .route(
+            "/v1/system/settings",
+            get(settings_get::get).put(settings_put::put),
+        )
+        .route("/v1/system/settings/history", get(settings_history::get))
         .route(
             "/v1/departments",
             get(department_list::get).post(department_create::post),
@@ -478,6 +491,9 @@ pub fn openapi_json() -> String {
     )),
     paths(
         health::get,
+        settings_get::get,
+        settings_put::put,
+        settings_history::get,
         department_list::get,
         department_create::post,
         department_get::get,

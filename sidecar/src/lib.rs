@@ -29,6 +29,7 @@ pub mod provisioning;
 pub mod render;
 pub mod report;
 pub mod secret_keeper;
+pub mod settings;
 pub mod siem;
 pub mod snapshot;
 pub mod store;

@@ -17,7 +17,7 @@ mod postman;
 pub mod templates;
 mod undelivered;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use tokio::sync::watch;
@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::forward::{Failing, Trouble};
+use crate::settings::LiveSettings;
 use crate::store::Store;
 pub use address::{Address, NotAnAddress};
 pub use at_once::Attempt;
@@ -45,6 +46,8 @@ struct Shared {
     carrier: Carrier,
     templates: Templates,
     settings: MailSettings,
+    /// What goes before them.
+    live: OnceLock<LiveSettings>,
     organisation: String,
     clock: Clock,
     failing: watch::Sender<Option<Failing>>,
@@ -76,6 +79,7 @@ impl Mail {
             carrier: Carrier::new(&settings)?,
             templates: Templates::load(settings.templates.as_deref())?,
             settings,
+            live: OnceLock::new(),
             organisation: organisation.to_owned(),
             clock: clock.clone(),
             failing: watch::channel(None).0,
@@ -86,6 +90,17 @@ impl Mail {
     #[must_use]
     pub fn settings(&self) -> &MailSettings {
         &self.0.settings
+    }
+
+    /// From now on mails go by these settings, where they say something else than the policy file.
+    pub fn follow(&self, settings: &LiveSettings) {
+        // There is one.
+        let _ = self.0.live.set(settings.clone());
+    }
+
+    fn language(&self) -> Language {
+        let live = self.0.live.get();
+        live.map_or(self.0.settings.language, |live| live.now().language)
     }
 
     /// A letter to `to` from the template of this name, in this language or in that of the
@@ -100,7 +115,7 @@ impl Mail {
         to: &Address,
         values: &impl Serialize,
     ) -> Result<Letter, TemplateError> {
-        let language = language.unwrap_or(self.0.settings.language);
+        let language = language.unwrap_or_else(|| self.language());
         let organisation = &self.0.organisation;
         let written = self
             .0

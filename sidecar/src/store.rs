@@ -20,6 +20,7 @@ pub mod people;
 pub mod policies;
 pub(crate) mod reserve;
 pub(crate) mod script;
+pub mod settings;
 pub mod state_marks;
 pub mod units;
 

@@ -39,6 +39,8 @@ mod reports;
 mod roles;
 #[path = "api/service.rs"]
 mod service;
+#[path = "api/settings.rs"]
+mod settings;
 #[path = "api/sync.rs"]
 mod sync;
 #[path = "api/system.rs"]

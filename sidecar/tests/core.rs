@@ -39,6 +39,8 @@ mod recalls;
 mod reports;
 #[path = "core/searches.rs"]
 mod searches;
+#[path = "core/settings.rs"]
+mod settings;
 #[path = "core/siem.rs"]
 mod siem;
 #[path = "core/silence.rs"]

@@ -12,7 +12,7 @@ use crate::forward::webhook::{RawWebhook, WebhookTarget};
 
 mod rules;
 
-pub use rules::RawAlertRules;
+pub use rules::{RawAlertRules, RawWeekday};
 
 /// Rules that raise alerts, and who is told.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]

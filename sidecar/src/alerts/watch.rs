@@ -8,7 +8,6 @@ use sqlx::{Connection as _, Row as _};
 use tokio::sync::watch;
 
 use super::alert::Alert;
-use super::config::{Alerts, Rules};
 use super::rules::{self, Memory};
 use super::sight::Sight;
 use super::since;
@@ -17,6 +16,7 @@ use crate::events::Author;
 use crate::forward::{Failing, List, Standing, Standings, cursors};
 use crate::ledger::Calendar;
 use crate::log::tables::kind_of;
+use crate::settings::LiveSettings;
 use crate::store::alerts::{memory, raise};
 use crate::store::figures::{from_db, to_db};
 use crate::store::{Store, StoreError, budgets};
@@ -40,7 +40,7 @@ const BUDGETS: &str = "alerts.rules/budgets";
 pub(super) struct Watcher {
     store: Store,
     calendar: Calendar,
-    rules: Rules,
+    settings: LiveSettings,
     writer: Writer,
     clock: Clock,
     standing: watch::Sender<Standing>,
@@ -59,7 +59,7 @@ impl Watcher {
     pub(super) fn new(
         store: &Store,
         calendar: &Calendar,
-        alerts: &Alerts,
+        settings: &LiveSettings,
         writer: &Writer,
         clock: &Clock,
         standings: &Standings,
@@ -75,7 +75,7 @@ impl Watcher {
         Self {
             store: store.clone(),
             calendar: calendar.clone(),
-            rules: alerts.rules.clone(),
+            settings: settings.clone(),
             writer: writer.clone(),
             clock: clock.clone(),
             standing,
@@ -123,11 +123,12 @@ impl Watcher {
             return Ok(false);
         }
         let mut alerts = Vec::new();
+        let settings = self.settings.now();
         for (_, sight) in &sights {
-            let found = rules::see(&self.rules, &self.calendar, &mut known.memory, sight);
+            let found = rules::see(&settings.rules, &self.calendar, &mut known.memory, sight);
             alerts.extend(found);
         }
-        if let Some(rule) = &self.rules.budget_events {
+        if let Some(rule) = &settings.rules.budget_events {
             let found = events
                 .iter()
                 .filter_map(|event| rules::budgets::see(rule, event));

@@ -31,6 +31,7 @@ use crate::mail::Mail;
 use crate::people::watch as directory;
 use crate::policy_file::PolicyFile;
 use crate::provisioning::accounts::Accounts;
+use crate::settings::{Ground, LiveSettings};
 use crate::snapshot::SnapshotHub;
 use crate::store::state_marks::{self, Shared};
 use crate::store::{self, Store, policies, reserve, units};
@@ -120,6 +121,9 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     let calendar = Calendar::new(&policy.time_zone)?;
     let policy_json = file.whole;
     let sections = file.sections;
+    let settings = settings_over(&policy_json)?;
+    settings.refresh(&store).await?;
+    tokio::spawn(settings.clone().keep_up(store.clone()));
     siem::check(&sections.siem, &clock)?;
     let entra = sections
         .entra
@@ -129,6 +133,9 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     let mail = sections.mail.clone();
     let mail = mail.map(|settings| Mail::new(settings, &policy.organisation, &clock));
     let mail = mail.transpose()?;
+    if let Some(mail) = &mail {
+        mail.follow(&settings);
+    }
     alerts::check(&sections.alerts, &clock)?;
     if let Some(dir) = &arguments.secrets {
         secret_keeper::write(&policy, dir)?;
@@ -176,6 +183,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         calendar.clone(),
         Some(key_sets.clone()),
         state.pepper,
+        settings.clone(),
     );
     if let Some(tenant) = &tenant {
         api.with_tenant(tenant.clone());
@@ -239,7 +247,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     alerts::start(
         &store,
         &calendar,
-        &sections.alerts,
+        (&sections.alerts, &settings),
         &writer,
         &clock,
         &standings,
@@ -250,9 +258,10 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         mail.start(&store);
         api.mail_with(mail.clone());
     }
-    if let Some(days) = policy.keeping.days {
+    if policy.keeping.days.is_some() {
         let (store, calendar, clock) = (store.clone(), calendar.clone(), clock.clone());
-        tokio::spawn(contents::expiry::keep(store, calendar, clock, days));
+        let settings = settings.clone();
+        tokio::spawn(contents::expiry::keep(store, calendar, clock, settings));
     }
     let people = People {
         store: store.clone(),
@@ -260,6 +269,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         calendar,
         clock: clock.clone(),
         settings: Arc::new(sections.people.clone()),
+        live: settings.clone(),
         opener: state.opener,
         mail,
         entra: entra.map(|entra| Arc::new(entra) as Arc<dyn Accounts>),
@@ -268,12 +278,8 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     let link = Link::new(writer.clone(), hub).with_key_sets(key_sets);
     let mut link = writer.spawn(link_listener.serve(link, stopped(&stop)));
     api.write_with(writer.clone());
-    let every = sections
-        .entra
-        .as_ref()
-        .and_then(|entra| entra.compare_every);
-    if let Some((tenant, every)) = tenant.zip(every) {
-        tokio::spawn(tenant.keep_looking(every));
+    if let Some(tenant) = tenant {
+        tokio::spawn(tenant.keep_looking(settings));
     }
     role.send_replace(Role::Active);
     tracing::info!(api = %arguments.api, link = ?arguments.link, log = writer.origin(), "ready");
@@ -316,6 +322,15 @@ async fn take_over_units(
             "departments or titles that were set over the REST API do not fit the policy file: {}",
             problems.join("; ")
         ))
+    })
+}
+
+/// Settings over what the policy file says of them.
+fn settings_over(policy: &str) -> Result<LiveSettings, Failure> {
+    let file: serde_json::Value = serde_json::from_str(policy).map_err(Failure::because)?;
+    LiveSettings::new(Ground::new(&file)).map_err(|problems| {
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        Failure::because(problems.join("; "))
     })
 }
 

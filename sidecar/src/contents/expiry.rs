@@ -8,6 +8,7 @@ use super::destroy::{self, Destroyed, Extent, Reason};
 use crate::clock::Clock;
 use crate::events::Author;
 use crate::ledger::Calendar;
+use crate::settings::LiveSettings;
 use crate::store::{Store, StoreError};
 
 /// Between looks.
@@ -32,11 +33,11 @@ pub async fn expire(
     destroy::destroy(store, &extent, Reason::Expired, author).await
 }
 
-/// Does it again and again. Never ends.
-pub async fn keep(store: Store, calendar: Calendar, clock: Clock, days: u32) {
+/// Does it again and again, by as many days as the settings say then. Never ends.
+pub async fn keep(store: Store, calendar: Calendar, clock: Clock, settings: LiveSettings) {
     loop {
         let mut seed = [0; 32];
-        if getrandom::fill(&mut seed).is_ok() {
+        if let (Some(days), Ok(())) = (settings.now().contents_days, getrandom::fill(&mut seed)) {
             let mut author = Author::program("sekisho serve", clock.now(), seed);
             match expire(&store, &calendar, days, &mut author).await {
                 Ok(Destroyed { keys: 0, .. }) => {}

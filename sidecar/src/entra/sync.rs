@@ -5,7 +5,6 @@ mod correct;
 mod drift;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use sekisho_domain::{UnixMillis, UserId};
 
@@ -14,6 +13,7 @@ use super::graph::Graph;
 use crate::clock::Clock;
 use crate::events::Author;
 use crate::ledger::Calendar;
+use crate::settings::LiveSettings;
 use crate::snapshot::SnapshotHub;
 use crate::store::{Store, StoreError, people};
 use crate::writer::Writer;
@@ -184,10 +184,30 @@ impl EntraSync {
         Ok(report)
     }
 
-    /// Looks again and again.
-    pub async fn keep_looking(self, every: Duration) {
+    /// Looks again and again, as often as the settings say; never ends.
+    pub async fn keep_looking(self, settings: LiveSettings) {
+        let mut changes = settings.changes();
         loop {
-            tokio::time::sleep(every).await;
+            let every = changes.borrow_and_update().compare_every;
+            let changed = async {
+                // Another pause is counted from its beginning; whoever changes something else
+                // delays nothing.
+                while changes.changed().await.is_ok() {
+                    if changes.borrow_and_update().compare_every != every {
+                        return;
+                    }
+                }
+            };
+            let pause = async {
+                match every {
+                    Some(every) => tokio::time::sleep(every).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = changed => continue,
+                () = pause => {}
+            }
             let mut id = [0; 16];
             if getrandom::fill(&mut id).is_ok() {
                 // One that is under way is as good.

@@ -15,6 +15,7 @@ use crate::mail::config::RawMail;
 use crate::provisioning::config::RawPeople;
 use crate::provisioning::notices::Delivery;
 use crate::provisioning::{self, PeopleSettings};
+use crate::settings::{self, RawSettings};
 use crate::siem;
 use crate::siem::config::{Destination, RawDestination};
 
@@ -31,6 +32,8 @@ pub struct Sections {
     pub alerts: Alerts,
     /// How accounts of people are made and kept.
     pub people: PeopleSettings,
+    /// Settings about which the file has the last word.
+    pub locked: Vec<String>,
 }
 
 impl Sections {
@@ -43,6 +46,7 @@ impl Sections {
             mail: mail::config::read(section("mail"), problems),
             alerts: alerts::config::read(section("alerts"), problems),
             people: provisioning::config::read(section("people"), problems),
+            locked: settings::read(section("settings"), problems),
         }
     }
 
@@ -78,6 +82,9 @@ struct RawSections {
     /// How accounts of people are made and kept.
     #[serde(default)]
     people: RawPeople,
+    /// What may be changed while the sidecar runs.
+    #[serde(default)]
+    settings: RawSettings,
 }
 
 /// Adds the sections to the schema of the file.

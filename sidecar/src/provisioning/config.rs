@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use sekisho_domain::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::accounts::{Place, UserName};
 use super::notices::{self, NoticeSettings, config::RawNotices};
@@ -57,7 +58,9 @@ pub struct RawUnused {
 }
 
 /// What becomes of an account that is not used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Disuse {
     /// It is listed.

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::events::Author;
 use crate::ledger::Calendar;
 use crate::people::Person;
+use crate::settings::LiveSettings;
 use crate::store::{Store, StoreError, people};
 
 /// How often is looked whether a new day has begun.
@@ -33,7 +34,7 @@ pub struct Days {
     store: Store,
     calendar: Calendar,
     clock: Clock,
-    settings: Arc<PeopleSettings>,
+    settings: LiveSettings,
     wake: Arc<Notify>,
 }
 
@@ -44,7 +45,7 @@ impl Days {
         store: Store,
         calendar: Calendar,
         clock: Clock,
-        settings: Arc<PeopleSettings>,
+        settings: LiveSettings,
         wake: Arc<Notify>,
     ) -> Self {
         Self {
@@ -58,19 +59,22 @@ impl Days {
 
     /// For ever.
     pub async fn run(self) {
-        let mut done: Option<Date> = None;
+        let mut done: Option<(Date, Arc<PeopleSettings>)> = None;
+        let mut changes = self.settings.changes();
         loop {
             let today = self.calendar.day(self.clock.now());
-            if done != Some(today) {
+            // Also when it is another number of days from now on.
+            let by = Arc::clone(&changes.borrow_and_update().people);
+            if done.as_ref() != Some(&(today, Arc::clone(&by))) {
                 match self.day().await {
-                    Ok(()) => done = Some(today),
+                    Ok(()) => done = Some((today, by)),
                     Err(error) => tracing::error!(
                         error = &error as &dyn std::error::Error,
                         "first and last days cannot be brought to accounts"
                     ),
                 }
             }
-            tokio::time::sleep(PERIOD).await;
+            let _ = tokio::time::timeout(PERIOD, changes.changed()).await;
         }
     }
 
@@ -89,8 +93,9 @@ impl Days {
         links::forget(&mut transaction, now).await?;
         let version = people::next_version(&mut transaction).await?;
         let everybody = people::everybody_in(&mut transaction).await?;
-        let disused = self.disused(&mut transaction, &everybody, today).await?;
-        if let Some((_, Disuse::Disable)) = self.settings.unused {
+        let settings = Arc::clone(&self.settings.now().people);
+        let disused = disused(&settings, &mut transaction, &everybody, today).await?;
+        if let Some((_, Disuse::Disable)) = settings.unused {
             for person in &disused {
                 let after = Person {
                     suspended: true,
@@ -111,31 +116,6 @@ impl Days {
         Ok(())
     }
 
-    /// Whoever may call and has not for as many days as the policy says; exceptions are not
-    /// among them.
-    async fn disused<'e>(
-        &self,
-        connection: &mut AnyConnection,
-        everybody: &'e [Person],
-        today: Date,
-    ) -> Result<Vec<&'e Person>, StoreError> {
-        let Some((days, _)) = self.settings.unused else {
-            return Ok(Vec::new());
-        };
-        let since = today.checked_sub(i32::from(days).days()).unwrap_or(today);
-        let Some(used) = used_since(connection, since).await? else {
-            return Ok(Vec::new());
-        };
-        let may = everybody.iter().filter(|person| {
-            person.active_on(today)
-                && person.start <= since
-                && !self.settings.is_exception(person.id.as_str())
-        });
-        Ok(may
-            .filter(|person| !used.contains(person.id.as_str()))
-            .collect())
-    }
-
     /// Whoever may call and has not for as many days as the policy says; none, if it says none.
     ///
     /// # Errors
@@ -144,9 +124,35 @@ impl Days {
         let today = self.calendar.day(self.clock.now());
         let mut connection = self.store.pool().acquire().await?;
         let everybody = people::everybody_in(&mut connection).await?;
-        let found = self.disused(&mut connection, &everybody, today).await?;
+        let settings = Arc::clone(&self.settings.now().people);
+        let found = disused(&settings, &mut connection, &everybody, today).await?;
         Ok(found.into_iter().cloned().collect())
     }
+}
+
+/// Whoever may call and has not for as many days as the settings say; exceptions are not among
+/// them.
+async fn disused<'e>(
+    settings: &PeopleSettings,
+    connection: &mut AnyConnection,
+    everybody: &'e [Person],
+    today: Date,
+) -> Result<Vec<&'e Person>, StoreError> {
+    let Some((days, _)) = settings.unused else {
+        return Ok(Vec::new());
+    };
+    let since = today.checked_sub(i32::from(days).days()).unwrap_or(today);
+    let Some(used) = used_since(connection, since).await? else {
+        return Ok(Vec::new());
+    };
+    let may = everybody.iter().filter(|person| {
+        person.active_on(today)
+            && person.start <= since
+            && !settings.is_exception(person.id.as_str())
+    });
+    Ok(may
+        .filter(|person| !used.contains(person.id.as_str()))
+        .collect())
 }
 
 /// Whoever has called on this day or later; `None`: usage is not counted for that long.

@@ -7,6 +7,7 @@ use sekisho::alerts;
 use sekisho::forward::Standings;
 use sekisho::ledger::Calendar;
 use sekisho::policy_file;
+use sekisho::settings::{Ground, LiveSettings};
 use serde_json::{Value, json};
 
 use crate::service::{As, Service};
@@ -20,10 +21,12 @@ async fn raised(service: &Service, refusals: std::ops::Range<u64>, wanted: usize
     let file = policy_file::parse(&file.to_string()).unwrap();
     let calendar = Calendar::new(&world.policy.time_zone).unwrap();
     let standings = Standings::default();
+    let whole = serde_json::from_str(&file.whole).unwrap();
+    let settings = LiveSettings::new(Ground::new(&whole)).unwrap();
     let tasks = alerts::start(
         &world.store,
         &calendar,
-        &file.sections.alerts,
+        (&file.sections.alerts, &settings),
         &world.writer,
         &world.clock,
         &standings,

@@ -223,6 +223,8 @@ const PROVISIONING: &[(&str, &str)] = &[
     ("delete", "/v1/users/{userId}"),
     ("post", "/v1/users/{userId}/password/reset"),
     ("post", "/v1/users/{userId}/unlock"),
+    // The tests of settings: it wants an `If-Match`.
+    ("put", "/v1/system/settings"),
     ("post", "/v1/notifications/email"),
     ("post", "/v1/notifications/email/{mailId}/retry"),
     // The tests of notices: nobody signs in for it.

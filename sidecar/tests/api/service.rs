@@ -19,6 +19,7 @@ use sekisho::ledger::Calendar;
 use sekisho::people::csv;
 use sekisho::people::import::import;
 use sekisho::people::watch::push_all;
+use sekisho::settings::{Ground, LiveSettings};
 use sekisho::snapshot::Subscription;
 use sekisho_domain::{IssuerKey, KeyMaterial};
 use sekisho_link::directory::key_set;
@@ -61,6 +62,7 @@ pub(crate) enum As {
 pub(crate) struct Service {
     pub(crate) world: World,
     pub(crate) api: Api,
+    pub(crate) settings: LiveSettings,
     router: Router,
 }
 
@@ -96,6 +98,11 @@ impl Service {
             algorithm: None,
         };
         world.hub.set_issuer_keys(key_set(ISSUER, &[published]));
+        let file = json!({
+            "people": {"exceptions": ["004"]},
+            "settings": {"locked": ["alerts.rules.changes"]},
+        });
+        let settings = LiveSettings::new(Ground::new(&file)).unwrap();
         let api = Api::new(
             world.store.clone(),
             world.hub.clone(),
@@ -103,6 +110,7 @@ impl Service {
             calendar,
             None,
             b"pepper".to_vec(),
+            settings.clone(),
         );
         api.write_with(world.writer.clone());
         api.with_contents_key(contents_key());
@@ -110,6 +118,7 @@ impl Service {
             world,
             router: router(api.clone()),
             api,
+            settings,
         }
     }
 

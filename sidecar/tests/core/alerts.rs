@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use sekisho::alerts::{self, RuleName, Severity};
+use sekisho::events::Author;
 use sekisho::forward::Standings;
 use sekisho::ledger::Calendar;
 use sekisho::log::search::{Filter as Records, search};
 use sekisho::policy_file;
+use sekisho::settings::{Ground, LiveSettings, SettingsValues};
 use sekisho::store::alerts::StoredAlert;
 use sekisho::store::alerts::list::{Filter, newest};
+use sekisho::store::settings;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -31,6 +34,7 @@ const MINUTE: u64 = 60_000;
 struct Watching {
     tasks: Vec<JoinHandle<()>>,
     standings: Standings,
+    settings: LiveSettings,
 }
 
 impl Watching {
@@ -42,10 +46,16 @@ impl Watching {
         let standings = Standings::default();
         let calendar = Calendar::new("Asia/Tokyo").unwrap();
         let (store, writer, clock) = (&world.store, &world.writer, &world.clock);
-        let alerts = &file.sections.alerts;
+        let whole = serde_json::from_str(&file.whole).unwrap();
+        let settings = LiveSettings::new(Ground::new(&whole)).unwrap();
+        let alerts = (&file.sections.alerts, &settings);
         let tasks = alerts::start(store, &calendar, alerts, writer, clock, &standings).await;
         let tasks = tasks.unwrap();
-        Self { tasks, standings }
+        Self {
+            tasks,
+            standings,
+            settings,
+        }
     }
 
     /// Until every record has been looked at that was there.
@@ -446,4 +456,30 @@ async fn a_webhook_without_its_secret_does_not_start() {
     let why = checked.unwrap_err().to_string();
     assert!(why.contains("`soc`") && why.contains("whsec_"), "{why}");
     assert!(!why.contains("hush"));
+}
+
+#[tokio::test]
+async fn rules_go_by_settings_from_the_moment_they_are_changed() {
+    let world = World::new().await;
+    let rules = json!({"refusal_burst": {"user": 3, "address": 0, "denial": 0}});
+    let watching = Watching::start(&world, json!({"rules": rules})).await;
+    let mut worker = world.worker(1);
+    let values: SettingsValues =
+        serde_json::from_value(json!({"alerts": {"rules": {"refusal_burst": {"user": 5}}}}))
+            .unwrap();
+    let mut author = Author::program("test", world.clock.now(), [3; 32]);
+    let changed = settings::change(&world.store, &mut author, |_| Ok::<_, ()>(values)).await;
+    let (stored, is_new) = changed.unwrap().unwrap();
+    assert!(is_new);
+    watching.settings.take(&stored);
+    for n in 1..=4 {
+        let entry = worker.call(n, "sales").refuse();
+        worker.entries(vec![entry]).await;
+    }
+    watching.caught_up(&world).await;
+    assert_eq!(all(&world).await.len(), 0);
+    let entry = worker.call(5, "sales").refuse();
+    worker.entries(vec![entry]).await;
+    watching.caught_up(&world).await;
+    assert_eq!(all(&world).await.len(), 1);
 }

@@ -16,6 +16,7 @@ use sekisho::people::csv;
 use sekisho::people::plan::{Identities, plan};
 use sekisho::provisioning::jobs::{self, Deed, NewJob, NewTask, Phase, State, Wanted};
 use sekisho::provisioning::{Days, Embedded, Notices, PeopleSettings, Runner};
+use sekisho::settings::{InForce, LiveSettings};
 use sekisho::store::{Store, people};
 use sekisho_domain::{Policy, UnixMillis};
 use sqlx::Row as _;
@@ -103,6 +104,14 @@ pub(crate) async fn order(store: &Store, policy: &Policy, id: &str, file: &str, 
         .execute(&mut *connection)
         .await
         .unwrap();
+}
+
+/// Settings that say this of people.
+fn live(people: PeopleSettings) -> LiveSettings {
+    LiveSettings::fixed(InForce {
+        people: Arc::new(people),
+        ..InForce::default()
+    })
 }
 
 pub(crate) fn settings() -> PeopleSettings {
@@ -521,7 +530,7 @@ async fn first_and_last_days_reach_accounts_on_their_day_in_the_companys_time_zo
         world.store.clone(),
         Calendar::new("Asia/Tokyo").unwrap(),
         world.clock.clone(),
-        Arc::new(settings()),
+        live(settings()),
         Arc::default(),
     );
     world
@@ -550,7 +559,7 @@ async fn whoever_does_not_call_for_long_is_disabled_but_for_exceptions() {
     let world = World::new().await;
     let section =
         serde_json::json!({"unused": {"days": 30, "then": "disable"}, "exceptions": ["3"]});
-    let settings = Arc::new(sekisho::provisioning::config::read(
+    let settings = live(sekisho::provisioning::config::read(
         Some(section),
         &mut Vec::new(),
     ));

@@ -6,6 +6,7 @@ use sekisho_domain::WindowUnit;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::{BudgetEvents, Changes, OffHours, RefusalBurst, Rules, SuddenVolume, UnknownCloses};
 use crate::forward::config::Checking;
@@ -101,7 +102,7 @@ impl Default for RawOffHours {
 }
 
 /// A day of the week.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RawWeekday {
     /// Monday.
@@ -221,7 +222,13 @@ pub struct RawChanges {
 
 impl Default for RawChanges {
     fn default() -> Self {
-        let events = ["policy.*", "apikey.*", "budget.*", "user.disable"];
+        let events = [
+            "policy.*",
+            "settings.*",
+            "apikey.*",
+            "budget.*",
+            "user.disable",
+        ];
         Self {
             enabled: true,
             events: events.map(str::to_owned).into(),

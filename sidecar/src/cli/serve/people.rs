@@ -10,6 +10,7 @@ use crate::provisioning::accounts::Accounts;
 use crate::provisioning::{
     Days, Desk, Embedded, Notices, NoticesByMail, PeopleSettings, Runner, desk,
 };
+use crate::settings::LiveSettings;
 use crate::snapshot::SnapshotHub;
 use crate::store::Store;
 
@@ -20,6 +21,8 @@ pub(super) struct People {
     pub(super) calendar: Calendar,
     pub(super) clock: Clock,
     pub(super) settings: Arc<PeopleSettings>,
+    /// What can be changed meanwhile.
+    pub(super) live: LiveSettings,
     pub(super) opener: Opener,
     /// The way to people; none: they are not told.
     pub(super) mail: Option<Mail>,
@@ -32,7 +35,7 @@ impl People {
     pub(super) fn start(self) -> Desk {
         let accounts = self.accounts();
         let notices = self.mail.clone().map(|mail| {
-            let (store, settings) = (self.store.clone(), self.settings.notices.clone());
+            let (store, settings) = (self.store.clone(), self.live.clone());
             let by_mail = NoticesByMail::new(mail, store, settings, self.clock.clone());
             Arc::new(by_mail) as Arc<dyn Notices>
         });
@@ -48,7 +51,7 @@ impl People {
             self.store.clone(),
             self.calendar.clone(),
             self.clock.clone(),
-            Arc::clone(&self.settings),
+            self.live,
             desk.wake(),
         );
         let runner = Runner::new(

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::mail::outbox::Order;
 use crate::mail::templates::{ACCOUNT, ACCOUNT_LINK, ACCOUNT_NAME, ACCOUNT_PASSWORD};
 use crate::mail::{Address, Attempt, Letter, Mail, Posting, TemplateError};
+use crate::settings::LiveSettings;
 use crate::store::{Store, StoreError};
 
 /// What the names of notices in the outbox begin with.
@@ -26,7 +27,7 @@ const HOUR: u64 = 3600 * 1000;
 pub struct NoticesByMail {
     mail: Mail,
     store: Store,
-    settings: NoticeSettings,
+    settings: LiveSettings,
     clock: Clock,
 }
 
@@ -36,7 +37,7 @@ struct Failed(NotTaken);
 impl NoticesByMail {
     /// Mails of notices, noted in the outbox of this store.
     #[must_use]
-    pub const fn new(mail: Mail, store: Store, settings: NoticeSettings, clock: Clock) -> Self {
+    pub const fn new(mail: Mail, store: Store, settings: LiveSettings, clock: Clock) -> Self {
         Self {
             mail,
             store,
@@ -50,15 +51,18 @@ impl NoticesByMail {
             let why = "no mail can be sent to the person's address: it must be one in ASCII";
             Failed(NotTaken::Ever(why.to_owned()))
         })?;
-        match self.settings.delivery {
+        // One notice goes by one state of the settings.
+        let in_force = self.settings.now();
+        let settings = &in_force.people.notices;
+        match settings.delivery {
             Delivery::Combined => {
-                let values = self.values(notice, true, true);
+                let values = Self::values(settings, notice, true, true);
                 let letter = self.compose(ACCOUNT, &to, &values)?;
                 self.hand_over_one(posting, notice, ACCOUNT, &letter).await
             }
             Delivery::Split => {
                 for (template, has_name) in [(ACCOUNT_NAME, true), (ACCOUNT_PASSWORD, false)] {
-                    let values = self.values(notice, has_name, !has_name);
+                    let values = Self::values(settings, notice, has_name, !has_name);
                     let letter = self.compose(template, &to, &values)?;
                     self.hand_over_one(posting, notice, template, &letter)
                         .await?;
@@ -66,7 +70,7 @@ impl NoticesByMail {
                 Ok(())
             }
             Delivery::Link => {
-                let values = self.with_link(notice).await?;
+                let values = self.with_link(settings, notice).await?;
                 let letter = self.compose(ACCOUNT_LINK, &to, &values)?;
                 self.hand_over_one(posting, notice, ACCOUNT_LINK, &letter)
                     .await
@@ -74,10 +78,15 @@ impl NoticesByMail {
         }
     }
 
-    fn values(&self, notice: &Notice, has_name: bool, has_password: bool) -> Value {
+    fn values(
+        settings: &NoticeSettings,
+        notice: &Notice,
+        has_name: bool,
+        has_password: bool,
+    ) -> Value {
         let mut values = json!({
             "name": notice.person.name, "is_new": notice.is_new,
-            "sign_in_url": self.settings.sign_in_url, "contact": self.settings.contact,
+            "sign_in_url": settings.sign_in_url, "contact": settings.contact,
         });
         if let Some(values) = values.as_object_mut() {
             if has_name {
@@ -90,8 +99,7 @@ impl NoticesByMail {
         values
     }
 
-    async fn with_link(&self, notice: &Notice) -> Result<Value, Failed> {
-        let settings = &self.settings;
+    async fn with_link(&self, settings: &NoticeSettings, notice: &Notice) -> Result<Value, Failed> {
         let shown = Shown {
             user_name: notice.user_name.0.clone(),
             password: notice.password.reveal().to_owned(),
@@ -104,7 +112,7 @@ impl NoticesByMail {
         let person = notice.person.id.as_str();
         let made = links::make(&self.store, person, &shown, expires_at, &random).await;
         let link = made.map_err(|error| not_stored(&error))?;
-        let mut values = self.values(notice, true, false);
+        let mut values = Self::values(settings, notice, true, false);
         if let Some(values) = values.as_object_mut() {
             let url = format!(
                 "{}/v1/notices/{}#{}",
@@ -120,9 +128,12 @@ impl NoticesByMail {
     }
 
     fn compose(&self, template: &str, to: &Address, values: &Value) -> Result<Letter, Failed> {
-        let composed = self
-            .mail
-            .compose(template, self.settings.language, to, values);
+        let composed = self.mail.compose(
+            template,
+            self.settings.now().people.notices.language,
+            to,
+            values,
+        );
         composed.map_err(|error| Failed(NotTaken::Ever(cannot_be_written(&error))))
     }
 

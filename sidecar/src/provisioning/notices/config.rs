@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
+use utoipa::ToSchema;
 
 use crate::mail::Language;
 
@@ -26,8 +27,8 @@ pub struct RawNotices {
     /// Whom people ask for help, as the notice says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<String>,
-    /// With `password: link`: where people reach `/v1/notices/` of this sidecar; `https`, but on
-    /// a loopback address.
+    /// Where people reach `/v1/notices/` of this sidecar, for `password: link`; `https`, but on a
+    /// loopback address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link_url: Option<String>,
     /// For how many hours a link is good, 1 to 720; default: 72.
@@ -36,7 +37,9 @@ pub struct RawNotices {
 }
 
 /// How a first password reaches its owner.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// In one mail with the user name.
@@ -73,8 +76,8 @@ pub(in crate::provisioning) fn read(
     let sign_in_url = raw
         .sign_in_url
         .unwrap_or_else(|| "https://myaccount.microsoft.com".to_owned());
-    if Url::parse(&sign_in_url).is_err() {
-        problem("notices.sign_in_url", "must be a URL");
+    if !is_page(&sign_in_url) {
+        problem("notices.sign_in_url", "must be an https URL (or http)");
     }
     let contact = raw.contact.unwrap_or_default();
     if contact.len() > MOST_CONTACT || contact.chars().any(char::is_control) {
@@ -86,15 +89,12 @@ pub(in crate::provisioning) fn read(
         problem("notices.link_hours", "must be 1 to 720");
     }
     let link_url = raw.link_url.unwrap_or_default();
-    match raw.password {
-        Delivery::Link if !is_safe(&link_url) => problem(
+    let has_links = raw.password == Delivery::Link || !link_url.is_empty();
+    if has_links && !is_safe(&link_url) {
+        problem(
             "notices.link_url",
             "must be the https URL at which people reach this sidecar, without query or fragment (http is for a loopback address)",
-        ),
-        Delivery::Combined | Delivery::Split if !link_url.is_empty() => {
-            problem("notices.link_url", "is for `password: link` alone");
-        }
-        _ => {}
+        );
     }
     NoticeSettings {
         delivery: raw.password,
@@ -104,6 +104,12 @@ pub(in crate::provisioning) fn read(
         link_url: link_url.trim_end_matches('/').to_owned(),
         link_hours,
     }
+}
+
+/// Whether a reader can follow it, and it does nothing else.
+fn is_page(text: &str) -> bool {
+    let url = Url::parse(text).ok();
+    url.is_some_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
 }
 
 /// Whether nobody on the way reads what is on the page.
@@ -158,7 +164,7 @@ mod tests {
     fn everything_wrong_is_named() {
         let found = problems(
             json!({"sign_in_url": "here", "contact": "a\nb", "link_hours": 0,
-                                    "link_url": "https://a.example"}),
+                                    "link_url": "http://a.example"}),
         );
         let all = [
             "notices.sign_in_url",

@@ -10,6 +10,7 @@ use sekisho::provisioning::NoticesByMail;
 use sekisho::provisioning::config;
 use sekisho::provisioning::jobs::{self, State, Task};
 use sekisho::provisioning::notices::links::{self, Revealed};
+use sekisho::settings::{InForce, LiveSettings};
 use sekisho_domain::UnixMillis;
 use serde_json::{Value, json};
 
@@ -46,10 +47,14 @@ impl Desk {
         let mail = Mail::new(settings, "Example", &self.world.clock).unwrap();
         let mut problems = Vec::new();
         let people = json!({"notices": self.section});
-        let settings = config::read(Some(people), &mut problems);
+        let people = config::read(Some(people), &mut problems);
         assert_eq!(problems, []);
+        let settings = LiveSettings::fixed(InForce {
+            people: Arc::new(people),
+            ..InForce::default()
+        });
         let (store, clock) = (self.world.store.clone(), self.world.clock.clone());
-        Arc::new(NoticesByMail::new(mail, store, settings.notices, clock))
+        Arc::new(NoticesByMail::new(mail, store, settings, clock))
     }
 
     async fn order(&self, job: &str, rows: &str) {
