@@ -342,9 +342,11 @@ fn of_several_sidecars_streams_go_to_the_one_that_answers() {
     );
     let options = &rendered["typed_extension_protocol_options"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
     let timeout = "/explicit_http_config/http2_protocol_options/connection_keepalive/timeout";
-    assert_eq!(options.pointer(timeout).unwrap(), "0.8s");
+    assert_eq!(options.pointer(timeout).unwrap(), "1.2s");
     let panic = "/common_lb_config/healthy_panic_threshold/value";
     assert_eq!(rendered.pointer(panic).unwrap(), 0.0);
+    let window = "/common_lb_config/update_merge_window";
+    assert_eq!(rendered.pointer(window).unwrap(), "0s");
     let mixed = Bootstrap {
         links: vec![link("sidecar-1:9902"), link("unix:/run/link.sock")],
         ..bootstrap()
