@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sekisho_domain::Cut;
 
 use crate::redact::{Redaction, Redactor};
+use crate::streamed::{Framing, Streamed};
 
 /// Largest piece that is handed over, bytes.
 pub const MOST_PIECE: usize = 32 * 1024;
@@ -13,14 +14,27 @@ pub const MOST_PIECE: usize = 32 * 1024;
 #[derive(Debug)]
 pub struct Keeper {
     /// Takes out what must not be kept.
-    redactor: Option<Redactor>,
+    taking_out: TakingOut,
     /// What is ready and has not been handed over.
     ready: Vec<u8>,
     /// Bytes that were ready so far, handed over or not.
     kept: u64,
     most: u64,
     cut: Option<Cut>,
+    /// Nothing follows.
+    is_over: bool,
     pieces: u32,
+}
+
+/// How what must not be kept is taken out.
+#[derive(Debug)]
+enum TakingOut {
+    /// Nothing is.
+    Nothing,
+    /// Of one text.
+    Text(Box<Redactor>),
+    /// Of events.
+    Events(Box<Streamed>),
 }
 
 impl Keeper {
@@ -28,25 +42,39 @@ impl Keeper {
     #[must_use]
     pub fn new(redaction: Option<Arc<Redaction>>, most: u64) -> Self {
         Self {
-            redactor: redaction.map(Redactor::new),
+            taking_out: redaction.map_or(TakingOut::Nothing, |redaction| {
+                TakingOut::Text(Box::new(Redactor::new(redaction)))
+            }),
             ready: Vec::new(),
             kept: 0,
             most,
             cut: None,
+            is_over: false,
             pieces: 0,
+        }
+    }
+
+    /// The body, of which nothing has come yet, is a stream of events.
+    pub fn expect_events(&mut self, framing: Framing) {
+        if let TakingOut::Text(redactor) = &self.taking_out {
+            let redaction = redactor.redaction();
+            let events = Streamed::new(redaction, framing, self.most);
+            self.taking_out = TakingOut::Events(Box::new(events));
         }
     }
 
     /// Takes the next bytes in. Nothing of them is ready that could still be a part of what has to
     /// be taken out.
     pub fn push(&mut self, piece: &[u8]) {
-        if self.cut.is_some() {
+        if self.cut.is_some() || self.is_over {
             return;
         }
         let before = self.ready.len();
-        match &mut self.redactor {
-            Some(redactor) => redactor.push(piece, &mut self.ready),
-            None => {
+        let mut cut = None;
+        match &mut self.taking_out {
+            TakingOut::Text(redactor) => redactor.push(piece, &mut self.ready),
+            TakingOut::Events(events) => cut = events.push(piece, &mut self.ready).err(),
+            TakingOut::Nothing => {
                 // No more than one byte too many is copied.
                 let room = usize::try_from(self.most - self.kept).unwrap_or(usize::MAX);
                 let upto = piece.len().min(room.saturating_add(1));
@@ -55,22 +83,36 @@ impl Keeper {
             }
         }
         self.count(before);
+        if let Some(why) = cut {
+            self.stop(why);
+        }
     }
 
     /// The body has ended.
     pub fn finish(&mut self) {
+        self.is_over = true;
         let before = self.ready.len();
-        if let Some(mut redactor) = self.redactor.take().filter(|_| self.cut.is_none()) {
-            redactor.finish(&mut self.ready);
+        let taking_out = std::mem::replace(&mut self.taking_out, TakingOut::Nothing);
+        if self.cut.is_some() {
+            return;
+        }
+        let mut cut = None;
+        match taking_out {
+            TakingOut::Text(mut redactor) => redactor.finish(&mut self.ready),
+            TakingOut::Events(mut events) => cut = events.finish(&mut self.ready).err(),
+            TakingOut::Nothing => {}
         }
         self.count(before);
+        if let Some(why) = cut {
+            self.stop(why);
+        }
     }
 
     /// Keeps no more of it, for this reason.
     pub fn stop(&mut self, why: Cut) {
         if self.cut.is_none() {
             self.cut = Some(why);
-            self.redactor = None;
+            self.taking_out = TakingOut::Nothing;
         }
     }
 
@@ -86,10 +128,14 @@ impl Keeper {
         Some((number, piece))
     }
 
-    /// Bytes that are ready and have not been handed over.
+    /// Bytes that are ready and have not been handed over, and of events that are not ready.
     #[must_use]
-    pub const fn waiting(&self) -> usize {
-        self.ready.len()
+    pub fn waiting(&self) -> usize {
+        let events = match &self.taking_out {
+            TakingOut::Events(events) => events.held(),
+            TakingOut::Text(_) | TakingOut::Nothing => 0,
+        };
+        self.ready.len() + events
     }
 
     /// Bytes that were kept, and why that is not all.
@@ -115,9 +161,7 @@ impl Keeper {
 /// Whether a body of this `content-type` is text that can be redacted.
 #[must_use]
 pub fn is_text(content_type: &[u8]) -> bool {
-    let essence = content_type.split(|c| *c == b';').next();
-    let essence = essence.unwrap_or_default().trim_ascii();
-    let essence = essence.to_ascii_lowercase();
+    let essence = essence(content_type);
     essence.starts_with(b"text/")
         || essence.ends_with(b"+json")
         || matches!(
@@ -127,6 +171,15 @@ pub fn is_text(content_type: &[u8]) -> bool {
                 | b"application/jsonl"
                 | b"application/x-www-form-urlencoded"
         )
+}
+
+/// A `content-type` without its parameters, in lower case.
+pub(crate) fn essence(content_type: &[u8]) -> Vec<u8> {
+    let essence = content_type.split(|c| *c == b';').next();
+    essence
+        .unwrap_or_default()
+        .trim_ascii()
+        .to_ascii_lowercase()
 }
 
 #[cfg(test)]

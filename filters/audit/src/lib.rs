@@ -9,6 +9,7 @@ mod json;
 mod keeper;
 mod passage;
 mod redact;
+mod streamed;
 mod trace;
 mod written;
 
@@ -16,6 +17,7 @@ pub use digest::Digest;
 pub use keeper::{Keeper, MOST_PIECE, is_text};
 pub use passage::Passage;
 pub use redact::{Redaction, Redactor, without_secrets};
+pub use streamed::{Framing, Streamed};
 pub use trace::trace_id;
 pub use written::About;
 

@@ -2,12 +2,13 @@
 //!
 //! Whatever the chunks are, the outcome is the same: at each place it depends on the two
 //! characters before and on at most [`AHEAD`] characters from there on, and no place is decided
-//! before these have come. So a secret on the border of chunks is found, a few kilobytes are
-//! held at most, and the time is linear in the length.
+//! while what has not come can make a difference. So a secret on the border of chunks is found,
+//! a few kilobytes are held at most, and the time is linear in the length.
 //!
 //! Bodies are read as what their letters stand for: escapes of JSON, also of JSON within JSON,
 //! and the full-width forms of Japanese text are seen as the ASCII they mean.
 
+mod ahead;
 mod numbers;
 mod secrets;
 mod view;
@@ -17,6 +18,8 @@ use std::sync::{Arc, LazyLock};
 
 use sekisho_domain::Pattern;
 
+use ahead::Ahead;
+pub(crate) use secrets::is_secret_name;
 use view::glyph;
 
 /// Most characters that are looked at from one place.
@@ -25,6 +28,14 @@ const AHEAD: usize = 400;
 const STRIDE: usize = 4096;
 /// The longest block that is taken out whole, characters.
 const MOST_BLOCK: usize = 16 * 1024;
+
+/// What stands in the place of a secret.
+pub(crate) const SECRET: &[u8] = b"[redacted:secret]";
+/// What stands in the place of what might have been the beginning of one.
+pub(crate) const OPEN: &[u8] = b"[redacted:open]";
+/// What stands before a text of which its name says that it is secret, and before a number.
+pub(crate) const SECRET_NAME: &[u8] = b"password\":\"";
+pub(crate) const SECRET_NUMBER: &[u8] = b"password\":";
 
 /// What is taken out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +58,7 @@ impl Kind {
     /// What stands in its place.
     const fn mark(self) -> &'static [u8] {
         match self {
-            Self::Secret => b"[redacted:secret]",
+            Self::Secret => SECRET,
             Self::Email => b"[redacted:email]",
             Self::Phone => b"[redacted:phone]",
             Self::Card => b"[redacted:card]",
@@ -139,14 +150,20 @@ impl Redaction {
     }
 
     /// What is to be taken out here.
-    fn find(&self, [earlier, before]: [u8; 2], ahead: &[u8]) -> Option<Found> {
-        let first = *ahead.first()?;
+    fn find(&self, [earlier, before]: [u8; 2], ahead: &Ahead<'_>) -> Option<Found> {
+        let first = ahead.at(0)?;
         if !self.may_begin(before, first) {
             return None;
         }
         let custom = self.patterns.iter().find_map(|pattern| {
-            let may = pattern.may_begin(first);
-            may.then(|| pattern.matches(ahead)).flatten()
+            if !pattern.may_begin(first) {
+                return None;
+            }
+            let (matched, goes_on) = pattern.matches_so_far(ahead.all());
+            if goes_on {
+                ahead.lacks();
+            }
+            matched
         });
         if let Some(length) = custom {
             return Some(Found::new(Kind::Custom, length));
@@ -166,7 +183,50 @@ const fn is_word(character: u8) -> bool {
     character.is_ascii_alphanumeric()
 }
 
-/// Takes secrets out of one body.
+/// Where what is decided goes.
+pub(crate) trait Sink {
+    /// So many bytes stay as they are.
+    fn stays(&mut self, bytes: &[u8]);
+    /// Something is taken out from here on, and this stands in its place.
+    fn mark(&mut self, mark: &'static [u8]);
+    /// So many bytes go.
+    fn goes(&mut self, bytes: usize);
+}
+
+impl Sink for Vec<u8> {
+    fn stays(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+
+    fn mark(&mut self, mark: &'static [u8]) {
+        self.extend_from_slice(mark);
+    }
+
+    fn goes(&mut self, _: usize) {}
+}
+
+/// Notes whether anything goes.
+struct Noting<'s, S> {
+    sink: &'s mut S,
+    is_changed: bool,
+}
+
+impl<S: Sink> Sink for Noting<'_, S> {
+    fn stays(&mut self, bytes: &[u8]) {
+        self.sink.stays(bytes);
+    }
+
+    fn mark(&mut self, mark: &'static [u8]) {
+        self.is_changed = true;
+        self.sink.mark(mark);
+    }
+
+    fn goes(&mut self, bytes: usize) {
+        self.sink.goes(bytes);
+    }
+}
+
+/// Takes secrets out of one text.
 #[derive(Debug)]
 pub struct Redactor {
     redaction: Arc<Redaction>,
@@ -183,7 +243,7 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// For one body.
+    /// For one text.
     #[must_use]
     pub const fn new(redaction: Arc<Redaction>) -> Self {
         Self {
@@ -197,8 +257,23 @@ impl Redactor {
         }
     }
 
+    /// What it takes out.
+    pub(crate) fn redaction(&self) -> Arc<Redaction> {
+        Arc::clone(&self.redaction)
+    }
+
     /// Takes the next chunk in; adds to `out` what is decided by now.
     pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+        self.take(chunk, out);
+    }
+
+    /// The text has ended: adds the rest to `out`.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        self.end(out);
+    }
+
+    /// Takes the next chunk in.
+    pub(crate) fn take(&mut self, chunk: &[u8], out: &mut impl Sink) {
         for piece in chunk.chunks(STRIDE) {
             self.raw.extend_from_slice(piece);
             self.see(false);
@@ -206,10 +281,52 @@ impl Redactor {
         }
     }
 
-    /// The body has ended: adds the rest to `out`.
-    pub fn finish(&mut self, out: &mut Vec<u8>) {
+    /// The text has ended.
+    pub(crate) fn end(&mut self, out: &mut impl Sink) {
         self.see(true);
         self.decide(true, out);
+    }
+
+    /// Takes in what is read as if it stood here, and does not.
+    pub(crate) fn imagine(&mut self, text: &[u8]) {
+        self.see(true);
+        self.seen.extend_from_slice(text);
+        self.lengths.resize(self.seen.len(), 0);
+    }
+
+    /// Waits no longer for what follows: what is not decided is decided as if nothing followed,
+    /// or goes and leaves this mark. It is still looked at together with what follows.
+    pub(crate) fn let_go(&mut self, mark: Option<&'static [u8]>, out: &mut impl Sink) {
+        self.see(true);
+        let (seen, before) = (self.seen.clone(), self.before);
+        let mut out = Noting {
+            sink: out,
+            is_changed: false,
+        };
+        match mark {
+            None => self.decide(true, &mut out),
+            Some(mark) => {
+                if !self.raw.is_empty() {
+                    out.sink.mark(mark);
+                    out.sink.goes(self.raw.len());
+                }
+                self.begin_anew();
+            }
+        }
+        if !out.is_changed && self.tail == Tail::None {
+            self.lengths = vec![0; seen.len()];
+            (self.seen, self.before) = (seen, before);
+        }
+    }
+
+    /// Another text follows.
+    pub(crate) fn begin_anew(&mut self) {
+        self.raw.clear();
+        self.seen.clear();
+        self.lengths.clear();
+        self.read = 0;
+        self.before = [b' '; 2];
+        self.tail = Tail::None;
     }
 
     /// Reads characters as far as there are whole ones.
@@ -228,34 +345,44 @@ impl Redactor {
         }
     }
 
-    fn decide(&mut self, is_all: bool, out: &mut Vec<u8>) {
+    fn decide(&mut self, is_all: bool, out: &mut impl Sink) {
         let redaction = Arc::clone(&self.redaction);
-        let margin = if is_all { 0 } else { AHEAD };
-        let end = self.seen.len().saturating_sub(margin);
+        let end = self.seen.len();
         let (mut at, mut raw_at) = (0, 0);
         while at < end {
-            let upto = (at + AHEAD).min(self.seen.len());
-            let ahead = self.seen.get(at..upto).unwrap_or_default();
-            let (kept, gone) = if let Some(tail) = self.tail.next(ahead) {
+            let upto = (at + AHEAD).min(end);
+            let ahead = Ahead::new(self.seen.get(at..upto).unwrap_or_default());
+            let is_final = is_all || upto - at == AHEAD;
+            let next = self.tail.next(&ahead);
+            let found = match self.tail {
+                Tail::None => redaction.find(self.before, &ahead),
+                _ => None,
+            };
+            if ahead.is_short() && !is_final {
+                break;
+            }
+            let passed = if let Some(tail) = next {
                 self.tail = tail;
-                (0, 1)
+                out.goes(self.bytes(at, 1));
+                1
             } else if self.tail != Tail::None {
                 self.tail = Tail::None;
-                (0, 0) // looked at anew
-            } else if let Some(found) = redaction.find(self.before, ahead) {
+                continue; // looked at anew
+            } else if let Some(found) = found {
                 self.tail = found.tail;
                 let kept = self.bytes(at, found.stays);
-                out.extend_from_slice(self.raw.get(raw_at..raw_at + kept).unwrap_or_default());
-                out.extend_from_slice(found.kind.mark());
-                (0, found.length.max(1))
+                out.stays(self.raw.get(raw_at..raw_at + kept).unwrap_or_default());
+                out.mark(found.kind.mark());
+                out.goes(self.bytes(at + found.stays, found.length - found.stays));
+                found.length.max(1)
             } else {
-                (self.plain(at, end), 0)
+                let plain = self.plain(at, end);
+                let bytes = self.bytes(at, plain);
+                out.stays(self.raw.get(raw_at..raw_at + bytes).unwrap_or_default());
+                plain
             };
-            let bytes = self.bytes(at, kept + gone);
-            if kept > 0 {
-                out.extend_from_slice(self.raw.get(raw_at..raw_at + bytes).unwrap_or_default());
-            }
-            (at, raw_at) = (at + kept + gone, raw_at + bytes);
+            raw_at += self.bytes(at, passed);
+            at += passed;
             self.before = match self.seen.get(..at) {
                 Some([.., earlier, before]) => [*earlier, *before],
                 Some([only]) => [self.before[1], *only],
@@ -302,8 +429,8 @@ pub fn without_secrets(text: &str) -> Cow<'_, str> {
 
 impl Tail {
     /// What is still to be taken out behind the next character, if that is to be.
-    fn next(self, ahead: &[u8]) -> Option<Self> {
-        let next = *ahead.first()?;
+    fn next(self, ahead: &Ahead<'_>) -> Option<Self> {
+        let next = ahead.at(0)?;
         let goes = match self {
             Self::None => false,
             Self::Token => secrets::is_of_token(next),
@@ -311,7 +438,7 @@ impl Tail {
             Self::Quoted(quote) => next != quote && next != b'\n',
             Self::Block { dashes, length } => {
                 // `-----END ...-----`: five dashes, twice.
-                let is_last = dashes > 0 || ahead.starts_with(b"-----END");
+                let is_last = dashes > 0 || ahead.has(0, b"-----END");
                 let dashes = dashes + u8::from(is_last && next == b'-');
                 let length = length + 1;
                 return (dashes <= 10 && length <= MOST_BLOCK && !(dashes == 10 && next != b'-'))

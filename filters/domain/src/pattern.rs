@@ -122,6 +122,12 @@ impl Pattern {
     /// Length of the longest match at the beginning of `text`, bytes.
     #[must_use]
     pub fn matches(&self, text: &[u8]) -> Option<usize> {
+        self.matches_so_far(text).0
+    }
+
+    /// The same of a text that goes on, and whether what follows can make a difference.
+    #[must_use]
+    pub fn matches_so_far(&self, text: &[u8]) -> (Option<usize>, bool) {
         let mut matched = None;
         // Bit by bit, the places that may come next; the last bit is the end.
         let mut next = self.onward(1);
@@ -130,13 +136,14 @@ impl Pattern {
             let met = here.filter(|(place, is)| next >> place & 1 == 1 && is.has(*byte));
             next = self.onward(met.fold(0, |met, (place, _)| met | 1 << (place + 1)));
             if next == 0 {
-                break;
+                return (matched, false);
             }
             if next >> self.places.len() & 1 == 1 {
                 matched = Some(at + 1);
             }
         }
-        matched
+        let end = 1 << self.places.len();
+        (matched, next & !end != 0)
     }
 
     /// With what follows places that may be left out.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use sekisho_audit::{Keeper, Kept, MOST_PIECE, Redaction, is_text};
+use sekisho_audit::{Framing, Keeper, Kept, MOST_PIECE, Redaction, is_text};
 use sekisho_domain::policy::Contents;
 use sekisho_domain::{Cut, RecordId};
 use sekisho_link::{Half, Outbox};
@@ -26,6 +26,17 @@ impl Room {
     fn held(&self, outbox: &Outbox) -> usize {
         self.0.get().saturating_add(outbox.held_contents())
     }
+}
+
+/// What is known of a body, whatever its type says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadAs {
+    /// It was read as JSON.
+    Json,
+    /// A stream was asked for.
+    Stream,
+    /// Nothing.
+    Unknown,
 }
 
 /// What is kept of one call.
@@ -57,11 +68,11 @@ impl Keeping {
         }
     }
 
-    /// A body of this kind begins. `is_json`: whatever its type says, it was read as JSON.
+    /// A body of this kind begins. `read_as`: what is known of it, whatever its type says.
     pub(crate) fn begin(
         &mut self,
         half: Half,
-        is_json: bool,
+        read_as: ReadAs,
         content_type: Option<&[u8]>,
         content_encoding: Option<&[u8]>,
     ) {
@@ -71,8 +82,17 @@ impl Keeping {
         let coding = content_encoding.unwrap_or_default().trim_ascii();
         if !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity") {
             self.keeper(half).stop(Cut::Coding);
-        } else if !is_json && !content_type.is_some_and(is_text) {
-            self.keeper(half).stop(Cut::Form);
+            return;
+        }
+        let kind = content_type.unwrap_or_default();
+        let framing = Framing::of_type(kind).or_else(|| {
+            let is_stream = read_as == ReadAs::Stream && is_text(kind);
+            is_stream.then(|| Framing::of_text(kind))
+        });
+        match framing.filter(|_| half == Half::Response) {
+            Some(framing) => self.keeper(half).expect_events(framing),
+            None if read_as == ReadAs::Json || is_text(kind) => {}
+            None => self.keeper(half).stop(Cut::Form),
         }
     }
 
@@ -193,7 +213,12 @@ mod tests {
         let of = |contents, kind: &str, coding: Option<&str>| {
             let mut keeping = Keeping::new(contents, Some(&redaction), 1024, Room::default());
             let coding = coding.map(str::as_bytes);
-            keeping.begin(Half::Response, false, Some(kind.as_bytes()), coding);
+            keeping.begin(
+                Half::Response,
+                ReadAs::Unknown,
+                Some(kind.as_bytes()),
+                coding,
+            );
             keeping.push(Half::Response, b"body", &Outbox::default());
             keeping.finish(Half::Response);
             keeping.kept().response

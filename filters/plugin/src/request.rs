@@ -17,7 +17,7 @@ use crate::call::{Call, Phase};
 use crate::filter::Filter;
 use crate::handover::Handover;
 use crate::host::Headers;
-use crate::keeping::Keeping;
+use crate::keeping::{Keeping, ReadAs};
 use crate::key_waits::Wait;
 use crate::pipeline::{self, Next};
 use crate::waiting::HeldForKey;
@@ -333,7 +333,11 @@ impl Filter {
         let (kind, coding) = ("content-type", "content-encoding");
         keeping.begin(
             Half::Request,
-            is_json,
+            if is_json {
+                ReadAs::Json
+            } else {
+                ReadAs::Unknown
+            },
             headers.get(kind),
             headers.get(coding),
         );

@@ -12,6 +12,7 @@ use sekisho_upstream::{ATTEMPTS_HEADER, UPSTREAM_HEADER};
 use crate::call::{Call, Phase};
 use crate::filter::Filter;
 use crate::handover::Used;
+use crate::keeping::ReadAs;
 use crate::waiting::Held;
 use crate::worker::Worker;
 use crate::{host, pipeline, reply};
@@ -78,11 +79,17 @@ impl Filter {
             let followed = call.streamed.as_ref();
             self.response.events = followed.map(|followed| AnswerEvents::new(followed.wire));
         }
-        if let Some(keeping) = &mut self.call.borrow_mut().keeping {
+        let mut call = self.call.borrow_mut();
+        let read_as = match call.passage.stream {
+            true => ReadAs::Stream,
+            false => ReadAs::Unknown,
+        };
+        if let Some(keeping) = &mut call.keeping {
             let kind = host::response_header("content-type");
             let coding = host::response_header("content-encoding");
-            keeping.begin(Half::Response, false, kind.as_deref(), coding.as_deref());
+            keeping.begin(Half::Response, read_as, kind.as_deref(), coding.as_deref());
         }
+        drop(call);
         if end_of_stream {
             return self.finish(Outcome::Answered);
         }

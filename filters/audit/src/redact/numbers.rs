@@ -1,5 +1,6 @@
 //! Numbers that name somebody or something: cards, My Numbers, telephones.
 
+use super::ahead::Ahead;
 use super::{Found, Kind, is_word};
 
 /// Most digits of a number that is looked at.
@@ -16,7 +17,7 @@ struct Number {
 }
 
 /// A number of a person or a card.
-pub(super) fn find([earlier, before]: [u8; 2], first: u8, ahead: &[u8]) -> Option<Found> {
+pub(super) fn find([earlier, before]: [u8; 2], first: u8, ahead: &Ahead<'_>) -> Option<Found> {
     let found = |kind| move |length| Found::new(kind, length);
     match first {
         b'+' => return international(ahead).map(found(Kind::Phone)),
@@ -28,7 +29,7 @@ pub(super) fn find([earlier, before]: [u8; 2], first: u8, ahead: &[u8]) -> Optio
     if before.is_ascii_digit() || (before == b'.' && earlier.is_ascii_digit()) {
         return None;
     }
-    let number = Number::read(ahead);
+    let number = Number::read(ahead, 0);
     let card = number
         .longest(|digits, _| is_card(digits))
         .map(found(Kind::Card));
@@ -43,10 +44,12 @@ pub(super) fn find([earlier, before]: [u8; 2], first: u8, ahead: &[u8]) -> Optio
 }
 
 impl Number {
-    fn read(ahead: &[u8]) -> Self {
+    /// What stands from there on.
+    fn read(ahead: &Ahead<'_>, from: usize) -> Self {
         let mut number = Self::default();
         let mut is_in_group = false;
-        for (at, character) in ahead.iter().enumerate() {
+        let mut at = 0;
+        while let Some(character) = ahead.at(from + at) {
             if character.is_ascii_digit() {
                 let Some(digit) = number.digits.get_mut(number.count) else {
                     return number; // goes on: this group has no end
@@ -54,19 +57,20 @@ impl Number {
                 *digit = character - b'0';
                 number.count += 1;
                 is_in_group = true;
-                continue;
+            } else {
+                if !is_in_group {
+                    return number;
+                }
+                number.end_group(at);
+                is_in_group = false;
+                if !matches!(character, b'-' | b' ') {
+                    return number;
+                }
             }
-            if !is_in_group {
-                return number;
-            }
-            number.end_group(at);
-            is_in_group = false;
-            if !matches!(character, b'-' | b' ') {
-                return number;
-            }
+            at += 1;
         }
         if is_in_group {
-            number.end_group(ahead.len());
+            number.end_group(at);
         }
         number
     }
@@ -132,12 +136,12 @@ fn is_phone(digits: &[u8], ends: &[(usize, usize)]) -> bool {
 }
 
 /// `+81 90-1234-5678`: 8 to 15 digits (ITU-T E.164) and what is put between them.
-fn international(ahead: &[u8]) -> Option<usize> {
+fn international(ahead: &Ahead<'_>) -> Option<usize> {
     let (mut digits, mut length, mut between) = (0, 0, 0);
-    for (at, character) in ahead.iter().enumerate().skip(1).take(40) {
-        match character {
-            b'0'..=b'9' => (digits, length, between) = (digits + 1, at + 1, 0),
-            b' ' | b'-' | b'.' | b'(' | b')' if between < 2 && digits > 0 => between += 1,
+    for at in 1..=40 {
+        match ahead.at(at) {
+            Some(b'0'..=b'9') => (digits, length, between) = (digits + 1, at + 1, 0),
+            Some(b' ' | b'-' | b'.' | b'(' | b')') if between < 2 && digits > 0 => between += 1,
             _ => break,
         }
     }
@@ -145,15 +149,15 @@ fn international(ahead: &[u8]) -> Option<usize> {
 }
 
 /// `(03) 1234-5678`, `(415) 555-0132`.
-fn in_parentheses(ahead: &[u8]) -> Option<usize> {
-    let close = ahead.iter().take(7).position(|c| *c == b')')?;
-    let area = ahead.get(1..close)?;
-    if !(2..=5).contains(&area.len()) || !area.iter().all(u8::is_ascii_digit) {
+fn in_parentheses(ahead: &Ahead<'_>) -> Option<usize> {
+    let area = ahead.run(1, 5, |c| c.is_ascii_digit());
+    let close = 1 + area;
+    if area < 2 || ahead.at(close) != Some(b')') {
         return None;
     }
-    let rest = ahead.get(close + 1..)?;
-    let space = usize::from(matches!(rest.first(), Some(b' ' | b'-')));
-    let number = Number::read(rest.get(space..)?);
-    let length = number.longest(|digits, _| (9..=11).contains(&(digits.len() + area.len())))?;
-    Some(close + 1 + space + length)
+    let space = usize::from(matches!(ahead.at(close + 1), Some(b' ' | b'-')));
+    let begin = close + 1 + space;
+    let number = Number::read(ahead, begin);
+    let length = number.longest(|digits, _| (9..=11).contains(&(digits.len() + area)))?;
+    Some(begin + length)
 }

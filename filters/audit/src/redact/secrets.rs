@@ -1,6 +1,10 @@
 //! Tokens, passwords, private keys and mail addresses, as they can be told by their form.
 
-use super::{Found, Kind, Tail};
+use super::ahead::Ahead;
+use super::{Found, Kind, Tail, is_word};
+
+/// Longest label of a block that is read, characters.
+const MOST_LABEL: usize = 40;
 
 /// How tokens of well-known services begin, and how many letters of a token have to follow at
 /// least. Sources: the services' own pages and the list of GitHub's secret scanning.
@@ -62,7 +66,7 @@ const NAMES: [&[u8]; 13] = [
 ];
 
 /// A secret that begins a word.
-pub(super) fn find(first: u8, ahead: &[u8]) -> Option<Found> {
+pub(super) fn find(first: u8, ahead: &Ahead<'_>) -> Option<Found> {
     if first == b'-' {
         return block(ahead);
     }
@@ -73,9 +77,7 @@ pub(super) fn find(first: u8, ahead: &[u8]) -> Option<Found> {
         .iter()
         .filter(|(prefix, _)| prefix.first() == Some(&first));
     let token = known.find(|(prefix, least)| {
-        let rest = ahead.strip_prefix(*prefix);
-        let rest = rest.and_then(|rest| rest.get(..*least));
-        rest.is_some_and(|rest| rest.iter().copied().all(is_of_token))
+        ahead.has(0, prefix) && ahead.run(prefix.len(), *least, is_of_token) == *least
     });
     let token = token.map(|(prefix, least)| Found {
         tail: Tail::Token,
@@ -102,49 +104,63 @@ pub(super) const fn ends_value(character: u8) -> bool {
 }
 
 /// `-----BEGIN RSA PRIVATE KEY-----` (RFC 7468).
-fn block(ahead: &[u8]) -> Option<Found> {
-    let label = ahead.strip_prefix(b"-----BEGIN ")?;
-    let length = label.iter().take(40).position(|c| *c == b'-')?;
-    let is_private = label.get(..length)?.ends_with(b"PRIVATE KEY");
-    let is_closed = label.get(length..)?.starts_with(b"-----");
-    (is_private && is_closed).then_some(Found {
+fn block(ahead: &Ahead<'_>) -> Option<Found> {
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    const KEY: &[u8] = b"PRIVATE KEY";
+    if !ahead.has(0, BEGIN) {
+        return None;
+    }
+    let label = ahead.run(BEGIN.len(), MOST_LABEL, |c| c != b'-');
+    let end = BEGIN.len() + label;
+    let is_private = label >= KEY.len() && ahead.has(end - KEY.len(), KEY);
+    (is_private && ahead.has(end, b"-----")).then_some(Found {
         tail: Tail::Block {
             dashes: 0,
             length: 0,
         },
-        // `-----BEGIN `, the label, `-----`.
-        ..Found::new(Kind::Secret, 11 + length + 5)
+        ..Found::new(Kind::Secret, end + 5)
+    })
+}
+
+/// Whether a member of this name has a secret as its value.
+pub(crate) fn is_secret_name(name: &[u8]) -> bool {
+    let is_begin = |at: usize| match at.checked_sub(1) {
+        Some(before) => name.get(before).is_some_and(|c| !is_word(*c)),
+        None => true,
+    };
+    (0..name.len()).filter(|at| is_begin(*at)).any(|at| {
+        let rest = Ahead::new(name.get(at..).unwrap_or_default());
+        let mut lengths = NAMES.iter().filter_map(|name| name_length(&rest, name));
+        lengths.any(|length| at + length == name.len())
     })
 }
 
 /// `password = "`, `"apiKey": "`, `api-key=`, and a value. The name stays.
-fn named(first: u8, ahead: &[u8]) -> Option<Found> {
+fn named(first: u8, ahead: &Ahead<'_>) -> Option<Found> {
     let first = first.to_ascii_lowercase();
     let mut names = NAMES.iter().filter(|name| name.first() == Some(&first));
     names.find_map(|name| {
         let mut at = name_length(ahead, name)?;
-        let peek = |at: usize| ahead.get(at).copied();
         // The quote that ends a name.
-        at += usize::from(matches!(peek(at), Some(b'"' | b'\'')));
+        at += usize::from(matches!(ahead.at(at), Some(b'"' | b'\'')));
         at += blanks(ahead, at);
-        if !matches!(peek(at), Some(b':' | b'=')) {
+        if !matches!(ahead.at(at), Some(b':' | b'=')) {
             return None;
         }
         at += 1;
         at += blanks(ahead, at);
-        let quote = peek(at).filter(|c| matches!(c, b'"' | b'\'' | b'`'));
+        let quote = ahead.at(at).filter(|c| matches!(c, b'"' | b'\'' | b'`'));
         at += usize::from(quote.is_some());
         let (least, tail) = match quote {
             Some(quote) => (1, Tail::Quoted(quote)),
             // A value of fewer letters is rather a word about it.
             None => (4, Tail::Value),
         };
-        let value = ahead.get(at..at + least)?;
-        let is_value = |c: &u8| match quote {
-            Some(quote) => *c != quote && *c != b'\n',
-            None => !ends_value(*c) && !matches!(c, b'{' | b'['),
+        let is_value = |c: u8| match quote {
+            Some(quote) => c != quote && c != b'\n',
+            None => !ends_value(c) && !matches!(c, b'{' | b'['),
         };
-        value.iter().all(is_value).then_some(Found {
+        (ahead.run(at, least, is_value) == least).then_some(Found {
             stays: at,
             tail,
             ..Found::new(Kind::Secret, at + least)
@@ -152,16 +168,15 @@ fn named(first: u8, ahead: &[u8]) -> Option<Found> {
     })
 }
 
-fn blanks(ahead: &[u8], at: usize) -> usize {
-    let rest = ahead.get(at..).unwrap_or_default();
-    rest.iter().take(4).take_while(|c| **c == b' ').count()
+fn blanks(ahead: &Ahead<'_>, at: usize) -> usize {
+    ahead.run(at, 4, |c| c == b' ')
 }
 
 /// How many characters the name takes here.
-fn name_length(ahead: &[u8], name: &[u8]) -> Option<usize> {
+fn name_length(ahead: &Ahead<'_>, name: &[u8]) -> Option<usize> {
     let mut at = 0;
     for letter in name {
-        let here = ahead.get(at)?.to_ascii_lowercase();
+        let here = ahead.at(at)?.to_ascii_lowercase();
         match letter {
             b'_' if matches!(here, b'_' | b'-' | b' ') => at += 1,
             b'_' => {}
@@ -174,17 +189,16 @@ fn name_length(ahead: &[u8], name: &[u8]) -> Option<usize> {
 
 /// A mail address: at most 64 letters before the `@` and 255 behind it (RFC 5321, section
 /// 4.5.3.1), and a domain of at least two labels.
-pub(super) fn email(ahead: &[u8]) -> Option<Found> {
+pub(super) fn email(ahead: &Ahead<'_>) -> Option<Found> {
     let is_local =
-        |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'');
-    let local = ahead.iter().take(65).take_while(|c| is_local(c)).count();
-    if local == 0 || ahead.get(local) != Some(&b'@') {
+        |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'');
+    let local = ahead.run(0, 65, is_local);
+    if local == 0 || ahead.at(local) != Some(b'@') {
         return None;
     }
-    let domain = ahead.get(local + 1..)?;
-    let is_domain = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-');
-    let length = domain.iter().take(255).take_while(|c| is_domain(c)).count();
-    let domain = domain.get(..length)?;
+    let is_domain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-');
+    let length = ahead.run(local + 1, 255, is_domain);
+    let domain = ahead.part(local + 1, length);
     let end = domain.iter().rposition(u8::is_ascii_alphanumeric)? + 1;
     let labels = domain.get(..end)?;
     let dot = labels.iter().rposition(|c| *c == b'.')?;
