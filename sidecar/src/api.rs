@@ -41,6 +41,7 @@ mod department_members;
 mod department_put;
 mod department_remove;
 mod department_usage;
+mod dependency;
 mod email;
 mod email_list;
 mod email_retry;
@@ -131,6 +132,7 @@ use crate::provisioning::Desk;
 use crate::settings::LiveSettings;
 use crate::snapshot::SnapshotHub;
 use crate::store::Store;
+use crate::vitals::{Kind, Vitals};
 use crate::writer::Writer;
 use authentication::Authentication;
 use problem::Problem;
@@ -160,6 +162,8 @@ struct Shared {
     key_sets: Option<KeySets>,
     pepper: Vec<u8>,
     settings: LiveSettings,
+    /// How whatever the sidecar depends on is.
+    vitals: Vitals,
     /// Once this sidecar writes.
     writer: OnceLock<Writer>,
     /// Once this sidecar brings others what is for them.
@@ -197,6 +201,11 @@ impl Api {
         settings: LiveSettings,
     ) -> Self {
         let authentication = Authentication::new(&hub);
+        let vitals = Vitals::default();
+        vitals.add(Kind::Database, store.shown(), store.pulse().clone());
+        for (issuer, pulse) in key_sets.iter().flat_map(KeySets::pulses) {
+            vitals.add(Kind::Issuer, issuer, pulse.clone());
+        }
         let shared = Arc::new(Shared {
             store,
             hub,
@@ -206,6 +215,7 @@ impl Api {
             key_sets,
             pepper,
             settings,
+            vitals,
             writer: OnceLock::new(),
             standings: OnceLock::new(),
             entra: OnceLock::new(),
@@ -216,8 +226,19 @@ impl Api {
         Self(shared, watch::channel(Role::Active).1)
     }
 
+    /// What the sidecar depends on: whoever uses something more says so there.
+    #[must_use]
+    pub fn vitals(&self) -> &Vitals {
+        &self.0.vitals
+    }
+
     /// From now on this sidecar writes: changes of the ledger go to this writer.
     pub fn write_with(&self, writer: Writer) {
+        let pulses = writer.pulses().clone();
+        let vitals = &self.0.vitals;
+        vitals.add(Kind::Disk, "room for the ends of calls", pulses.disk);
+        vitals.add(Kind::Log, writer.origin(), pulses.log);
+        vitals.add(Kind::Checkpoints, "second place", pulses.checkpoints);
         // Nobody becomes active twice.
         let _ = self.0.writer.set(writer);
     }
@@ -230,6 +251,8 @@ impl Api {
 
     /// The accounts are in this tenant of Entra ID.
     pub fn with_tenant(&self, tenant: EntraSync) {
+        let graph = tenant.pulse().clone();
+        self.0.vitals.add(Kind::Graph, tenant.tenant(), graph);
         // There is one tenant.
         let _ = self.0.entra.set(tenant);
     }
@@ -242,6 +265,10 @@ impl Api {
 
     /// From now on this sidecar sends mail.
     pub fn mail_with(&self, mail: Mail) {
+        let server = mail.settings();
+        let server = format!("{}:{}", server.host, server.port);
+        let vitals = &self.0.vitals;
+        vitals.add(Kind::Mail, server, mail.pulse().clone());
         // Nobody becomes active twice.
         let _ = self.0.mail.set(mail);
     }

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::clock::Clock;
 use crate::snapshot::SnapshotHub;
 use crate::store::{Store, StoreError, issuer_keys};
+use crate::vitals::Pulse;
 use fetch::Client;
 use keeper::{Keeper, Question};
 pub use schedule::DEMANDED_AT_MOST_MILLIS;
@@ -67,7 +68,14 @@ pub struct Looked {
 
 /// The key sets of all issuers; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct KeySets(Arc<HashMap<String, mpsc::Sender<Question>>>);
+pub struct KeySets(Arc<HashMap<String, Asked>>);
+
+/// Where an issuer's keys are asked for, and how the issuer is.
+#[derive(Debug)]
+struct Asked {
+    questions: mpsc::Sender<Question>,
+    pulse: Pulse,
+}
 
 impl KeySets {
     /// Pushes what was fetched last of the issuers of the hub's policy that have a
@@ -87,7 +95,6 @@ impl KeySets {
             let uri = fetch::secure(uri).ok_or_else(|| JwksError::Insecure(uri.clone()))?;
             let stored = issuer_keys::load(store, &issuer.issuer).await?;
             let (sender, questions) = mpsc::channel(MOST_QUESTIONS);
-            asking.insert(issuer.issuer.clone(), sender);
             let keeper = Keeper::new(
                 (issuer.clone(), uri),
                 client.clone(),
@@ -96,12 +103,23 @@ impl KeySets {
                 clock.clone(),
                 stored,
             );
+            let asked = Asked {
+                questions: sender,
+                pulse: keeper.pulse(),
+            };
+            asking.insert(issuer.issuer.clone(), asked);
             keepers.push(keeper.run(questions));
         }
         for keeper in keepers {
             tokio::spawn(keeper);
         }
         Ok(Self(Arc::new(asking)))
+    }
+
+    /// How each issuer is whose keys are fetched.
+    pub fn pulses(&self) -> impl Iterator<Item = (&str, &Pulse)> {
+        let pulses = self.0.iter();
+        pulses.map(|(issuer, asked)| (issuer.as_str(), &asked.pulse))
     }
 
     /// A token named a key that is not known: the issuer may have a new one. Returns when
@@ -118,7 +136,7 @@ impl KeySets {
         };
         let (answer, answered) = oneshot::channel();
         let kid = kid.to_owned();
-        if asking.try_send(Question { kid, answer }).is_err() {
+        if asking.questions.try_send(Question { kid, answer }).is_err() {
             return busy;
         }
         answered.await.unwrap_or(busy)

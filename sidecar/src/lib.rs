@@ -34,4 +34,5 @@ pub mod siem;
 pub mod snapshot;
 pub mod store;
 pub mod usage;
+pub mod vitals;
 pub mod writer;

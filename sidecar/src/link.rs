@@ -2,6 +2,7 @@
 //! service that carries them.
 
 mod access_log;
+mod gateways;
 mod questions;
 mod server;
 mod session;

@@ -20,13 +20,13 @@ mod undelivered;
 use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::forward::{Failing, Trouble};
 use crate::settings::LiveSettings;
 use crate::store::Store;
+use crate::vitals::Pulse;
 pub use address::{Address, NotAnAddress};
 pub use at_once::Attempt;
 use carrier::Carrier;
@@ -50,7 +50,7 @@ struct Shared {
     live: OnceLock<LiveSettings>,
     organisation: String,
     clock: Clock,
-    failing: watch::Sender<Option<Failing>>,
+    pulse: Pulse,
 }
 
 /// Mail cannot be sent by these settings, whatever the server says.
@@ -82,7 +82,7 @@ impl Mail {
             live: OnceLock::new(),
             organisation: organisation.to_owned(),
             clock: clock.clone(),
-            failing: watch::channel(None).0,
+            pulse: Pulse::default(),
         })))
     }
 
@@ -152,30 +152,26 @@ impl Mail {
     /// What is wrong with the server, while something is.
     #[must_use]
     pub fn failing(&self) -> Option<Failing> {
-        self.0.failing.borrow().clone()
+        self.0.pulse.beat().failing
+    }
+
+    /// How the server is.
+    #[must_use]
+    pub fn pulse(&self) -> &Pulse {
+        &self.0.pulse
     }
 
     fn note_well(&self) {
-        self.0.failing.send_if_modified(|failing| {
-            let was_failing = failing.take().is_some();
-            if was_failing {
-                tracing::info!("the mail server takes mails again");
-            }
-            was_failing
-        });
+        if self.0.pulse.well(self.0.clock.now()) {
+            tracing::info!("the mail server takes mails again");
+        }
     }
 
     fn note_failing(&self, trouble: &Trouble) {
         let why = trouble.sentence();
-        let now = self.0.clock.now();
-        self.0.failing.send_modify(|failing| {
-            let before = failing.take();
-            // Once per trouble, not at each try.
-            if before.as_ref().is_none_or(|before| before.why != why) {
-                tracing::warn!(why, "mails cannot be sent");
-            }
-            let since = before.map_or(now, |before| before.since);
-            *failing = Some(Failing { since, why });
-        });
+        // Once per trouble, not at each try.
+        if self.0.pulse.failed(self.0.clock.now(), why.clone()) {
+            tracing::warn!(why, "mails cannot be sent");
+        }
     }
 }

@@ -24,6 +24,7 @@ pub mod settings;
 pub mod state_marks;
 pub mod units;
 
+use crate::vitals::Pulse;
 pub(crate) use lock::Lock;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Transaction};
@@ -125,6 +126,7 @@ pub struct Store {
     pool: AnyPool,
     dialect: Dialect,
     url: String,
+    pulse: Pulse,
 }
 
 impl Store {
@@ -155,7 +157,12 @@ impl Store {
             .connect(&url)
             .await?;
         connection.close().await?;
-        let store = Self { pool, dialect, url };
+        let store = Self {
+            pool,
+            dialect,
+            url,
+            pulse: Pulse::default(),
+        };
         migrations::run(&store).await?;
         Ok(store)
     }
@@ -179,6 +186,12 @@ impl Store {
     pub(crate) async fn begin_writing(&self) -> Result<Transaction<'static, Any>, StoreError> {
         let begin = self.dialect.begin_writing();
         Ok(self.pool.begin_with(begin).await?)
+    }
+
+    /// How the database is, as whoever follows its changes has found it.
+    #[must_use]
+    pub const fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// The dialect of this database.

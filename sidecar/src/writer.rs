@@ -27,6 +27,7 @@ use crate::events::Telling;
 use crate::ledger::{HolderId, UnknownTimeZone, VmId};
 use crate::log::{Malformed, Recorded};
 use crate::store::{Store, StoreError};
+use crate::vitals::Pulse;
 use batch::Batch;
 use core::Core;
 pub use orders::{BudgetOrder, BudgetOutcome, Recording};
@@ -161,6 +162,18 @@ pub struct Writer {
     poison: watch::Receiver<Option<Arc<str>>>,
     origin: Arc<str>,
     thread: Handle,
+    pulses: Pulses,
+}
+
+/// How what the writer depends on is.
+#[derive(Clone, Debug, Default)]
+pub struct Pulses {
+    /// The log and the ledger.
+    pub log: Pulse,
+    /// Room for the ends of calls.
+    pub disk: Pulse,
+    /// The second place of checkpoints.
+    pub checkpoints: Pulse,
 }
 
 #[derive(Debug)]
@@ -226,10 +239,12 @@ impl Writer {
             .map_err(StartError::Thread)?;
         let thread = runtime.handle().clone();
         let (watched, heard) = (store.clone(), poison.clone());
+        let pulses = Pulses::default();
+        let noted = pulses.clone();
         let run = async move {
             let mut loaded = loaded;
             let clock = post.clock.clone();
-            let loading = Core::load(&store, post, api.as_deref());
+            let loading = Core::load(&store, post, api.as_deref(), noted.clone());
             let core = tokio::select! {
                 core = loading => core,
                 // Nobody waits for the turn any longer.
@@ -239,7 +254,7 @@ impl Writer {
                 Ok(core) => {
                     // Whoever does not wait for the start keeps no `Writer` either.
                     let _ = loaded.send(Ok(core.origin().into()));
-                    task::run(core, clock, received, poisoned).await;
+                    task::run(core, clock, received, poisoned, noted).await;
                 }
                 Err(error) => {
                     let _ = loaded.send(Err(error));
@@ -257,7 +272,14 @@ impl Writer {
             poison,
             origin,
             thread,
+            pulses,
         })
+    }
+
+    /// How what it depends on is.
+    #[must_use]
+    pub const fn pulses(&self) -> &Pulses {
+        &self.pulses
     }
 
     /// Runs something on the writer's thread: what waits for every acknowledgement gets it

@@ -27,6 +27,8 @@ mod departments;
 mod emails;
 #[path = "api/groups.rs"]
 mod groups;
+#[path = "api/health.rs"]
+mod health;
 #[path = "api/notices.rs"]
 mod notices;
 #[path = "api/openapi.rs"]

@@ -13,13 +13,14 @@ use super::sight::Sight;
 use super::since;
 use crate::clock::Clock;
 use crate::events::Author;
-use crate::forward::{Failing, List, Standing, Standings, cursors};
+use crate::forward::{List, Standing, Standings, cursors};
 use crate::ledger::Calendar;
 use crate::log::tables::kind_of;
 use crate::settings::LiveSettings;
 use crate::store::alerts::{memory, raise};
 use crate::store::figures::{from_db, to_db};
 use crate::store::{Store, StoreError, budgets};
+use crate::vitals::Beat;
 use crate::writer::Writer;
 
 /// How often the log is looked at, and at most how often something is stored: each time is a
@@ -69,7 +70,7 @@ impl Watcher {
             kind: "rules",
             list: List::Log,
             next: 0,
-            failing: None,
+            beat: Beat::default(),
         });
         standings.add(watched);
         Self {
@@ -219,20 +220,19 @@ impl Watcher {
     }
 
     fn well(&self) {
-        self.standing
-            .send_if_modified(|standing| standing.failing.take().is_some());
+        let now = self.clock.now();
+        self.standing.send_modify(|standing| {
+            standing.beat.well(now);
+        });
     }
 
     fn failed(&self, error: &StoreError) {
         let now = self.clock.now();
         self.standing.send_modify(|standing| {
-            if standing.failing.is_none() {
+            if standing.beat.failed(now, error.to_string()) {
                 let error = error as &dyn std::error::Error;
                 tracing::warn!(error, "rules cannot look at the log");
             }
-            let since = standing.failing.take().map_or(now, |before| before.since);
-            let why = error.to_string();
-            standing.failing = Some(Failing { since, why });
         });
     }
 }

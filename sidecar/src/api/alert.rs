@@ -136,7 +136,7 @@ impl<'a> Showing<'a> {
         let of_alerts = all.into_iter().filter(|one| one.list == List::Alerts);
         of_alerts
             .map(|one| AlertDelivery {
-                state: match (one.next > seq, one.failing) {
+                state: match (one.next > seq, one.beat.failing) {
                     (true, _) => "done",
                     (false, None) => "waiting",
                     (false, Some(_)) => "failing",

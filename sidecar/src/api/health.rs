@@ -1,10 +1,12 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::access::Access;
+use super::dependency::{self, Dependency, Overall};
 use super::moments::shown;
 use super::problem::Problem;
 use super::{Api, Role};
@@ -18,7 +20,7 @@ use crate::store::{StoreError, people};
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
     /// `ok`: it works. `standby`: it would, if the active sidecar of its database were gone.
-    /// A sidecar that cannot work answers 503.
+    /// `failing`: it cannot work, and the answer is 503; then only auditors get this.
     #[schema(example = "ok")]
     status: &'static str,
     /// For auditors.
@@ -29,6 +31,11 @@ pub(super) struct Health {
 /// What the gateways decide by.
 #[derive(Debug, Serialize, ToSchema)]
 struct Details {
+    /// How it is altogether.
+    health: Overall,
+    /// What the sidecar depends on, and how each is: as whoever uses it has found it last. Nothing is
+    /// asked for this answer.
+    dependencies: Vec<Dependency>,
     /// Version of the sidecar.
     release: &'static str,
     /// Name of the company.
@@ -107,35 +114,46 @@ struct IssuerHealth {
     responses(
         (status = 200, body = Health),
         (status = 401, description = "The token is not accepted", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database does not answer", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database does not answer; auditors hear the same in detail", content((Problem = "application/problem+json"), (Health = "application/json"))),
     )
 )]
 pub(super) async fn get(
     State(api): State<Api>,
     access: Option<Access>,
-) -> Result<Json<Health>, Problem> {
+) -> Result<Response, Problem> {
+    let is_told = access.is_some_and(|access| access.reach().is_everything());
     if let Err(error) = people::version(&api.0.store).await {
         tracing::error!(
             error = &error as &dyn std::error::Error,
             "the database does not answer"
         );
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        api.0
+            .store
+            .pulse()
+            .failed(api.0.clock.now(), error.to_string());
+        if is_told {
+            let health = Health {
+                status: "failing",
+                details: Some(details(&api, Vec::new(), None)),
+            };
+            return Ok((unavailable, Json(health)).into_response());
+        }
         return Err(Problem::new(unavailable, "the database does not answer"));
     }
-    Ok(Json(Health {
-        status: match api.role() {
-            Role::Active => "ok",
-            Role::Standby => "standby",
-        },
-        details: if access.is_some_and(|access| access.reach().is_everything()) {
-            Some(details(&api).await?)
-        } else {
-            None
-        },
-    }))
+    api.0.store.pulse().well(api.0.clock.now());
+    let details = match is_told {
+        true => Some(details(&api, recipients(&api).await?, mail(&api).await?)),
+        false => None,
+    };
+    let status = match api.role() {
+        Role::Active => "ok",
+        Role::Standby => "standby",
+    };
+    Ok(Json(Health { status, details }).into_response())
 }
 
-async fn details(api: &Api) -> Result<Details, StoreError> {
+fn details(api: &Api, recipients: Vec<Recipient>, mail: Option<MailHealth>) -> Details {
     let policy = api.0.hub.policy();
     let counts = api.0.hub.counts();
     let signing_keys = |iss: &str| counts.issuer_keys.get(iss).copied();
@@ -143,16 +161,19 @@ async fn details(api: &Api) -> Result<Details, StoreError> {
         issuer: issuer.issuer.clone(),
         signing_keys: signing_keys(&issuer.issuer).unwrap_or(issuer.keys.len()),
     });
-    Ok(Details {
+    let dependencies = dependency::all(api);
+    Details {
+        health: Overall::of(&dependencies),
+        dependencies,
         release: env!("CARGO_PKG_VERSION"),
         organisation: policy.organisation.clone(),
         snapshot_version: counts.version,
         people: counts.users,
         keys: counts.keys,
         issuers: issuers.collect(),
-        recipients: recipients(api).await?,
-        mail: mail(api).await?,
-    })
+        recipients,
+        mail,
+    }
 }
 
 async fn mail(api: &Api) -> Result<Option<MailHealth>, StoreError> {
@@ -187,6 +208,7 @@ async fn recipients(api: &Api) -> Result<Vec<Recipient>, StoreError> {
             List::Alerts => alerts,
         };
         let (since, why) = standing
+            .beat
             .failing
             .map(|failing| (shown(failing.since), failing.why))
             .unzip();

@@ -35,6 +35,7 @@ use crate::settings::{Ground, LiveSettings};
 use crate::snapshot::SnapshotHub;
 use crate::store::state_marks::{self, Shared};
 use crate::store::{self, Store, policies, reserve, units};
+use crate::vitals::{Kind, Pulse};
 use crate::writer::{Post, Writer};
 use crate::{alerts, contents, managed_identity, secret_keeper, siem};
 use people::People;
@@ -225,8 +226,16 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     let archiving = arguments
         .archive
         .clone()
-        .map(|folder| Archiving::start(store.clone(), folder, writer.origin().to_owned(), public))
+        .map(|folder| {
+            let (origin, clock) = (writer.origin().to_owned(), clock.clone());
+            Archiving::start(store.clone(), folder, origin, public, clock)
+        })
         .transpose()?;
+    if let (Some(archiving), Some(folder)) = (&archiving, &arguments.archive) {
+        let folder = folder.display().to_string();
+        let pulse = archiving.pulse().clone();
+        api.vitals().add(Kind::Archive, folder, pulse);
+    }
     let listening = writer.spawn(link_place.listen()).await;
     let link_listener = listening
         .unwrap_or_else(|error| Err(io::Error::other(error)))
@@ -275,7 +284,11 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         entra: entra.map(|entra| Arc::new(entra) as Arc<dyn Accounts>),
     };
     api.provision_with(people.start());
-    let link = Link::new(writer.clone(), hub).with_key_sets(key_sets);
+    let gateways = Pulse::default();
+    let link = Link::new(writer.clone(), hub)
+        .with_key_sets(key_sets)
+        .with_pulse(gateways.clone(), clock.clone());
+    api.vitals().add(Kind::Link, "gateways", gateways);
     let mut link = writer.spawn(link_listener.serve(link, stopped(&stop)));
     api.write_with(writer.clone());
     if let Some(tenant) = tenant {

@@ -19,6 +19,7 @@ use super::pace::Pace;
 use crate::azure_token::Tokens;
 use crate::clock::Clock;
 use crate::forward::{Trouble, http};
+use crate::vitals::Pulse;
 
 /// For an answer: a batch of 20 creations takes its time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,6 +40,7 @@ struct Shared {
     client: Client,
     clock: Clock,
     patience: Duration,
+    pulse: Pulse,
 }
 
 impl Graph {
@@ -60,7 +62,14 @@ impl Graph {
             client,
             clock: clock.clone(),
             patience: config.patience.unwrap_or(PATIENCE),
+            pulse: Pulse::default(),
         })))
+    }
+
+    /// How Graph is.
+    #[must_use]
+    pub fn pulse(&self) -> &Pulse {
+        &self.0.pulse
     }
 
     pub(super) fn now(&self) -> UnixMillis {
@@ -74,6 +83,28 @@ impl Graph {
 
     /// Asks once. A token that is refused is replaced once.
     pub(super) async fn once(&self, call: &Call) -> Result<Reply, GraphError> {
+        let outcome = self.try_once(call).await;
+        self.note(&outcome);
+        outcome
+    }
+
+    /// Whoever refuses one call works; whoever answers none, or none now, does not.
+    fn note(&self, outcome: &Result<Reply, GraphError>) {
+        let (pulse, now) = (&self.0.pulse, self.now());
+        match outcome {
+            Ok(Reply { status, .. }) if matches!(status, 401 | 429 | 500..=599) => {
+                pulse.failed(now, format!("it answers {status}"));
+            }
+            Ok(_) => {
+                pulse.well(now);
+            }
+            Err(error) => {
+                pulse.failed(now, error.to_string());
+            }
+        }
+    }
+
+    async fn try_once(&self, call: &Call) -> Result<Reply, GraphError> {
         let shared = &*self.0;
         let bearer = self.bearer().await?;
         let reply = self.send(call, bearer.clone()).await?;

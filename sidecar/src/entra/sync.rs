@@ -16,6 +16,7 @@ use crate::ledger::Calendar;
 use crate::settings::LiveSettings;
 use crate::snapshot::SnapshotHub;
 use crate::store::{Store, StoreError, people};
+use crate::vitals::Pulse;
 use crate::writer::Writer;
 pub use drift::{Drift, Said};
 
@@ -182,6 +183,12 @@ impl EntraSync {
             sync.end(done);
         });
         Ok(report)
+    }
+
+    /// How Graph is.
+    #[must_use]
+    pub fn pulse(&self) -> &Pulse {
+        self.0.graph.pulse()
     }
 
     /// Looks again and again, as often as the settings say; never ends.

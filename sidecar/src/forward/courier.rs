@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Failing, List, Standing, Standings, Trouble, backoff, cursors};
+use super::{List, Standing, Standings, Trouble, backoff, cursors};
 use crate::clock::Clock;
 use crate::store::{Store, StoreError};
+use crate::vitals::Beat;
 
 /// How often the list is looked at when there is nothing to bring.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -74,7 +75,7 @@ impl<I: Placed, S: Supply<Item = I>, R: Recipient<Item = I>> Courier<S, R> {
             kind,
             list,
             next,
-            failing: None,
+            beat: Beat::default(),
         });
         standings.add(watched);
         Ok(Self {
@@ -134,14 +135,18 @@ impl<I: Placed, S: Supply<Item = I>, R: Recipient<Item = I>> Courier<S, R> {
     }
 
     fn taken(&mut self, next: u64) {
-        self.standing.send_modify(|standing| standing.next = next);
+        let now = self.clock.now();
+        self.standing.send_modify(|standing| {
+            standing.next = next;
+            standing.beat.well(now);
+        });
         self.well();
     }
 
     fn well(&mut self) {
         self.failures = 0;
         self.standing.send_if_modified(|standing| {
-            let was_failing = standing.failing.take().is_some();
+            let was_failing = standing.beat.failing.take().is_some();
             if was_failing {
                 tracing::info!(to = standing.name, "deliveries are taken again");
             }
@@ -166,13 +171,10 @@ impl<I: Placed, S: Supply<Item = I>, R: Recipient<Item = I>> Courier<S, R> {
         let why = trouble.sentence();
         let now = self.clock.now();
         self.standing.send_modify(|standing| {
-            let before = standing.failing.take();
             // Once per trouble, not at each try.
-            if before.as_ref().is_none_or(|before| before.why != why) {
+            if standing.beat.failed(now, why.clone()) {
                 tracing::warn!(to = standing.name, why, "a delivery is not taken");
             }
-            let since = before.map_or(now, |before| before.since);
-            standing.failing = Some(Failing { since, why });
         });
         let random = getrandom::u64().unwrap_or_default();
         backoff::rest(self.failures, trouble.told(), random)

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sekisho_domain::UnixMillis;
 use tokio::sync::watch;
 
+use crate::vitals::Beat;
+
 /// What a recipient is brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List {
@@ -25,8 +27,16 @@ pub struct Standing {
     pub list: List,
     /// The place of the first entry that it has not taken.
     pub next: u64,
+    /// How it is.
+    pub beat: Beat,
+}
+
+impl Standing {
     /// What is wrong, while something is.
-    pub failing: Option<Failing>,
+    #[must_use]
+    pub const fn failing(&self) -> Option<&Failing> {
+        self.beat.failing.as_ref()
+    }
 }
 
 /// What is wrong with a recipient.

@@ -15,6 +15,7 @@ use super::{JwksError, Looked, has};
 use crate::clock::Clock;
 use crate::snapshot::SnapshotHub;
 use crate::store::{Store, issuer_keys};
+use crate::vitals::Pulse;
 
 /// How long the clock is not looked at.
 const LONGEST_SLEEP_MILLIS: u64 = 200;
@@ -40,8 +41,7 @@ pub(super) struct Keeper {
     left_out: Vec<LeftOut>,
     /// `keys` are not in the database yet.
     unsaved: bool,
-    /// What went wrong last, while it does.
-    failing: Option<String>,
+    pulse: Pulse,
 }
 
 impl Keeper {
@@ -65,12 +65,17 @@ impl Keeper {
             keys: stored,
             left_out: Vec::new(),
             unsaved: false,
-            failing: None,
+            pulse: Pulse::default(),
         };
         if !keeper.keys.is_empty() {
             keeper.push();
         }
         keeper
+    }
+
+    /// How the issuer is.
+    pub(super) fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Fetches when it is time to, and when somebody needs it; until nobody can ask.
@@ -122,13 +127,12 @@ impl Keeper {
         let random = random();
         let Err(error) = taken else {
             self.schedule.fetched(now, random);
-            self.failing = None;
+            self.pulse.well(now);
             return;
         };
         self.schedule.failed(now, !self.keys.is_empty(), random);
         // Once per outage, not at each try.
-        let why = Some(error.to_string());
-        if self.failing != why {
+        if self.pulse.failed(now, error.to_string()) {
             tracing::warn!(
                 issuer = self.issuer.issuer,
                 error = &error as &dyn std::error::Error,
@@ -136,7 +140,6 @@ impl Keeper {
                 "no new signing keys; the last good ones stay"
             );
         }
-        self.failing = why;
     }
 
     /// Fetches, pushes and stores.
@@ -145,7 +148,7 @@ impl Keeper {
         let set = set::read(&self.issuer.issuer, &body)?;
         let news = set.keys != self.keys;
         let issuer = &self.issuer.issuer;
-        if news || self.failing.is_some() {
+        if news || self.pulse.beat().failing.is_some() {
             let keys = set.keys.len();
             tracing::info!(issuer, keys, "signing keys fetched");
         }

@@ -8,10 +8,13 @@ use prost::bytes::Bytes;
 use sekisho_link::v1;
 use tokio::sync::mpsc;
 
+use super::gateways::Gateways;
 use super::questions::Questions;
+use crate::clock::Clock;
 use crate::jwks::KeySets;
 use crate::ledger::{HolderId, VmId};
 use crate::snapshot::{SnapshotHub, Subscription};
+use crate::vitals::Pulse;
 use crate::writer::{ApplyError, LEASE_TTL_MILLIS, Session, Writer};
 
 /// Why a stream ends.
@@ -42,16 +45,18 @@ pub struct Link {
     writer: Writer,
     hub: SnapshotHub,
     key_sets: Option<KeySets>,
+    gateways: Gateways,
 }
 
 impl Link {
     /// Sessions over this log and this snapshot.
     #[must_use]
-    pub const fn new(writer: Writer, hub: SnapshotHub) -> Self {
+    pub fn new(writer: Writer, hub: SnapshotHub) -> Self {
         Self {
             writer,
             hub,
             key_sets: None,
+            gateways: Gateways::default(),
         }
     }
 
@@ -59,6 +64,13 @@ impl Link {
     #[must_use]
     pub fn with_key_sets(mut self, key_sets: KeySets) -> Self {
         self.key_sets = Some(key_sets);
+        self
+    }
+
+    /// By whose clock it is noted when gateways are heard, and where.
+    #[must_use]
+    pub fn with_pulse(mut self, pulse: Pulse, clock: Clock) -> Self {
+        self.gateways = Gateways::noted(pulse, clock);
         self
     }
 
@@ -84,6 +96,8 @@ impl Link {
             ready: VecDeque::from([first]),
             session: None,
             seq: 0,
+            gateway: self.gateways.clone(),
+            is_counted: false,
         }
     }
 }
@@ -102,6 +116,8 @@ pub struct LinkSession {
     ready: VecDeque<v1::Down>,
     session: Option<Session>,
     seq: u64,
+    gateway: Gateways,
+    is_counted: bool,
 }
 
 impl LinkSession {
@@ -141,6 +157,7 @@ impl LinkSession {
             self.questions.ask(question);
         }
         let down = self.writer.apply(&session, up).await?;
+        self.gateway.heard(&mut self.is_counted);
         self.ready.push_back(down);
         Ok(())
     }
@@ -204,6 +221,7 @@ impl LinkSession {
 
 impl Drop for LinkSession {
     fn drop(&mut self) {
+        self.gateway.left(self.is_counted);
         if let Some(session) = self.session {
             self.writer.disconnect(session.holder);
         }

@@ -89,8 +89,12 @@ pub async fn watch(
     loop {
         tokio::time::sleep(PERIOD).await;
         match push_changes(&store, &hub, &calendar, &clock, &mut pushed).await {
-            Ok(()) => failing = false,
+            Ok(()) => {
+                store.pulse().well(clock.now());
+                failing = false;
+            }
             Err(error) => {
+                store.pulse().failed(clock.now(), error.to_string());
                 // Once per outage, not four times a second.
                 if !failing {
                     tracing::error!(

@@ -17,7 +17,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::batch::{Batch, Entry, Part};
 use super::recent::{Memory, Recent};
-use super::{ApplyError, LEASE_TTL_MILLIS, Post, Recording, StartError, standby};
+use super::{ApplyError, LEASE_TTL_MILLIS, Post, Pulses, Recording, StartError, standby};
 use crate::contents::keys::Ring;
 use crate::contents::tables::Piece;
 use crate::ledger::desk::Desk;
@@ -79,6 +79,7 @@ pub(super) struct Core {
     policy: Arc<Policy>,
     key: SigningKey,
     export: Option<Export>,
+    pulses: Pulses,
     origin: String,
     epoch: i64,
     ledger: Ledger,
@@ -131,6 +132,7 @@ impl Core {
         store: &Store,
         post: Post,
         api: Option<&str>,
+        pulses: Pulses,
     ) -> Result<Self, StartError> {
         let Post {
             policy,
@@ -203,6 +205,7 @@ impl Core {
             policy,
             key,
             export,
+            pulses,
             origin: row.origin,
             epoch: row.epoch,
             ledger,
@@ -470,7 +473,10 @@ impl Core {
         }
         self.recent.rotate(now);
         self.commit(work, now).await?;
-        self.checkpoint(now).await
+        self.checkpoint(now).await?;
+        self.pulses.log.well(now);
+        self.tell_of_room(now);
+        Ok(())
     }
 
     /// Ends a call whose VM fell silent: nobody knows how, so at its worst.
@@ -523,6 +529,7 @@ impl Core {
             exported = self.export(&note, now).await;
         }
         exported.map_err(Poison::Export)?;
+        self.pulses.checkpoints.well(now);
         self.checkpointed = checkpoint.size;
         Ok(())
     }

@@ -4,11 +4,12 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sekisho_domain::UnixMillis;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::core::{Core, LOOK_MILLIS, Poison};
-use super::{ApplyError, Request, WriterGone};
+use super::{ApplyError, Pulses, Request, WriterGone};
 use crate::clock::Clock;
 
 /// Most requests of one transaction.
@@ -26,6 +27,7 @@ pub(super) async fn run(
     clock: Clock,
     mut requests: mpsc::Receiver<Request>,
     poison: watch::Sender<Option<Arc<str>>>,
+    pulses: Pulses,
 ) {
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -47,7 +49,7 @@ pub(super) async fn run(
                 if count == 0 {
                     // Everybody has gone: leave a checkpoint of all there is.
                     if let Err(reason) = finish(&mut core, &clock).await {
-                        report(&reason, &poison);
+                        report(&reason, &poison, (&pulses, clock.now()));
                     }
                     return;
                 }
@@ -59,7 +61,7 @@ pub(super) async fn run(
             done = in_time(backlog.shorten(&mut core, &clock)).await;
         }
         if let Err(reason) = done {
-            report(&reason, &poison);
+            report(&reason, &poison, (&pulses, clock.now()));
             return;
         }
     }
@@ -173,13 +175,21 @@ async fn serve(
     Ok(())
 }
 
-fn report(reason: &Poison, poison: &watch::Sender<Option<Arc<str>>>) {
+fn report(
+    reason: &Poison,
+    poison: &watch::Sender<Option<Arc<str>>>,
+    (pulses, now): (&Pulses, UnixMillis),
+) {
     let mut text = reason.to_string();
     let mut cause = reason.source();
     while let Some(next) = cause {
         text.push_str(": ");
         text.push_str(&next.to_string());
         cause = next.source();
+    }
+    pulses.log.failed(now, text.clone());
+    if matches!(reason, Poison::Export(_)) {
+        pulses.checkpoints.failed(now, text.clone());
     }
     tracing::error!(reason = %text, "nothing is acknowledged any more");
     poison.send_replace(Some(text.into()));

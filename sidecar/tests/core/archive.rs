@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use sekisho::log::archive::{Archive, ArchiveError};
+use sekisho::log::archive::{Archive, ArchiveError, Archiving};
 use sekisho::log::origin_of;
 use sekisho::log::prove::{ProveError, prove};
 use sekisho::log::verify::{Report, What, verify_archive};
@@ -316,4 +316,36 @@ async fn an_archive_of_another_log_is_not_continued() {
     let key = log_key().verifying_key();
     let refused = Archive::open(world.archive_folder(), &origin, key);
     assert!(matches!(refused, Err(ArchiveError::OtherLog { .. })));
+}
+
+#[tokio::test]
+async fn an_archive_that_cannot_be_written_says_so_until_it_can() {
+    let world = log_of(300).await;
+    let folder = world.archive_folder();
+    let origin = origin_of(&world.store).await.unwrap();
+    let key = log_key().verifying_key();
+    let (store, clock) = (world.store.clone(), world.clock.clone());
+    let archiving = Archiving::start(store, folder.clone(), origin, key, clock).unwrap();
+    let becomes = async |is_failing: bool| {
+        let waiting = async {
+            while archiving.pulse().beat().failing.is_some() != is_failing
+                || archiving.pulse().beat().well_since.is_some() == is_failing
+            {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(60), waiting).await;
+        assert!(waited.is_ok(), "{:?}", archiving.pulse().beat());
+    };
+    becomes(false).await;
+    let aside = folder.with_extension("aside");
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::write(&folder, "in its way").unwrap();
+    add(&world, 2, 300..600).await;
+    becomes(true).await;
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&aside, &folder).unwrap();
+    becomes(false).await;
+    archiving.finish().await;
+    World::sound(&world.verify().await);
 }

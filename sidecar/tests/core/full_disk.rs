@@ -75,15 +75,20 @@ async fn on_a_full_disk_calls_end_and_none_begin() {
     let ends = vec![open.complete(usage_of(3, 4)), withdrawn.refuse()];
     worker.entries(ends).await;
     writer.tick().await.unwrap();
+    let disk = writer.pulses().disk.beat();
+    assert!(disk.failing.unwrap().why.starts_with("the disk is full"));
+    assert!(writer.pulses().log.beat().well_since.is_some());
     let report = check(&world).await;
     assert_eq!((report.records, report.refusals_dropped), (4, 2));
     assert!(report.open.is_empty());
     drop((worker, link, writer));
 
-    let (_writer, link) = again(&world, 64 * 1024).await;
+    let (writer, link) = again(&world, 64 * 1024).await;
     let mut worker = Worker::new(&link, 1, 3, Vec::new(), world.clock.clone());
     let call = worker.call(5, "hr");
     let down = worker.entries(vec![call.admit(&[])]).await;
     assert!(!is_refused(&down, call.id));
+    writer.tick().await.unwrap();
+    assert!(writer.pulses().disk.beat().well_since.is_some());
     check(&world).await;
 }

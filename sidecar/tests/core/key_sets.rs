@@ -16,6 +16,7 @@ use sekisho::clock::Hand;
 use sekisho::jwks::{JwksError, KeySets};
 use sekisho::link::Link;
 use sekisho::snapshot::SnapshotHub;
+use sekisho::vitals::Beat;
 use sekisho_domain::Policy;
 use sekisho_link::v1;
 use serde_json::{Value, json};
@@ -323,6 +324,12 @@ async fn a_day_without_the_provider_and_a_restart_in_it_leave_the_keys() {
         provider.fetched(hour + 1).await;
     }
     assert_eq!(sidecar.pushed(), ["old"]);
+    let beat = || sidecar.key_sets.pulses().next().unwrap().1.beat();
+    let failing = |beat: Beat| beat.failing.map(|failing| failing.why);
+    let why = "the issuer answers with status 503";
+    eventually(|| failing(beat()).as_deref() == Some(why)).await;
+    let began = beat().last_success.unwrap();
+    assert!(beat().failing.unwrap().since.since(began) >= HOUR);
     let nowhere = "http://127.0.0.1:9/keys";
     let (hub, _key_sets) = start(&sidecar.world, nowhere).await.unwrap();
     assert_eq!(pushed(&hub), ["old"]);
@@ -330,6 +337,8 @@ async fn a_day_without_the_provider_and_a_restart_in_it_leave_the_keys() {
     provider.publishes(&["new"]);
     sidecar.look("new").await;
     assert_eq!(sidecar.pushed(), ["new"]);
+    let back = beat();
+    assert!(back.failing.is_none() && back.last_success > Some(began));
 }
 
 #[tokio::test]

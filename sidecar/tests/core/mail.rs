@@ -397,6 +397,7 @@ async fn a_wrong_password_fails_no_letter_and_is_told_until_it_is_right() {
     let _running = Running(mail.start(&world.store));
     let failing = until("it fails", async || mail.failing()).await;
     assert!(failing.why.contains("it answers 535"), "{}", failing.why);
+    assert_eq!(mail.pulse().beat().last_success, None);
     assert_eq!(entry(&world, &id).await.state, State::Waiting);
     secret.set("correct horse");
     in_state(&world, &id, State::Sent).await;
@@ -405,6 +406,7 @@ async fn a_wrong_password_fails_no_letter_and_is_told_until_it_is_right() {
         mail.failing().is_none().then_some(())
     })
     .await;
+    assert!(mail.pulse().beat().well_since.is_some());
     server.taken().await;
 }
 

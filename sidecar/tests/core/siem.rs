@@ -69,8 +69,8 @@ impl Bringing {
     pub(crate) async fn failing(&self) -> String {
         let waiting = async {
             loop {
-                if let Some(failing) = self.standing().failing {
-                    return failing.why;
+                if let Some(failing) = self.standing().failing() {
+                    return failing.why.clone();
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

@@ -1,6 +1,8 @@
 //! Calls whose gateway fell silent.
 
-use crate::world::{World, usage_of};
+use sekisho::vitals::{Beat, Pulse};
+
+use crate::world::{Worker, World, usage_of};
 
 const DAY_MILLIS: u64 = 24 * 60 * 60 * 1_000;
 
@@ -40,4 +42,27 @@ async fn a_lost_call_is_charged_to_its_window_also_when_that_is_over() {
         world.writer.tick().await.unwrap();
         World::sound(&world.verify().await);
     }
+}
+
+#[tokio::test]
+async fn gateways_are_known_from_what_they_send() {
+    let world = World::new().await;
+    let pulse = Pulse::default();
+    let link = world
+        .link
+        .clone()
+        .with_pulse(pulse.clone(), world.clock.clone());
+    let worker = |n| Worker::new(&link, n, n, Vec::new(), world.clock.clone());
+    let (mut one, mut other) = (worker(1), worker(2));
+    assert_eq!(pulse.beat(), Beat::default());
+    one.lease(&[("sales-tokens", 10)]).await;
+    other.lease(&[("sales-tokens", 10)]).await;
+    world.hand.advance(5);
+    one.lease(&[("sales-tokens", 10)]).await;
+    assert_eq!(pulse.beat().last_success, Some(world.clock.now()));
+    drop(one);
+    assert!(pulse.beat().well_since.is_some());
+    drop(other);
+    let beat = pulse.beat();
+    assert!(beat.well_since.is_none() && beat.last_success.is_some());
 }

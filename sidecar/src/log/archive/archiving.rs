@@ -9,9 +9,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::{Archive, ArchiveError};
+use crate::clock::Clock;
 use crate::log::tables;
 use crate::log::tiles::WIDTH;
 use crate::store::Store;
+use crate::vitals::Pulse;
 
 /// How often the log is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -24,6 +26,7 @@ const LATEST: Duration = Duration::from_secs(60);
 pub struct Archiving {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
+    pulse: Pulse,
 }
 
 impl Archiving {
@@ -36,12 +39,21 @@ impl Archiving {
         folder: PathBuf,
         origin: String,
         key: VerifyingKey,
+        clock: Clock,
     ) -> Result<Self, ArchiveError> {
         let archive = Archive::open(folder.clone(), &origin, key)?;
         let (stop, stopped) = oneshot::channel();
         let reopen = move || Archive::open(folder.clone(), &origin, key);
-        let task = tokio::spawn(keep_up(store, archive, reopen, stopped));
-        Ok(Self { stop, task })
+        let pulse = Pulse::default();
+        let noted = (pulse.clone(), clock);
+        let task = tokio::spawn(keep_up(store, archive, reopen, stopped, noted));
+        Ok(Self { stop, task, pulse })
+    }
+
+    /// How the folder is.
+    #[must_use]
+    pub const fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Archives all that has been signed by now, and ends.
@@ -58,9 +70,9 @@ async fn keep_up(
     archive: Archive,
     reopen: impl Fn() -> Result<Archive, ArchiveError>,
     mut stopped: oneshot::Receiver<()>,
+    (pulse, clock): (Pulse, Clock),
 ) {
     let mut archive = Some(archive);
-    let mut failing = false;
     let mut last = Instant::now();
     loop {
         let stopping = tokio::time::timeout(PERIOD, &mut stopped).await.is_ok();
@@ -69,15 +81,16 @@ async fn keep_up(
             Ok((kept, archived)) => {
                 if archived {
                     last = Instant::now();
+                    pulse.well(clock.now());
                 }
                 archive = Some(kept);
-                failing = false;
             }
-            Err(error) if !failing => {
-                tracing::error!(%error, "the log cannot be archived");
-                failing = true;
+            Err(error) => {
+                // Once per trouble, not every second.
+                if pulse.failed(clock.now(), error.to_string()) {
+                    tracing::error!(%error, "the log cannot be archived");
+                }
             }
-            Err(_) => {}
         }
         if stopping {
             return;

@@ -1,6 +1,6 @@
 //! What becomes of calls when the disk is full.
 
-use sekisho_domain::RecordId;
+use sekisho_domain::{RecordId, UnixMillis};
 
 use super::{Core, Poison};
 use crate::store::reserve::Reserve;
@@ -15,6 +15,21 @@ impl Core {
     /// for nothing else.
     pub(super) fn only_counts(&self, id: &RecordId) -> bool {
         !self.takes_calls() && self.ledger.open_call(id).is_none()
+    }
+
+    /// Says whether there is room; nothing where none is kept.
+    pub(super) fn tell_of_room(&self, now: UnixMillis) {
+        let disk = &self.pulses.disk;
+        match &self.reserve {
+            None => {}
+            Some(reserve) if reserve.is_held() => {
+                disk.well(now);
+            }
+            Some(_) => {
+                let why = "the disk is full: no call is admitted until there is room again";
+                disk.failed(now, why.to_owned());
+            }
+        }
     }
 
     /// Gives up the space that is kept, so that what was not written can be; `false`: there is

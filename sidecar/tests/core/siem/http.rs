@@ -199,7 +199,7 @@ async fn a_collector_that_misbehaves_gets_every_record_in_order() {
     // The cursor is saved once a second: a little comes once more.
     let bringing = Bringing::start(&world, collector(receiver.at, &secret)).await;
     bringing.taken(35).await;
-    assert_eq!(bringing.standing().failing, None);
+    assert_eq!(bringing.standing().failing(), None);
     complete_and_in_order(&receiver.received(), 35);
     let seen = receiver.seen.lock().unwrap();
     assert!(
