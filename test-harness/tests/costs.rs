@@ -33,7 +33,7 @@ fn a_relaxed_chat_completion_stays_as_cheap_as_it_is() {
     let cost = completions(Mode::Relaxed, 3);
     cost.print("a relaxed chat completion");
     cost.assert_within(Ceiling {
-        instructions: 112_000,
+        instructions: 107_500,
         entries: 12,
         host_calls: 18,
     });
@@ -44,7 +44,7 @@ fn a_strict_chat_completion_stays_as_cheap_as_it_is() {
     let cost = completions(Mode::Strict, 3);
     cost.print("a strict chat completion");
     cost.assert_within(Ceiling {
-        instructions: 117_000,
+        instructions: 112_000,
         entries: 12,
         host_calls: 25,
     });
@@ -53,11 +53,13 @@ fn a_strict_chat_completion_stays_as_cheap_as_it_is() {
 /// With what they set aside in the records, and the headers that tell the caller where they stand.
 #[test]
 fn five_leased_budgets_add_little_to_a_call() {
-    let without = completions(Mode::Relaxed, 0).sum().instructions;
-    let with = completions(Mode::Relaxed, 5).sum().instructions;
+    let (without, with) = (completions(Mode::Relaxed, 0), completions(Mode::Relaxed, 5));
+    without.print("without budgets");
+    with.print("with five budgets");
+    let (without, with) = (without.sum().instructions, with.sum().instructions);
     let added = with.saturating_sub(without);
     println!("five leased budgets add {added} instructions to {without}");
-    assert!(added <= 19_000, "{added}");
+    assert!(added <= 12_800, "{added}");
 }
 
 #[test]

@@ -32,16 +32,23 @@ const USED: u32 = 5;
 /// What a record says of a part of a lease that was set aside for its call: a `Reservation`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reserved<'a> {
-    /// The holder of the lease.
-    pub holder: &'a [u8; 16],
-    /// The budget, by the name of its counter.
-    pub budget: &'a str,
-    /// Start of the budget's window, Unix milliseconds.
-    pub window_start: u64,
+    /// Which lease, as [`lease`] writes it.
+    pub lease: &'a [u8],
     /// How much was set aside, in the budget's unit.
     pub reserved: u64,
     /// How much of it was used.
     pub used: u64,
+}
+
+/// Writes down which lease: its holder, its budget by the name of its counter, and the start of
+/// the budget's window in Unix milliseconds.
+#[must_use]
+pub fn lease(holder: &[u8; 16], budget: &str, window_start: u64) -> Box<[u8]> {
+    let mut out = Vec::new();
+    bytes(HOLDER, holder, &mut out);
+    bytes(BUDGET, budget.as_bytes(), &mut out);
+    number(WINDOW_START, window_start, &mut out);
+    out.into_boxed_slice()
 }
 
 /// Appends an entry of `Up`.
@@ -65,9 +72,7 @@ pub(crate) fn write<'a>(
     for reserved in reservations {
         encode_key(RESERVATIONS, WireType::LengthDelimited, out);
         encode_varint(reserved.len() as u64, out);
-        bytes(HOLDER, reserved.holder, out);
-        bytes(BUDGET, reserved.budget.as_bytes(), out);
-        number(WINDOW_START, reserved.window_start, out);
+        out.extend_from_slice(reserved.lease);
         number(RESERVED, reserved.reserved, out);
         number(USED, reserved.used, out);
     }
@@ -95,11 +100,7 @@ pub(crate) fn write_contents(
 
 impl Reserved<'_> {
     fn len(&self) -> usize {
-        field_len(self.holder.len())
-            + field_len(self.budget.len())
-            + number_len(self.window_start)
-            + number_len(self.reserved)
-            + number_len(self.used)
+        self.lease.len() + number_len(self.reserved) + number_len(self.used)
     }
 }
 
@@ -140,18 +141,12 @@ mod tests {
     #[test]
     fn the_sidecar_reads_what_was_written() {
         let long = "営".repeat(100);
-        let held = |budget, window_start, reserved, used| Reserved {
-            holder: &[7; 16],
-            budget,
-            window_start,
-            reserved,
-            used,
-        };
         let several = [
-            held("a", 0, 0, 0),
-            held(&long, 1_795_000_000_000, u64::MAX, 127),
-            held("", 1, 128, 16_384),
+            ("a", 0, 0, 0),
+            (&long, 1_795_000_000_000, u64::MAX, 127),
+            ("", 1, 128, 16_384),
         ];
+        let leases = several.map(|(budget, start, ..)| lease(&[7; 16], budget, start));
         let mut up = v1::Up::default();
         let mut out = Vec::new();
         for (nth, kind) in [
@@ -166,15 +161,23 @@ mod tests {
         {
             for (id, size) in [(0, 0), (9, 1), (255, 127), (1, 128), (2, 70_000)] {
                 let (id, record) = (RecordId([id; 16]), vec![b'r'; size]);
-                let reserved = &several[..nth.min(several.len())];
-                write(&mut out, kind, &id, &record, reserved.iter().copied());
-                let reservations = reserved.iter().map(|held| v1::Reservation {
-                    holder: held.holder.to_vec().into(),
-                    budget: held.budget.to_owned(),
-                    window_start: held.window_start,
-                    reserved: held.reserved,
-                    used: held.used,
+                let several = &several[..nth.min(several.len())];
+                let held = several.iter().zip(&leases);
+                let held = held.map(|((_, _, reserved, used), lease)| Reserved {
+                    lease,
+                    reserved: *reserved,
+                    used: *used,
                 });
+                write(&mut out, kind, &id, &record, held);
+                let reservations = several
+                    .iter()
+                    .map(|(budget, window_start, reserved, used)| v1::Reservation {
+                        holder: vec![7; 16].into(),
+                        budget: (*budget).to_owned(),
+                        window_start: *window_start,
+                        reserved: *reserved,
+                        used: *used,
+                    });
                 up.entries.push(v1::Entry {
                     kind: kind.into(),
                     record_id: id.0.to_vec().into(),

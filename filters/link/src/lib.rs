@@ -5,7 +5,7 @@ pub mod directory;
 mod entry;
 pub mod outbox;
 
-pub use entry::Reserved;
+pub use entry::{Reserved, lease};
 pub use outbox::{Acknowledged, Outbox};
 pub use v1::contents::Half;
 

@@ -83,10 +83,8 @@ mod tests {
             ..Usage::default()
         };
         let reservation = serde_json::from_value(serde_json::json!({
-            "holder": vec![255; 16],
-            "budget": "b",
+            "lease": {"holder": vec![255; 16], "budget": "b", "window_start": 2},
             "meter": "tokens",
-            "window_start": 2,
             "amount": u64::MAX,
         }));
         let reservation: Reservation = reservation.unwrap();

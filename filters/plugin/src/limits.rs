@@ -73,13 +73,49 @@ const ANTHROPIC: &[(Shown, Names)] = &[
     ),
 ];
 
+/// A header that tells where a budget stands.
+pub(crate) type Header = (&'static str, Value);
+
+/// What such a header says. Not on the heap: an answer has six of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Value {
+    /// Room for the longest of them: a moment in a year of nine digits.
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl Value {
+    fn number(number: u64) -> Self {
+        let mut value = Self::default();
+        value.push(Decimal::new(number).as_bytes());
+        value
+    }
+
+    /// Adds ASCII.
+    fn push(&mut self, more: &[u8]) {
+        let room = self.bytes.get_mut(self.length..).unwrap_or_default();
+        for (place, byte) in room.iter_mut().zip(more) {
+            *place = *byte;
+            self.length += 1;
+        }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+}
+
 /// Of several budgets that a convention shows in one place, the one with the least left is
 /// shown. Money and calls under way have no place in any.
 pub(crate) fn headers(
     provider: Option<Provider>,
     standings: impl IntoIterator<Item = Standing>,
     now: UnixMillis,
-) -> Vec<(&'static str, String)> {
+) -> Vec<Header> {
     let is_anthropic = provider == Some(Provider::Anthropic);
     let places = if is_anthropic { ANTHROPIC } else { OPENAI };
     let mut shown: [Option<Standing>; 4] = [None; 4];
@@ -102,8 +138,8 @@ pub(crate) fn headers(
         } else {
             duration(standing.window_end.since(now).div_ceil(1000))
         };
-        headers.push((*limit, decimal(standing.limit)));
-        headers.push((*remaining, decimal(standing.remaining)));
+        headers.push((*limit, Value::number(standing.limit)));
+        headers.push((*remaining, Value::number(standing.remaining)));
         headers.push((*reset, reset_at));
     }
     headers
@@ -122,30 +158,26 @@ const fn place(meter: Meter, is_anthropic: bool) -> Option<Shown> {
     }
 }
 
-fn decimal(number: u64) -> String {
-    Decimal::new(number).as_str().to_owned()
-}
-
 /// Seconds as OpenAI writes them: `2s`, `1m2s`, `24h0m0s`.
-fn duration(seconds: u64) -> String {
+fn duration(seconds: u64) -> Value {
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let mut text = String::with_capacity(12);
+    let mut text = Value::default();
     let mut part = |number, unit| {
-        text.push_str(Decimal::new(number).as_str());
-        text.push(unit);
+        text.push(Decimal::new(number).as_bytes());
+        text.push(&[unit]);
     };
     if hours > 0 {
-        part(hours, 'h');
+        part(hours, b'h');
     }
     if hours > 0 || minutes > 0 {
-        part(minutes, 'm');
+        part(minutes, b'm');
     }
-    part(rest, 's');
+    part(rest, b's');
     text
 }
 
 /// A moment in UTC, rounded up to the second (RFC 3339, section 5.6).
-fn rfc3339(at: UnixMillis) -> String {
+fn rfc3339(at: UnixMillis) -> Value {
     let seconds = at.0.div_ceil(1000);
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
     // Civil from days (Howard Hinnant, "chrono-compatible low-level date algorithms").
@@ -162,7 +194,23 @@ fn rfc3339(at: UnixMillis) -> String {
     };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    let mut text = Value::default();
+    for (number, digits, after) in [
+        (year, 4, b'-'),
+        (month, 2, b'-'),
+        (day, 2, b'T'),
+        (hour, 2, b':'),
+        (minute, 2, b':'),
+        (second, 2, b'Z'),
+    ] {
+        let number = Decimal::new(number);
+        for _ in number.as_bytes().len()..digits {
+            text.push(b"0");
+        }
+        text.push(number.as_bytes());
+        text.push(&[after]);
+    }
+    text
 }
 
 #[cfg(test)]
@@ -179,7 +227,11 @@ mod tests {
     }
 
     fn shown(provider: Provider, standings: &[Standing]) -> Vec<(&'static str, String)> {
-        headers(Some(provider), standings.iter().copied(), UnixMillis(1_000))
+        let headers = headers(Some(provider), standings.iter().copied(), UnixMillis(1_000));
+        let shown = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str().to_owned()));
+        shown.collect()
     }
 
     #[test]
@@ -243,16 +295,23 @@ mod tests {
 
     #[test]
     fn durations_and_moments_are_written_as_the_conventions_write_them() {
-        for (seconds, text) in [(0, "0s"), (59, "59s"), (62, "1m2s"), (86_400, "24h0m0s")] {
-            assert_eq!(duration(seconds), text);
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (62, "1m2s"),
+            (86_400, "24h0m0s"),
+            (u64::MAX, "5124095576030431h0m15s"),
+        ] {
+            assert_eq!(duration(seconds).as_str(), text);
         }
         for (millis, text) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_400_000, "2000-02-29T00:00:00Z"),
             (1_772_290_799_001, "2026-02-28T15:00:00Z"),
             (4_107_542_399_000, "2100-02-28T23:59:59Z"),
+            (u64::MAX, "584556019-04-03T14:25:52Z"),
         ] {
-            assert_eq!(rfc3339(UnixMillis(millis)), text);
+            assert_eq!(rfc3339(UnixMillis(millis)).as_str(), text);
         }
     }
 }

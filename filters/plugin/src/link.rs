@@ -161,7 +161,7 @@ fn refuse_with(
     worker: &RefCell<Worker>,
     held: &Held,
     denial: &Denial,
-    headers: &[(&'static str, String)],
+    headers: &[limits::Header],
     now: UnixMillis,
 ) {
     if socket::not_granted(worker, held, denial, now) {
@@ -187,7 +187,7 @@ fn exhausted(
     call: &Call,
     exhausted: &v1::Exhausted,
     now: UnixMillis,
-) -> (Denial, Vec<(&'static str, String)>) {
+) -> (Denial, Vec<limits::Header>) {
     let slot = worker.accounts.find(&exhausted.budget);
     let meter = slot.and_then(|slot| worker.accounts.meter(slot));
     let (true, Some(meter)) = (exhausted.window_end > 0, meter) else {

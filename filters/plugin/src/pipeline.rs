@@ -9,7 +9,7 @@ use sekisho_domain::{
 };
 use sekisho_link::{Half, Reserved};
 use sekisho_providers::{Edit, ModelPlace, Operation, RequestBody};
-use sekisho_quota::Reservation;
+use sekisho_quota::{LeaseId, Reservation};
 
 use crate::call::{Call, Followed, Phase, SharedCall};
 use crate::handover::{Handover, Used};
@@ -396,11 +396,7 @@ pub(crate) fn refuse(worker: &mut Worker, call: &mut Call, denial: &Denial, now:
 }
 
 /// Where the caller's budgets stand, as headers.
-pub(crate) fn standing(
-    worker: &Worker,
-    call: &Call,
-    now: UnixMillis,
-) -> Vec<(&'static str, String)> {
+pub(crate) fn standing(worker: &Worker, call: &Call, now: UnixMillis) -> Vec<limits::Header> {
     let accounts = &worker.accounts;
     if call.reservations.is_empty() {
         let mut standings = Vec::new();
@@ -417,10 +413,9 @@ pub(crate) fn standing(
 
 /// A reservation as the sidecar reads it.
 pub(crate) fn on_wire(held: &Reservation, used: u64) -> Reserved<'_> {
+    let write = |id: &LeaseId| sekisho_link::lease(&id.holder, &id.budget, id.window_start.0);
     Reserved {
-        holder: &held.holder,
-        budget: &held.budget,
-        window_start: held.window_start.0,
+        lease: held.lease.written(write),
         reserved: held.amount,
         used,
     }

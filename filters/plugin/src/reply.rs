@@ -2,6 +2,8 @@
 
 use sekisho_domain::{Denial, DenialCode, Provider, RecordId};
 
+use crate::limits::Header;
+
 /// Tells the caller which refusal it was, in a form that programs can read.
 const DENIAL_HEADER: &str = "x-sekisho-denial";
 /// The call's record, for asking an auditor about it.
@@ -12,7 +14,7 @@ pub(crate) fn send(
     denial: &Denial,
     provider: Option<Provider>,
     record_id: &RecordId,
-    more: &[(&'static str, String)],
+    more: &[Header],
 ) {
     let error = sekisho_providers::error_body(provider, denial, record_id);
     let record = record_id.to_string();

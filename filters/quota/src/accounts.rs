@@ -9,7 +9,7 @@ use sekisho_domain::{Meter, Mode, StreamCut, UnixMillis};
 
 pub use following::Dry;
 
-use crate::reservation::{HolderId, Reservation};
+use crate::reservation::{HolderId, LeaseId, Reservation};
 
 /// How long a free lease may lie idle before it goes back, milliseconds.
 const IDLE_MILLIS: u64 = 3_000;
@@ -94,9 +94,9 @@ struct Account {
     former: Option<Lease>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Lease {
-    window_start: UnixMillis,
+    id: Rc<LeaseId>,
     window_end: UnixMillis,
     free: u64,
     limit: u64,
@@ -119,7 +119,7 @@ impl Lease {
 
 impl Account {
     /// The window is over: only answers that began in it may still use what is free.
-    const fn retire(&mut self) {
+    fn retire(&mut self) {
         if let Some(lease) = self.lease.take() {
             self.former = Some(lease);
         }
@@ -217,15 +217,18 @@ impl Accounts {
             });
             return;
         };
-        let former = account
-            .lease
-            .filter(|lease| lease.window_start == grant.window_start);
-        let free = former.map_or(0, |lease| lease.free);
-        if former.is_none() {
-            account.retire();
-        }
+        let same = account.lease.as_ref();
+        let same = same.filter(|lease| lease.id.window_start == grant.window_start);
+        let (id, free, recalled_until) = match same {
+            Some(lease) => (Rc::clone(&lease.id), lease.free, lease.recalled_until),
+            None => {
+                let id = LeaseId::new(self.holder, grant.budget, grant.window_start);
+                account.retire();
+                (Rc::new(id), 0, UnixMillis(0))
+            }
+        };
         account.lease = Some(Lease {
-            window_start: grant.window_start,
+            id,
             window_end: grant.window_end,
             free: free.saturating_add(grant.amount),
             limit: grant.limit,
@@ -233,7 +236,7 @@ impl Accounts {
             last_used: now,
             granted: grant.amount,
             renewing: false,
-            recalled_until: former.map_or(UnixMillis(0), |lease| lease.recalled_until),
+            recalled_until,
         });
     }
 
@@ -288,10 +291,8 @@ impl Accounts {
                 self.renewals.push(*demand);
             }
             reserved.push(Reservation {
-                holder: self.holder,
-                budget: Rc::clone(&account.budget),
+                lease: Rc::clone(&lease.id),
                 meter: account.meter,
-                window_start: lease.window_start,
                 amount: demand.amount,
                 cut: account.cut,
                 slot: demand.slot,
@@ -309,7 +310,7 @@ impl Accounts {
     /// Frees the part of a reservation that was not used. Used more than was reserved: the
     /// lease shrinks by the difference. What was recalled meanwhile goes back.
     pub fn settle(&mut self, reservation: &Reservation, used: u64, now: UnixMillis) {
-        if reservation.holder != self.holder {
+        if reservation.lease.holder != self.holder {
             return; // of a lease that was given up; the sidecar has it
         }
         let Some(account) = usize::try_from(reservation.slot.0)
@@ -321,7 +322,7 @@ impl Accounts {
         let Some(lease) = &mut account.lease else {
             return;
         };
-        if lease.window_start != reservation.window_start {
+        if lease.id.window_start != reservation.lease.window_start {
             return;
         }
         lease.free = lease
@@ -331,7 +332,7 @@ impl Accounts {
         if now < lease.recalled_until && lease.free > 0 {
             self.returns.push(Return {
                 budget: Rc::clone(&account.budget),
-                window_start: lease.window_start,
+                window_start: lease.id.window_start,
                 amount: std::mem::take(&mut lease.free),
             });
         }
@@ -345,7 +346,7 @@ impl Accounts {
             .get(budget)
             .and_then(|slot| self.accounts.get_mut(usize::try_from(slot.0).ok()?))
             .and_then(|account| account.lease.as_mut())
-            .filter(|lease| lease.window_start == window_start);
+            .filter(|lease| lease.id.window_start == window_start);
         let amount = lease.map_or(0, |lease| {
             lease.recalled_until = now.plus_millis(RECALL_MILLIS);
             std::mem::take(&mut lease.free)
@@ -361,7 +362,8 @@ impl Accounts {
     pub fn take_idle(&mut self, now: UnixMillis) -> Vec<Return> {
         let mut idle = Vec::new();
         for account in &mut self.accounts {
-            if account.lease.is_some_and(|lease| now >= lease.window_end) {
+            let lease = account.lease.as_ref();
+            if lease.is_some_and(|lease| now >= lease.window_end) {
                 account.retire();
             }
             let Some(lease) = &mut account.lease else {
@@ -370,7 +372,7 @@ impl Accounts {
             if lease.free > 0 && now.since(lease.last_used) >= IDLE_MILLIS {
                 idle.push(Return {
                     budget: Rc::clone(&account.budget),
-                    window_start: lease.window_start,
+                    window_start: lease.id.window_start,
                     amount: std::mem::take(&mut lease.free),
                 });
             }

@@ -14,6 +14,6 @@ mod worst_case;
 
 pub use accounts::{Accounts, Demand, Dry, Grant, Return, Shortfall, Slot, Standing};
 pub use budgets::Budgets;
-pub use reservation::{HolderId, Reservation};
+pub use reservation::{HolderId, LeaseId, Reservation};
 pub use streamed::Streamed;
 pub use worst_case::{Asked, WorstCase, worst_case, worst_case_without_model};

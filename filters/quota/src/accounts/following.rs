@@ -45,7 +45,7 @@ impl Accounts {
 
     /// What is free of the lease that a reservation is a part of.
     fn free_for(&self, held: &Reservation) -> u64 {
-        if held.holder != self.holder {
+        if held.lease.holder != self.holder {
             return 0; // of a lease that was given up
         }
         let account = self.account(held.slot);
@@ -105,14 +105,14 @@ impl Account {
         let leases = [&self.lease, &self.former].into_iter().flatten();
         leases
             .into_iter()
-            .find(|lease| lease.window_start == held.window_start)
+            .find(|lease| lease.id.window_start == held.lease.window_start)
     }
 
     fn lease_of_mut(&mut self, held: &Reservation) -> Option<&mut Lease> {
         let leases = [&mut self.lease, &mut self.former].into_iter().flatten();
         leases
             .into_iter()
-            .find(|lease| lease.window_start == held.window_start)
+            .find(|lease| lease.id.window_start == held.lease.window_start)
     }
 }
 
