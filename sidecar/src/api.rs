@@ -129,6 +129,7 @@ use crate::ledger::Calendar;
 use crate::mail::Mail;
 use crate::people::sealed;
 use crate::provisioning::Desk;
+use crate::provisioning::pickup::PickupStanding;
 use crate::settings::LiveSettings;
 use crate::snapshot::SnapshotHub;
 use crate::store::Store;
@@ -176,6 +177,8 @@ struct Shared {
     contents_key: OnceLock<MasterKey>,
     /// Once this sidecar makes accounts.
     desk: OnceLock<Desk>,
+    /// Once this sidecar picks files of people up, if the policy says where.
+    pickup: OnceLock<PickupStanding>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -222,6 +225,7 @@ impl Api {
             mail: OnceLock::new(),
             contents_key: OnceLock::new(),
             desk: OnceLock::new(),
+            pickup: OnceLock::new(),
         });
         Self(shared, watch::channel(Role::Active).1)
     }
@@ -271,6 +275,12 @@ impl Api {
         vitals.add(Kind::Mail, server, mail.pulse().clone());
         // Nobody becomes active twice.
         let _ = self.0.mail.set(mail);
+    }
+
+    /// From now on this sidecar picks files of people up, which stands so.
+    pub fn pick_up_with(&self, standing: PickupStanding) {
+        // Nobody becomes active twice.
+        let _ = self.0.pickup.set(standing);
     }
 
     /// From now on this sidecar makes accounts: orders for people go to this desk.

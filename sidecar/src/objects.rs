@@ -7,6 +7,7 @@
 use std::fmt;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{
-    BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
-    RetryConfig,
+    BackoffConfig, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode,
+    PutOptions, RetryConfig,
 };
 use prost::bytes::Bytes;
 use sekisho_domain::UnixMillis;
@@ -67,6 +68,8 @@ pub enum ObjectsError {
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
     shown: String,
+    /// Where they are, if they are files.
+    folder: Option<PathBuf>,
 }
 
 /// An object in a list.
@@ -78,6 +81,33 @@ pub struct Listed {
     pub size: u64,
     /// When it was written last, by the clock of the store.
     pub modified: UnixMillis,
+    /// Differs from that of whatever else has had this name or is going to.
+    pub version: String,
+}
+
+impl Listed {
+    fn new(object: &ObjectMeta) -> Self {
+        let modified = u64::try_from(object.last_modified.timestamp_millis()).unwrap_or(0);
+        let tag = object.e_tag.as_deref().unwrap_or_default();
+        // Lists and answers about one object differ in quotes and in fractions of seconds.
+        let (tag, seconds) = (tag.trim_start_matches("W/"), modified / 1000);
+        let version = format!("{seconds}-{}-{}", object.size, tag.trim_matches('"'));
+        Self {
+            name: object.location.to_string(),
+            size: object.size,
+            modified: UnixMillis(modified),
+            version,
+        }
+    }
+}
+
+/// What is in a place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Here {
+    /// In the order of their names.
+    pub objects: Vec<Listed>,
+    /// Files whose names no object can have, quoted: control characters, or no UTF-8.
+    pub unusable: Vec<String>,
 }
 
 impl fmt::Debug for Objects {
@@ -135,6 +165,7 @@ impl Objects {
                 return Ok(Self {
                     store: Arc::new(local.with_fsync(true)),
                     shown,
+                    folder: Some(folder),
                 });
             }
             Kind::Azure => {
@@ -161,7 +192,19 @@ impl Objects {
         Ok(Self {
             store: Arc::new(PrefixStore::new(store, prefix)),
             shown,
+            folder: None,
         })
+    }
+
+    /// The objects of a store that somebody has made. `shown`: where that is; `folder`: as a folder
+    /// of files.
+    #[must_use]
+    pub fn over(store: Arc<dyn ObjectStore>, shown: String, folder: Option<PathBuf>) -> Self {
+        Self {
+            store,
+            shown,
+            folder,
+        }
     }
 
     /// Where they are, without what may be secret.
@@ -183,6 +226,87 @@ impl Objects {
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             Err(error) => Err(self.refused(name, &error)),
         }
+    }
+
+    /// Writes an object, in the place of one of that name; it is durable when this returns.
+    ///
+    /// # Errors
+    /// [`ObjectsError::Object`].
+    pub async fn replace(&self, name: &str, content: Bytes) -> Result<(), ObjectsError> {
+        let path = self.path(name)?;
+        let put = self.store.put(&path, content.into()).await;
+        put.map(|_| ()).map_err(|error| self.refused(name, &error))
+    }
+
+    /// Reads an object whole, with what a list would say of it now; `None`: there is none of that
+    /// name.
+    ///
+    /// # Errors
+    /// [`ObjectsError::Object`].
+    pub async fn read_listed(&self, name: &str) -> Result<Option<(Listed, Bytes)>, ObjectsError> {
+        let path = self.path(name)?;
+        let read = async {
+            let found = self.store.get(&path).await?;
+            let listed = Listed::new(&found.meta);
+            Ok((listed, found.bytes().await?))
+        };
+        match read.await {
+            Ok(found) => Ok(Some(found)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.refused(name, &error)),
+        }
+    }
+
+    /// What a list would say of one object now; `None`: there is none of that name.
+    ///
+    /// # Errors
+    /// [`ObjectsError::Object`].
+    pub async fn find(&self, name: &str) -> Result<Option<Listed>, ObjectsError> {
+        let path = self.path(name)?;
+        match self.store.head(&path).await {
+            Ok(object) => Ok(Some(Listed::new(&object))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.refused(name, &error)),
+        }
+    }
+
+    /// Gives an object another name, in the place of one that has it; one that is not there has it
+    /// already. `false`: something else has the former name by now, which keeps it. Files keep all that
+    /// they have but the name; elsewhere the object is copied, and deleted last.
+    ///
+    /// # Errors
+    /// [`ObjectsError::Object`].
+    pub async fn set_aside(&self, object: &Listed, to: &str) -> Result<bool, ObjectsError> {
+        let name = object.name.as_str();
+        let refused = |error: object_store::Error| self.refused(name, &error);
+        let is_there = || async {
+            let found = self.find(name).await?;
+            Ok(found.map(|found| found.version == object.version))
+        };
+        match is_there().await? {
+            None => return Ok(true),
+            Some(false) => return Ok(false),
+            Some(true) => {}
+        }
+        let (from, target) = (self.path(name)?, self.path(to)?);
+        if self.folder.is_some() {
+            self.store.rename(&from, &target).await.map_err(refused)?;
+            return Ok(true);
+        }
+        self.store.copy(&from, &target).await.map_err(refused)?;
+        // Nothing can be deleted on a condition; whoever writes meanwhile has a moment of it.
+        if is_there().await? != Some(true) {
+            return Ok(false);
+        }
+        if self.find(to).await?.map(|copy| copy.size) != Some(object.size) {
+            return Err(ObjectsError::Object {
+                name: name.to_owned(),
+                shown: self.shown.clone(),
+                why: format!("its copy `{to}` is not whole yet"),
+            });
+        }
+        self.delete(name).await?;
+        Ok(true)
     }
 
     /// Reads an object whole; `None`: there is none of that name.
@@ -214,26 +338,75 @@ impl Objects {
     /// The objects below a folder of the place, in the order of their names; `""`: all.
     ///
     /// # Errors
-    /// [`ObjectsError::Object`].
+    /// [`ObjectsError`].
     pub async fn list(&self, folder: &str) -> Result<Vec<Listed>, ObjectsError> {
         let path = Some(self.path(folder)?).filter(|path| !path.as_ref().is_empty());
         let mut found = self.store.list(path.as_ref());
         let mut all = Vec::new();
         while let Some(object) = found.next().await {
-            let object = object.map_err(|error| self.refused(folder, &error))?;
-            let modified = u64::try_from(object.last_modified.timestamp_millis());
-            all.push(Listed {
-                name: object.location.to_string(),
-                size: object.size,
-                modified: UnixMillis(modified.unwrap_or(0)),
-            });
+            let object = object.map_err(|error| self.unusable(&error))?;
+            all.push(Listed::new(&object));
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
     }
 
+    /// The objects in the place itself, not in its folders, in the order of their names. Of a folder
+    /// of files only files: what a link leads to belongs to somebody else.
+    ///
+    /// # Errors
+    /// [`ObjectsError`].
+    pub async fn list_here(&self) -> Result<Here, ObjectsError> {
+        if let Some(folder) = &self.folder {
+            return self.list_folder(folder).await;
+        }
+        let found = self.store.list_with_delimiter(None).await;
+        let found = found.map_err(|error| self.unusable(&error))?;
+        let mut objects: Vec<Listed> = found.objects.iter().map(Listed::new).collect();
+        objects.sort_by(|a, b| a.name.cmp(&b.name));
+        let unusable = Vec::new();
+        Ok(Here { objects, unusable })
+    }
+
+    /// One file by one: a name that no object can have hides nothing but itself.
+    async fn list_folder(&self, folder: &std::path::Path) -> Result<Here, ObjectsError> {
+        let unreadable = |error: std::io::Error| ObjectsError::Unusable {
+            shown: self.shown.clone(),
+            why: error.to_string(),
+        };
+        let mut here = Here::default();
+        let mut entries = tokio::fs::read_dir(folder).await.map_err(unreadable)?;
+        while let Some(entry) = entries.next_entry().await.map_err(unreadable)? {
+            if !entry.file_type().await.is_ok_and(|kind| kind.is_file()) {
+                continue;
+            }
+            let name = entry.file_name();
+            let found = match name.to_str().filter(|name| Path::parse(name).is_ok()) {
+                Some(name) => self.find(name).await,
+                None => {
+                    here.unusable.push(format!("{name:?}"));
+                    continue;
+                }
+            };
+            match found {
+                Ok(found) => here.objects.extend(found),
+                Err(_) => here.unusable.push(format!("{name:?}")),
+            }
+        }
+        here.objects.sort_by(|a, b| a.name.cmp(&b.name));
+        here.unusable.sort();
+        Ok(here)
+    }
+
     fn path(&self, name: &str) -> Result<Path, ObjectsError> {
         Path::parse(name).map_err(|error| self.refused(name, &error.into()))
+    }
+
+    fn unusable(&self, error: &object_store::Error) -> ObjectsError {
+        ObjectsError::Unusable {
+            shown: self.shown.clone(),
+            why: words(error),
+        }
     }
 
     fn refused(&self, name: &str, error: &object_store::Error) -> ObjectsError {
@@ -324,7 +497,7 @@ fn retry() -> RetryConfig {
     }
 }
 
-/// The words of an error and its causes, without queries: signatures stand there.
+/// The words of an error and its causes on one line, without queries: signatures stand there.
 fn words(error: &object_store::Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -340,10 +513,12 @@ fn words(error: &object_store::Error) -> String {
 }
 
 fn without_queries(text: &str) -> String {
-    let words = text.split(' ').map(|word| match word.split_once('?') {
-        Some((before, _)) if before.contains("://") => format!("{before}?..."),
-        _ => word.to_owned(),
-    });
+    let words = text
+        .split_whitespace()
+        .map(|word| match word.split_once('?') {
+            Some((before, _)) if before.contains("://") => format!("{before}?..."),
+            _ => word.to_owned(),
+        });
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -377,6 +552,68 @@ mod tests {
         assert!(objects.read("../etc/passwd").await.is_err());
     }
 
+    #[tokio::test]
+    async fn what_is_in_the_place_itself_is_listed_by_any_name_and_without_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Url::from_directory_path(folder.path()).unwrap();
+        let objects = Objects::open(url.as_str(), Vec::new()).unwrap();
+        let names = [
+            " a",
+            "%41",
+            "a\\b",
+            "c\nd",
+            "it's \"x\"",
+            "~$x*?[1]&",
+            "名簿 #1.csv",
+        ];
+        for name in names {
+            std::fs::write(folder.path().join(name), name).unwrap();
+        }
+        std::fs::create_dir(folder.path().join("done")).unwrap();
+        std::fs::write(folder.path().join("done/x"), "x").unwrap();
+        let secret = folder.path().join("done/x");
+        std::os::unix::fs::symlink(secret, folder.path().join("link")).unwrap();
+        std::fs::write(folder.path().join("c\nd"), "x").unwrap();
+        std::fs::write(folder.path().join("x#1"), "x").unwrap();
+        let here = objects.list_here().await.unwrap();
+        assert_eq!(here.objects.len(), names.len(), "{here:?}");
+        assert_eq!(here.unusable, [r#""c\nd""#, r#""x#1""#]);
+        for object in here.objects {
+            let (read, content) = objects.read_listed(&object.name).await.unwrap().unwrap();
+            assert_eq!(read, object);
+            let name = String::from_utf8(content.to_vec()).unwrap();
+            assert!(names.contains(&name.as_str()), "{name}");
+            assert_eq!(objects.find(&object.name).await, Ok(Some(object.clone())));
+            let to = format!("done/{}", object.name);
+            let other = Listed {
+                version: String::new(),
+                ..object.clone()
+            };
+            assert_eq!(objects.set_aside(&other, &to).await, Ok(false));
+            for _ in 0..2 {
+                assert_eq!(objects.set_aside(&object, &to).await, Ok(true));
+            }
+            assert_eq!(objects.find(&object.name).await, Ok(None));
+            assert_eq!(
+                std::fs::read(folder.path().join("done").join(&name)).unwrap(),
+                content
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_written_anew_has_another_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Url::from_directory_path(folder.path()).unwrap();
+        let objects = Objects::open(url.as_str(), Vec::new()).unwrap();
+        let mut versions = std::collections::HashSet::new();
+        for content in ["one", "two", "three"] {
+            objects.replace("x", content.into()).await.unwrap();
+            versions.insert(objects.find("x").await.unwrap().unwrap().version);
+        }
+        assert_eq!(versions.len(), 3);
+    }
+
     #[test]
     fn a_place_is_a_folder_a_container_or_a_bucket_without_secrets() {
         for place in [
@@ -406,7 +643,7 @@ mod tests {
 
     #[test]
     fn an_error_has_no_signature() {
-        let text = without_queries("GET https://a.blob/x?sig=abc&se=1 failed: what? yes");
+        let text = without_queries("GET https://a.blob/x?sig=abc&se=1\n failed: what? yes");
         assert_eq!(text, "GET https://a.blob/x?... failed: what? yes");
     }
 }

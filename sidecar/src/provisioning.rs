@@ -14,7 +14,9 @@ pub mod jobs;
 mod next;
 pub mod notices;
 pub mod password;
+pub mod pickup;
 pub mod runner;
+pub mod sheet;
 
 pub use accounts::{
     Account, AccountKey, AccountSpec, Accounts, Answer, ObjectId, Order, Outcome, Place, Refusal,
@@ -26,4 +28,5 @@ pub use desk::Desk;
 pub use embedded::Embedded;
 pub use notices::{Notices, NoticesByMail};
 pub use password::Password;
+pub use pickup::Pickup;
 pub use runner::Runner;

@@ -73,15 +73,6 @@ impl EmailState {
             Self::GivenUp => State::GivenUp,
         }
     }
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Sent => "sent",
-            Self::Refused => "refused",
-            Self::GivenUp => "given_up",
-        }
-    }
 }
 
 impl Email {
@@ -98,20 +89,6 @@ impl Email {
             created_at: shown(entry.created_at),
             next_at: entry.next_at.map(shown),
             ended_at: entry.ended_at.map(shown),
-        }
-    }
-
-    /// Address, state and reason of the one among these that matters: the first that did not
-    /// arrive, or the last.
-    pub(super) fn summary(all: &[Self]) -> [&str; 3] {
-        let missing = all.iter().find(|mail| mail.state != EmailState::Sent);
-        match missing.or(all.last()) {
-            None => ["", "", ""],
-            Some(mail) => [
-                &mail.to,
-                mail.state.as_str(),
-                mail.reason.as_deref().unwrap_or_default(),
-            ],
         }
     }
 }

@@ -53,6 +53,31 @@ struct Details {
     /// The mail server; absent: the policy names none, or this sidecar stands by.
     #[serde(skip_serializing_if = "Option::is_none")]
     mail: Option<MailHealth>,
+    /// Files of people that are picked up; absent: the policy names no place for them, or this
+    /// sidecar stands by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pickup: Option<PickupHealth>,
+}
+
+/// The place where files of people are picked up.
+#[derive(Debug, Serialize, ToSchema)]
+struct PickupHealth {
+    /// Its URL.
+    #[schema(example = "az://people/inbox")]
+    place: String,
+    /// When it was looked at last; absent: not yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2024-10-14T03:12:45Z")]
+    looked_at: Option<String>,
+    /// Files that are being written or carried out.
+    waiting: usize,
+    /// Since when files cannot be picked up; absent: it works.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2024-10-14T03:12:45Z")]
+    failing_since: Option<String>,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
 }
 
 /// The mail server, and the outbox.
@@ -173,7 +198,23 @@ fn details(api: &Api, recipients: Vec<Recipient>, mail: Option<MailHealth>) -> D
         issuers: issuers.collect(),
         recipients,
         mail,
+        pickup: pickup(api),
     }
+}
+
+fn pickup(api: &Api) -> Option<PickupHealth> {
+    let standing = api.0.pickup.get()?.get();
+    let failing = standing.failing;
+    let (since, why) = failing
+        .map(|failing| (shown(failing.since), failing.why))
+        .unzip();
+    Some(PickupHealth {
+        place: standing.place,
+        looked_at: standing.looked_at.map(shown),
+        waiting: standing.waiting,
+        failing_since: since,
+        failure: why,
+    })
 }
 
 async fn mail(api: &Api) -> Result<Option<MailHealth>, StoreError> {

@@ -18,8 +18,9 @@ use super::recording::recorded;
 use crate::people::csv::RowProblem;
 use crate::provisioning::Desk;
 use crate::provisioning::desk::{NotConfirmed, Refused};
-use crate::provisioning::jobs::{Counts, Deed, Job as Stored, State};
-use crate::store::people;
+use crate::provisioning::jobs::{self, Counts, Deed, Job as Stored, State};
+use crate::provisioning::pickup::{self, Source};
+use crate::store::{Store, StoreError, people};
 
 /// How long an answer about one person waits for the account.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -89,6 +90,9 @@ pub(super) struct Job {
     plan: Planned,
     /// How far it is.
     progress: Progress,
+    /// The file that it was picked up from; absent: it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<PickedUp>,
     /// When it was made.
     created_at: String,
     /// When it was confirmed.
@@ -97,6 +101,34 @@ pub(super) struct Job {
     /// When its last task ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<String>,
+}
+
+/// A file that was picked up.
+#[derive(Debug, Serialize, ToSchema)]
+struct PickedUp {
+    /// The place where it was.
+    #[schema(example = "az://people/inbox")]
+    place: String,
+    /// Its name there.
+    #[schema(example = "newcomers.csv.age")]
+    name: String,
+    /// SHA-256 of what was in it, in hexadecimal digits.
+    sha256: String,
+}
+
+impl PickedUp {
+    fn new(source: Source) -> Self {
+        let Source {
+            place,
+            name,
+            sha256,
+        } = source;
+        Self {
+            place,
+            name,
+            sha256,
+        }
+    }
 }
 
 /// People by what is to be done about them.
@@ -126,7 +158,7 @@ struct Progress {
 }
 
 impl Job {
-    pub(super) fn new(job: Stored, counts: &Counts) -> Self {
+    fn new(job: Stored, counts: &Counts, source: Option<Source>) -> Self {
         let mut plan = Planned::default();
         let mut progress = Progress::default();
         for (deed, state, tasks) in counts {
@@ -157,6 +189,7 @@ impl Job {
             state: job.state,
             plan,
             progress,
+            file: source.map(PickedUp::new),
             created_at: shown(job.created_at),
             started_at: job.started_at.map(shown),
             ended_at: job.ended_at.map(shown),
@@ -165,10 +198,16 @@ impl Job {
 
     /// The job of this id as it stands.
     pub(super) async fn find(shared: &Shared, id: &str) -> Result<Self, Problem> {
-        let job = crate::provisioning::jobs::job(&shared.store, id).await?;
+        let job = jobs::job(&shared.store, id).await?;
         let job = job.ok_or_else(|| Problem::not_found("there is no such job"))?;
-        let counts = crate::provisioning::jobs::counts(&shared.store, id).await?;
-        Ok(Self::new(job, &counts))
+        Ok(Self::read(&shared.store, job).await?)
+    }
+
+    /// This job with how far it is.
+    pub(super) async fn read(store: &Store, job: Stored) -> Result<Self, StoreError> {
+        let counts = jobs::counts(store, &job.id).await?;
+        let source = pickup::source(store, &job.id).await?;
+        Ok(Self::new(job, &counts, source))
     }
 }
 
@@ -196,7 +235,7 @@ impl From<Refused> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
                     .with_errors(row_errors(problems))
             }
-            Refused::Known => Self::new(StatusCode::CONFLICT, detail),
+            Refused::Known | Refused::Taken => Self::new(StatusCode::CONFLICT, detail),
             Refused::Plain => Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail),
             Refused::NoKey | Refused::Sealed(_) | Refused::NoTenant => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)

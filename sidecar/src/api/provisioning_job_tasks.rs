@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -16,10 +14,8 @@ use super::moments::shown;
 use super::page;
 use super::problem::Problem;
 use super::provisioning::Job;
-use crate::mail::outbox;
 use crate::provisioning::jobs::{self, State as TaskState, Task as Stored};
-use crate::provisioning::notices::by_mail;
-use crate::store::Store;
+use crate::provisioning::sheet;
 
 /// Which page, and in which form.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -132,7 +128,7 @@ pub(super) async fn get(
                 "attachment; filename=\"result.csv\"",
             ),
         ];
-        return Ok((headers, sheet(store, &id).await?).into_response());
+        return Ok((headers, sheet::results(store, &id).await?).into_response());
     }
     let limit = page::limit(which.limit)?;
     let after = which.cursor.unwrap_or(0);
@@ -141,75 +137,11 @@ pub(super) async fn get(
     let is_last = found.len() <= limit;
     found.truncate(limit);
     let next = found.last().filter(|_| !is_last).map(|task| task.number);
-    let mut mails = mails(store, &id).await?;
+    let mut mails = sheet::mails(store, &id).await?;
     let tasks = found.into_iter().map(|task| {
         let mails = mails.remove(&task.number).unwrap_or_default();
-        Task::new(task, mails)
+        Task::new(task, mails.into_iter().map(Email::new).collect())
     });
     let tasks = tasks.collect();
     Ok(Json(Tasks { tasks, next }).into_response())
-}
-
-/// Mails of a job, by task.
-async fn mails(store: &Store, job: &str) -> Result<HashMap<i64, Vec<Email>>, Problem> {
-    let mut mails: HashMap<i64, Vec<Email>> = HashMap::new();
-    for (name, entry) in outbox::family(store, &by_mail::names_of_job(job)).await? {
-        if let Some(task) = by_mail::task_of(&name) {
-            mails.entry(task).or_default().push(Email::new(entry));
-        }
-    }
-    Ok(mails)
-}
-
-/// All tasks as a CSV file. Nothing in it is what somebody wrote but ids and addresses, which are
-/// plain.
-async fn sheet(store: &Store, job: &str) -> Result<Vec<u8>, Problem> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let internal = |error: csv::Error| Problem::internal(&error);
-    let header = [
-        "row",
-        "user_id",
-        "action",
-        "changes",
-        "result",
-        "object_id",
-        "note",
-        "mail_to",
-        "mail_state",
-        "mail_reason",
-    ];
-    writer.write_record(header).map_err(internal)?;
-    let mails = mails(store, job).await?;
-    let mut after = 0;
-    loop {
-        let tasks = jobs::tasks(store, job, after, 1000).await?;
-        let Some(last) = tasks.last() else { break };
-        after = last.number;
-        for task in tasks {
-            let row = if task.line > 0 {
-                task.line.to_string()
-            } else {
-                String::new()
-            };
-            let (action, result) = (task.deed.as_str(), task.state.as_str());
-            let about = mails.get(&task.number).map_or(&[][..], Vec::as_slice);
-            let [to, state, reason] = Email::summary(about);
-            let values = [
-                row.as_str(),
-                task.person.as_str(),
-                action,
-                &task.changes,
-                result,
-                &task.object_id,
-                &task.note,
-                to,
-                state,
-                reason,
-            ];
-            writer.write_record(values).map_err(internal)?;
-        }
-    }
-    writer
-        .into_inner()
-        .map_err(|error| Problem::internal(error.error()))
 }

@@ -55,8 +55,7 @@ pub(super) async fn get(
     let (found, next) = page::cut(found, limit, |job| job.id.clone());
     let mut jobs = Vec::new();
     for job in found {
-        let counts = jobs::counts(store, &job.id).await?;
-        jobs.push(Job::new(job, &counts));
+        jobs.push(Job::read(store, job).await?);
     }
     Ok(Json(Jobs { jobs, next }))
 }

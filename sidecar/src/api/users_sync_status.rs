@@ -55,10 +55,7 @@ pub(super) async fn get(
     let shared = &api.0;
     let standing = jobs::standing(&shared.store).await?;
     let last_upload = match jobs::latest(&shared.store, "csv").await? {
-        Some(job) => {
-            let counts = jobs::counts(&shared.store, &job.id).await?;
-            Some(Job::new(job, &counts))
-        }
+        Some(job) => Some(Job::read(&shared.store, job).await?),
         None => None,
     };
     let state = match (standing.retrying, standing.waiting, standing.failed) {

@@ -28,6 +28,7 @@ use crate::ledger::Calendar;
 use crate::link::{Link, LinkAddress, LinkPlace};
 use crate::log::archive::Archiving;
 use crate::mail::Mail;
+use crate::objects::{self, Objects};
 use crate::people::watch as directory;
 use crate::policy_file::PolicyFile;
 use crate::provisioning::accounts::Accounts;
@@ -138,6 +139,9 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         mail.follow(&settings);
     }
     alerts::check(&sections.alerts, &clock)?;
+    let files = sections.people.pickup.as_ref();
+    let files = files.map(|pickup| Objects::open(&pickup.place, objects::environment()));
+    let files = files.transpose()?;
     if let Some(dir) = &arguments.secrets {
         secret_keeper::write(&policy, dir)?;
         tokio::spawn(secret_keeper::keep(Arc::clone(&policy), dir.clone()));
@@ -282,8 +286,13 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         opener: state.opener,
         mail,
         entra: entra.map(|entra| Arc::new(entra) as Arc<dyn Accounts>),
+        files,
     };
-    api.provision_with(people.start());
+    let (desk, pickup) = people.start();
+    api.provision_with(desk);
+    if let Some(pickup) = pickup {
+        api.pick_up_with(pickup);
+    }
     let gateways = Pulse::default();
     let link = Link::new(writer.clone(), hub)
         .with_key_sets(key_sets)

@@ -66,6 +66,17 @@ pub enum State {
 impl State {
     const ALL: [Self; 4] = [Self::Waiting, Self::Sent, Self::Refused, Self::GivenUp];
 
+    /// Its name in the API and in results.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sent => "sent",
+            Self::Refused => "refused",
+            Self::GivenUp => "given_up",
+        }
+    }
+
     const fn number(self) -> i64 {
         match self {
             Self::Waiting => 0,

@@ -1,6 +1,7 @@
 //! Files that are encrypted with age (<https://age-encryption.org/v1>) for this installation.
 
-use std::io::Read as _;
+use std::fmt;
+use std::io::{self, Read as _, Write as _};
 use std::str::FromStr as _;
 
 use age::secrecy::ExposeSecret as _;
@@ -18,8 +19,8 @@ const ARMOUR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 #[derive(Clone)]
 pub struct Opener(x25519::Identity);
 
-impl std::fmt::Debug for Opener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Opener({})", self.recipient())
     }
 }
@@ -44,6 +45,46 @@ pub enum SealError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a secret key of age (`AGE-SECRET-KEY-1...`)")]
 pub struct NotAnIdentity;
+
+/// Whom something is encrypted for: an X25519 recipient.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Recipient(x25519::Recipient);
+
+/// The text is no recipient of age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a recipient of age (`age1...`)")]
+pub struct NotARecipient;
+
+impl fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Recipient({})", self.0)
+    }
+}
+
+impl Recipient {
+    /// From its text.
+    ///
+    /// # Errors
+    /// [`NotARecipient`].
+    pub fn read(text: &str) -> Result<Self, NotARecipient> {
+        let recipient = x25519::Recipient::from_str(text.trim());
+        recipient.map(Self).map_err(|_| NotARecipient)
+    }
+
+    /// The content, encrypted for this recipient.
+    ///
+    /// # Errors
+    /// It cannot be written; memory can always be.
+    pub fn seal(&self, content: &[u8]) -> io::Result<Vec<u8>> {
+        let recipients = std::iter::once(&self.0 as &dyn age::Recipient);
+        let encryptor = age::Encryptor::with_recipients(recipients).map_err(io::Error::other)?;
+        let mut sealed = Vec::new();
+        let mut writer = encryptor.wrap_output(&mut sealed)?;
+        writer.write_all(content)?;
+        writer.finish()?;
+        Ok(sealed)
+    }
+}
 
 impl Opener {
     /// A new key.
@@ -121,7 +162,6 @@ pub fn is_sealed(file: &[u8]) -> bool {
 mod tests {
     use super::*;
     use age::armor::{ArmoredWriter, Format};
-    use std::io::Write as _;
 
     fn sealed(text: &[u8], opener: &Opener, format: Format) -> Vec<u8> {
         let recipient = opener.0.to_public();
@@ -165,6 +205,15 @@ mod tests {
         let mut changed = file;
         *changed.last_mut().unwrap() ^= 1;
         assert_eq!(opener.open(&changed), Err(SealError::Damaged));
+    }
+
+    #[test]
+    fn what_is_sealed_for_a_recipient_is_opened_by_its_key() {
+        let opener = Opener::generate();
+        let recipient = Recipient::read(&opener.recipient()).unwrap();
+        let sealed = recipient.seal("結果".as_bytes()).unwrap();
+        assert_eq!(opener.open(&sealed).unwrap().as_slice(), "結果".as_bytes());
+        assert_eq!(Recipient::read("age1x"), Err(NotARecipient));
     }
 
     #[test]

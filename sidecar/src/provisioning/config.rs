@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::accounts::{Place, UserName};
 use super::notices::{self, NoticeSettings, config::RawNotices};
+use super::pickup::config::{self as pickup, PickupSettings, RawPickup};
 use crate::forward::config::Checking;
 use crate::people::Person;
 
@@ -34,6 +35,8 @@ pub struct RawPeople {
     pub unused: Option<RawUnused>,
     /// How people learn of their accounts.
     pub notices: RawNotices,
+    /// Where files of people are picked up; default: nowhere, they are uploaded.
+    pub pickup: Option<RawPickup>,
 }
 
 /// Groups and app roles.
@@ -89,6 +92,8 @@ pub struct PeopleSettings {
     pub unused: Option<(u16, Disuse)>,
     /// How people are told.
     pub notices: NoticeSettings,
+    /// Where files are picked up.
+    pub pickup: Option<PickupSettings>,
 }
 
 const EMAIL: &str = "{email}";
@@ -122,6 +127,7 @@ pub fn read(section: Option<Value>, problems: &mut Vec<Problem>) -> PeopleSettin
     {
         problem("unused.days", "must be 1 to 3650");
     }
+    let pickup = raw.pickup.map(|raw| pickup::read(raw, &mut problem));
     let notices = notices::config::read(raw.notices, problem);
     let departments = raw.departments.into_iter();
     PeopleSettings {
@@ -135,6 +141,7 @@ pub fn read(section: Option<Value>, problems: &mut Vec<Problem>) -> PeopleSettin
         exceptions: raw.exceptions.into_iter().collect(),
         unused: raw.unused.map(|unused| (unused.days, unused.then)),
         notices,
+        pickup,
     }
 }
 

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::config::PeopleSettings;
 use super::jobs::{self, Deed, NewJob, NewTask, Phase, State, Task, Wanted};
+use super::pickup::{self, Found};
 use crate::events::Author;
 use crate::people::Person;
 use crate::people::csv::{self, RowProblem, Rules};
@@ -102,6 +103,9 @@ pub enum Refused {
     /// The person is there already.
     #[error("the directory has a person of this id already")]
     Known,
+    /// Another sidecar has taken the file.
+    #[error("the file was taken already")]
+    Taken,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -184,6 +188,18 @@ impl Desk {
         id: String,
         author: &mut Author,
     ) -> Result<Uploaded, Refused> {
+        self.take(file, wishes, id, author, None).await
+    }
+
+    /// As [`Self::upload`]. `found`: where the file was; that it is taken is noted with the job.
+    pub(super) async fn take(
+        &self,
+        file: &[u8],
+        wishes: Wishes,
+        id: String,
+        author: &mut Author,
+        found: Option<&Found>,
+    ) -> Result<Uploaded, Refused> {
         let tenant = self.tenant.as_deref().ok_or(Refused::NoTenant)?;
         let file = self.opened(file)?;
         let rules = Rules {
@@ -204,6 +220,11 @@ impl Desk {
         // Takes its turn: nobody changes the directory between plan and job.
         let version = people::next_version(&mut transaction).await?;
         let everybody = people::everybody_in(&mut transaction).await?;
+        if let Some(found) = found
+            && !pickup::note(&mut transaction, found, (&id, true), "", author).await?
+        {
+            return Err(Refused::Taken);
+        }
         let mut plan = plan(&everybody, tenant, reading.rows, Identities::WithAccount);
         problems.append(&mut plan.problems);
         problems.sort_by_key(|problem| problem.line);
@@ -237,6 +258,9 @@ impl Desk {
             tasks: all,
         };
         jobs::add(&mut transaction, &job).await?;
+        if let (Some(_), false) = (found, problems.is_empty()) {
+            pickup::keep_errors(&mut transaction, &job.id, &problems).await?;
+        }
         let name = if wishes.apply {
             "provisioning.apply"
         } else {

@@ -71,10 +71,13 @@ const VERSION_14: &[&str] = &[crate::contents::tables::DDL];
 /// Settings.
 const VERSION_15: &[&str] = &[super::settings::DDL];
 
+/// Files of people that are picked up.
+const VERSION_16: &[&str] = &[crate::provisioning::pickup::DDL];
+
 /// Every version, oldest first.
 const VERSIONS: &[&[&str]] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
-    VERSION_9, VERSION_10, VERSION_11, VERSION_12, VERSION_13, VERSION_14, VERSION_15,
+    VERSION_9, VERSION_10, VERSION_11, VERSION_12, VERSION_13, VERSION_14, VERSION_15, VERSION_16,
 ];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {

@@ -6,6 +6,8 @@ mod faulty;
 mod killed;
 #[path = "provisioning/notices.rs"]
 mod notices;
+#[path = "provisioning/pickup.rs"]
+mod pickup;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

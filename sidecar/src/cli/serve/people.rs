@@ -5,10 +5,12 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::ledger::Calendar;
 use crate::mail::Mail;
+use crate::objects::Objects;
 use crate::people::sealed::Opener;
 use crate::provisioning::accounts::Accounts;
+use crate::provisioning::pickup::PickupStanding;
 use crate::provisioning::{
-    Days, Desk, Embedded, Notices, NoticesByMail, PeopleSettings, Runner, desk,
+    Days, Desk, Embedded, Notices, NoticesByMail, PeopleSettings, Pickup, Runner, desk,
 };
 use crate::settings::LiveSettings;
 use crate::snapshot::SnapshotHub;
@@ -28,11 +30,13 @@ pub(super) struct People {
     pub(super) mail: Option<Mail>,
     /// The tenant's accounts; none: the embedded directory has them.
     pub(super) entra: Option<Arc<dyn Accounts>>,
+    /// What is in the place where files are picked up; none: there is no such place.
+    pub(super) files: Option<Objects>,
 }
 
 impl People {
     /// Begins to carry out what is there and what comes. For the active sidecar alone.
-    pub(super) fn start(self) -> Desk {
+    pub(super) fn start(self) -> (Desk, Option<PickupStanding>) {
         let accounts = self.accounts();
         let notices = self.mail.clone().map(|mail| {
             let (store, settings) = (self.store.clone(), self.live.clone());
@@ -54,6 +58,11 @@ impl People {
             self.live,
             desk.wake(),
         );
+        let pickup = self.settings.pickup.clone().zip(self.files);
+        let pickup = pickup.map(|(settings, files)| {
+            let (store, clock) = (self.store.clone(), self.clock.clone());
+            Pickup::new(desk.clone(), store, files, settings, clock)
+        });
         let runner = Runner::new(
             self.store,
             self.hub,
@@ -65,7 +74,12 @@ impl People {
         );
         tokio::spawn(runner.run(desk.wake()));
         tokio::spawn(days.run());
-        desk
+        let standing = pickup.map(|pickup| {
+            let standing = pickup.standing();
+            tokio::spawn(pickup.run());
+            standing
+        });
+        (desk, standing)
     }
 
     fn accounts(&self) -> Arc<dyn Accounts> {
