@@ -112,6 +112,8 @@ pub async fn add(connection: &mut AnyConnection, job: &NewJob) -> Result<(), Sto
     }
     if !job.planned {
         wake_others(connection, &job.id).await?;
+        // If nothing is to be done it is done.
+        end_jobs(connection, job.at).await?;
     }
     Ok(())
 }
@@ -146,6 +148,7 @@ pub async fn apply(
     }
     move_tasks(connection, job, State::Planned, State::Waiting).await?;
     wake_others(connection, job).await?;
+    end_jobs(connection, now).await?;
     Ok(true)
 }
 
