@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::people::Person;
 use crate::people::plan::Action;
 pub use reading::{Counts, Standing, counts, job, latest, list, standing, tasks, waiting_for};
-pub(crate) use tables::{DDL, DDL_12};
+pub(crate) use tables::{DDL, DDL_12, DDL_16};
 pub(super) use tables::{Known, MOST, due, end_jobs, known, save_known, save_task};
 pub use tables::{add, apply, cancel, retry};
 

@@ -71,8 +71,11 @@ const VERSION_14: &[&str] = &[crate::contents::tables::DDL];
 /// Settings.
 const VERSION_15: &[&str] = &[super::settings::DDL];
 
-/// Files of people that are picked up.
-const VERSION_16: &[&str] = &[crate::provisioning::pickup::DDL];
+/// Files of people that are picked up, and tasks in their order.
+const VERSION_16: &[&str] = &[
+    crate::provisioning::pickup::DDL,
+    crate::provisioning::jobs::DDL_16,
+];
 
 /// Every version, oldest first.
 const VERSIONS: &[&[&str]] = &[

@@ -60,6 +60,12 @@ pub(crate) const DDL_12: &str = "
 UPDATE provisioned_accounts SET notified = 1;
 ";
 
+/// Tasks in the order in which they are carried out: nobody sorts ten thousand to find the next ones.
+pub(crate) const DDL_16: &str = "
+CREATE INDEX provisioning_tasks_order ON provisioning_tasks (state, job, number);
+DROP INDEX provisioning_tasks_due;
+";
+
 /// Adds a job, within the transaction of what it follows from.
 ///
 /// # Errors
@@ -219,9 +225,10 @@ pub(in crate::provisioning) async fn due(
     now: UnixMillis,
     most: usize,
 ) -> Result<Vec<Task>, StoreError> {
+    // `+`: SQLite is to go along the order, not to look for times and then sort.
     let sql = "SELECT t.*, j.caller AS caller FROM provisioning_tasks t \
                JOIN provisioning_jobs j ON j.id = t.job \
-               WHERE t.state = 'waiting' AND t.next_at <= $1 AND NOT EXISTS (\
+               WHERE t.state = 'waiting' AND +t.next_at <= $1 AND NOT EXISTS (\
                SELECT 1 FROM provisioning_tasks e WHERE e.person = t.person \
                AND e.state = 'waiting' AND (e.job < t.job OR (e.job = t.job AND e.number < t.number))) \
                ORDER BY t.job, t.number LIMIT $2";
