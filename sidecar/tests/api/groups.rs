@@ -35,6 +35,24 @@ async fn groups_come_in_pages_and_a_cursor_leads_nowhere_else() {
 }
 
 #[tokio::test]
+async fn whoever_is_locked_out_of_a_tenant_needs_a_new_password_and_nothing_else_is_ordered() {
+    let service = Service::new().await;
+    let tenant = Tenant::start(&service).await;
+    let unlock = async |id: &str| {
+        let path = format!("/v1/users/{id}/unlock");
+        service.call(As::Administrator, "POST", &path, None).await
+    };
+    let refused = unlock("003").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(detail.contains("/password/reset"), "{detail}");
+    assert_eq!(unlock("nobody").await.status, StatusCode::NOT_FOUND);
+    let jobs = service.get(As::Auditor, "/v1/provisioning/jobs").await;
+    assert_eq!(jobs.body["jobs"], json!([]));
+    assert_eq!(tenant.graph.violations(), []);
+}
+
+#[tokio::test]
 async fn a_person_joins_and_leaves_a_group_and_both_are_on_record() {
     let service = Service::new().await;
     let tenant = Tenant::start(&service).await;
