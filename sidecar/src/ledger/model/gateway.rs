@@ -7,7 +7,7 @@ use sekisho_domain::{
     UnixMillis, Usage,
 };
 use sekisho_link::{Outbox, Reserved, v1};
-use sekisho_quota::{Accounts, Budgets, Demand, Grant, Reservation, Streamed};
+use sekisho_quota::{Accounts, Budgets, Demand, Grant, LeaseId, Reservation, Streamed};
 
 use super::{BUDGET, LATER, NOW, WORST, vm};
 use crate::ledger::HolderId;
@@ -58,15 +58,19 @@ pub(super) struct Gateway {
 
 /// Puts a call on record. What the record says, for the model: how much was used.
 pub(super) fn record(outbox: &mut Outbox, kind: RecordKind, call: &Call, amount: u64) {
-    let held = call.held.iter().map(|held| Reserved {
-        holder: &held.holder,
-        budget: &held.budget,
-        window_start: held.window_start.0,
-        reserved: held.amount,
-        used: amount,
-    });
+    let held = call.held.iter().map(|held| on_wire(held, amount));
     let text = [u8::try_from(amount).unwrap()];
     outbox.record(kind, &RecordId(call.id), &text, held);
+}
+
+/// A reservation as the sidecar reads it.
+fn on_wire(held: &Reservation, used: u64) -> Reserved<'_> {
+    let write = |id: &LeaseId| sekisho_link::lease(&id.holder, &id.budget, id.window_start.0);
+    Reserved {
+        lease: held.lease.written(write),
+        reserved: held.amount,
+        used,
+    }
 }
 
 impl Gateway {
@@ -185,13 +189,7 @@ impl Gateway {
         let streamed = streamed.as_mut().unwrap();
         let grown = self.accounts.follow(held, streamed, 1, true, NOW);
         if grown == Ok(true) {
-            let held = held.iter().map(|held| Reserved {
-                holder: &held.holder,
-                budget: &held.budget,
-                window_start: held.window_start.0,
-                reserved: held.amount,
-                used: 0,
-            });
+            let held = held.iter().map(|held| on_wire(held, 0));
             self.outbox.extend(&RecordId(*id), held);
         }
         *shown += u64::from(grown.is_ok());
