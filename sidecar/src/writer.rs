@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
-use sekisho_domain::Policy;
+use sekisho_domain::{Policy, RecordId};
 use sekisho_link::v1;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -137,6 +137,15 @@ pub struct Session {
     pub leasing: bool,
 }
 
+/// A call of which its proxy says that nobody will ever tell its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The call.
+    pub id: RecordId,
+    /// Why, in the proxy's words.
+    pub why: String,
+}
+
 /// What a writer needs besides the database.
 #[derive(Clone, Debug)]
 pub struct Post {
@@ -183,6 +192,7 @@ enum Request {
     Disconnect(HolderId),
     Budget(Box<BudgetOrder>, oneshot::Sender<BudgetOutcome>),
     Record(Box<Recorded>, oneshot::Sender<Recording>),
+    Lost(Vec<Lost>, oneshot::Sender<Vec<bool>>),
     Pending(oneshot::Sender<()>),
     Tick(oneshot::Sender<()>),
 }
@@ -341,6 +351,19 @@ impl Writer {
         let request = Request::Record(recorded, answer);
         self.requests.send(request).await.map_err(|_| WriterGone)?;
         Ok(answered.await.map_err(|_| WriterGone)?)
+    }
+
+    /// Ends calls of which nobody will tell the end, at their worst, as those whose gateway fell
+    /// silent; returns, once that is durable, of which of them there is any record. Of calls that
+    /// have ended nothing is changed.
+    ///
+    /// # Errors
+    /// [`WriterGone`]: then they end when their gateway has been silent for long enough.
+    pub async fn lose(&self, lost: Vec<Lost>) -> Result<Vec<bool>, WriterGone> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Lost(lost, answer);
+        self.requests.send(request).await.map_err(|_| WriterGone)?;
+        answered.await.map_err(|_| WriterGone)
     }
 
     /// Takes into the log whatever changes have left to be recorded. Those that were committed

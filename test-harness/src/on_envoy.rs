@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use self::process::Envoy;
+use self::process::{Envoy, LogLevels};
 use crate::gateway::{
     Answer, Disturbance, Exchange, Gateway, GatewayError, Heard, ModuleSet, Place, Request,
     SECRET_PREFIX, Seen, Side,
@@ -54,6 +54,7 @@ pub struct Surroundings {
     runtime: Runtime,
     stub: Stub,
     workers: usize,
+    levels: LogLevels,
 }
 
 impl Surroundings {
@@ -74,6 +75,7 @@ impl Surroundings {
             runtime,
             stub,
             workers: 1,
+            levels: LogLevels::default(),
         })
     }
 
@@ -81,6 +83,13 @@ impl Surroundings {
     #[must_use]
     pub const fn with_workers(mut self, workers: usize) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// Envoy logs so much.
+    #[must_use]
+    pub const fn with_log_levels(mut self, levels: LogLevels) -> Self {
+        self.levels = levels;
         self
     }
 
@@ -116,6 +125,7 @@ impl OnEnvoy {
             runtime,
             stub,
             workers,
+            levels,
         } = surroundings;
         let relay = runtime.block_on(Relay::start(sidecar.link()?))?;
         let folder = TempDir::with_prefix("sekisho-envoy-")?;
@@ -140,8 +150,8 @@ impl OnEnvoy {
             access_log: AccessLog::File(folder.path().join(ACCESS_LOG)),
         };
         let configuration = render::envoy(sidecar.policy(), &bootstrap)?;
-        let envoy =
-            runtime.block_on(Envoy::start(envoy, folder.path(), &configuration, workers))?;
+        let start = Envoy::start(envoy, folder.path(), &configuration, workers, levels);
+        let envoy = runtime.block_on(start)?;
         let gateway = Self {
             envoy,
             runtime,

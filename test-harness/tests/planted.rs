@@ -1,5 +1,6 @@
 //! Secrets of callers, planted wherever a call has room for them, are in nothing that is written:
-//! no log of the filters or of Envoy, no record, no file of the sidecar, no answer to a refusal.
+//! no log of the filters, of the sidecar or of Envoy, no record, no file of the sidecar, no answer to a
+//! refusal. Neither as they are nor in base64 or hexadecimal digits, whatever is kept of bodies.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,27 +8,38 @@
     reason = "a test that cannot do its work has failed"
 )]
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+#[path = "caller/mod.rs"]
+mod caller;
 
-use sekisho_domain::{IssuerKey, KeyMaterial, UnixMillis};
-use sekisho_link::directory::key_set;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::{Mutex, Once, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use caller::{Caller, World};
+use sekisho_domain::UnixMillis;
 use sekisho_test_harness::gateway::{Answer, Gateway, ModuleSet, Place, Request};
+use sekisho_test_harness::on_envoy::process::LogLevels;
 use sekisho_test_harness::on_envoy::{OnEnvoy, Surroundings};
 use sekisho_test_harness::on_host::OnHost;
-use sekisho_test_harness::scenario::ScenarioPolicy;
-use sekisho_test_harness::sidecar::{IssuedKey, LogProbe, Registered, Setup, Sidecar};
-use sekisho_test_harness::tokens::{self, Algorithm, KEY_ID, Signer, Subject};
+use sekisho_test_harness::sidecar::LogProbe;
+use sekisho_test_harness::tokens::Signer;
 
 /// `SEKISHO_PLANTED=1000` plants more.
-const PLANTED: usize = 220;
+const PLANTED: usize = 260;
 /// What of a secret is looked for: long enough to be nothing else.
 const CORE: usize = 14;
 /// 2026-01-15T10:00:05+09:00.
 const STANDS_AT: UnixMillis = UnixMillis(1_768_438_805_000);
-const OBJECT_ID: &str = "00000000-0000-4000-8000-000000000001";
 /// What must never be found makes no sense unless this is.
 const WITNESS: &str = "witness-of-the-search";
+/// Envoy prints all headers of all requests in these parts of its log at level debug: operators have
+/// to leave them at info.
+const LEVELS: LogLevels = LogLevels {
+    all: "debug",
+    components: "http:info,router:info",
+};
 
 #[test]
 fn planted_secrets_are_in_nothing_that_the_filters_and_the_sidecar_write() {
@@ -36,7 +48,7 @@ fn planted_secrets_are_in_nothing_that_the_filters_and_the_sidecar_write() {
             envoy: None,
             ..Place::of_this_checkout()
         };
-        let world = World::new(&BTreeMap::new(), Some(STANDS_AT));
+        let world = World::new("planted.yaml", &BTreeMap::new(), Some(STANDS_AT));
         let (sidecar, caller) = world.start(LogProbe::default());
         let mut gateway = OnHost::start(modules, &place, sidecar).unwrap();
         plant(&mut gateway, &caller, &[]);
@@ -51,14 +63,44 @@ fn planted_secrets_are_not_in_the_logs_of_envoy_either() {
         return;
     }
     let probe = LogProbe::default();
-    let upstreams = ["openai".to_owned()];
+    let upstreams = ["openai", "anthropic", "gemini", "bedrock"].map(str::to_owned);
     let surroundings = Surroundings::start(&upstreams, probe.clone()).unwrap();
-    let world = World::new(surroundings.addresses(), None);
+    let surroundings = surroundings.with_log_levels(LEVELS);
+    let world = World::new("planted.yaml", surroundings.addresses(), None);
     let (sidecar, caller) = world.start(probe);
     let mut gateway =
         OnEnvoy::start(ModuleSet::Gateway, &place, surroundings, sidecar, None).unwrap();
     // Envoy's own access log has paths as they were asked for.
-    plant(&mut gateway, &caller, &[Spot::Path]);
+    plant(&mut gateway, &caller, &[Spot::Path, Spot::Model]);
+}
+
+/// What the sidecar, which runs in this process, has logged.
+static LOGGED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Logged;
+
+impl io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// From here on everything that the sidecar has to say is noted.
+fn note_logs() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        tracing_subscriber::fmt()
+            .with_env_filter("debug")
+            .with_ansi(false)
+            .with_writer(|| Logged)
+            .init();
+    });
 }
 
 /// Where a secret stands.
@@ -70,6 +112,8 @@ enum Spot {
     Name,
     /// A key in an answer.
     Answer,
+    /// A key in a stream, in pieces.
+    Pieces,
     /// A card's number in an answer of which the provider says that it failed.
     Failure,
     /// A token that is none.
@@ -90,10 +134,11 @@ enum Spot {
     Garbage,
 }
 
-const SPOTS: [Spot; 12] = [
+const SPOTS: [Spot; 13] = [
     Spot::Prompt,
     Spot::Name,
     Spot::Answer,
+    Spot::Pieces,
     Spot::Failure,
     Spot::Bearer,
     Spot::Claims,
@@ -105,7 +150,88 @@ const SPOTS: [Spot; 12] = [
     Spot::Garbage,
 ];
 
+/// Which API is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Api {
+    /// Bodies are kept, redacted.
+    OpenAi,
+    /// They are kept in full.
+    Anthropic,
+    /// They are not kept.
+    Gemini,
+    /// Digests of them are.
+    Bedrock,
+}
+
+const APIS: [Api; 4] = [Api::OpenAi, Api::Anthropic, Api::Gemini, Api::Bedrock];
+
+impl Api {
+    const fn model(self) -> &'static str {
+        match self {
+            Self::OpenAi => "gpt-4o",
+            Self::Anthropic => "claude",
+            Self::Gemini => "gemini-2.0-flash",
+            Self::Bedrock => "anthropic.claude-3-5-sonnet-20240620-v1:0",
+        }
+    }
+
+    fn path(self, model: &str, streams: bool) -> String {
+        match self {
+            Self::OpenAi => "/v1/chat/completions".to_owned(),
+            Self::Anthropic => "/v1/messages".to_owned(),
+            Self::Gemini if streams => {
+                format!("/v1beta/models/{model}:streamGenerateContent?alt=sse")
+            }
+            Self::Gemini => format!("/v1beta/models/{model}:generateContent"),
+            Self::Bedrock => format!("/model/{}/converse", model.replace(':', "%3A")),
+        }
+    }
+
+    fn body(self, model: &str, prompt: &str, streams: bool) -> String {
+        match self {
+            Self::OpenAi | Self::Anthropic => format!(
+                r#"{{"model":"{model}","max_tokens":9,"stream":{streams},"messages":[{{"role":"user","content":"{prompt}"}}]}}"#
+            ),
+            Self::Gemini => format!(
+                r#"{{"contents":[{{"role":"user","parts":[{{"text":"{prompt}"}}]}}],"generationConfig":{{"maxOutputTokens":9}}}}"#
+            ),
+            Self::Bedrock => format!(
+                r#"{{"messages":[{{"role":"user","content":[{{"text":"{prompt}"}}]}}],"inferenceConfig":{{"maxTokens":9}}}}"#
+            ),
+        }
+    }
+
+    /// An answer, or a piece of one that streams.
+    fn says(self, text: &str, streams: bool) -> String {
+        match (self, streams) {
+            (Self::OpenAi, false) => {
+                format!(r#"{{"choices":[{{"message":{{"content":"{text}"}}}}]}}"#)
+            }
+            (Self::OpenAi, true) => {
+                format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#)
+            }
+            (Self::Anthropic, false) => {
+                format!(r#"{{"content":[{{"type":"text","text":"{text}"}}]}}"#)
+            }
+            (Self::Anthropic, true) => format!(
+                r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{text}"}}}}"#
+            ),
+            (Self::Gemini, _) => {
+                format!(r#"{{"candidates":[{{"content":{{"parts":[{{"text":"{text}"}}]}}}}]}}"#)
+            }
+            (Self::Bedrock, _) => {
+                format!(r#"{{"output":{{"message":{{"content":[{{"text":"{text}"}}]}}}}}}"#)
+            }
+        }
+    }
+
+    const fn streams(self, spot: Spot) -> bool {
+        matches!(spot, Spot::Pieces) && !matches!(self, Self::Bedrock)
+    }
+}
+
 fn plant(gateway: &mut dyn Gateway, caller: &Caller, not_in_access_log: &[Spot]) {
+    note_logs();
     assert!(until_ready(gateway, caller), "nobody is let through");
     let many = std::env::var("SEKISHO_PLANTED").map_or(PLANTED, |many| many.parse().unwrap());
     let mut planted: HashMap<[u8; CORE], (usize, Spot)> = HashMap::new();
@@ -113,18 +239,21 @@ fn plant(gateway: &mut dyn Gateway, caller: &Caller, not_in_access_log: &[Spot])
     for number in 0..many {
         let spot = SPOTS[number % SPOTS.len()];
         let (secret, core) = secret(number, spot);
-        planted.insert(core, (number, spot));
-        let (request, answer) = call(caller, spot, &secret);
+        let api = APIS[number / SPOTS.len() % APIS.len()];
+        for written in forms(&core) {
+            planted.insert(written, (number, spot));
+        }
+        let (request, answer) = call(caller, api, spot, &secret);
         let exchange = gateway.call(&request, &answer).unwrap();
         let response = exchange.response.unwrap();
         let passes = matches!(
             spot,
-            Spot::Prompt | Spot::Name | Spot::Answer | Spot::Header
+            Spot::Prompt | Spot::Name | Spot::Answer | Spot::Pieces | Spot::Header
         );
         assert_eq!(
             response.status == 200,
             passes,
-            "{spot:?}: {}",
+            "{api:?}, {spot:?}: {}",
             response.status
         );
         if spot != Spot::Failure && !passes {
@@ -152,6 +281,11 @@ fn plant(gateway: &mut dyn Gateway, caller: &Caller, not_in_access_log: &[Spot])
         };
         look(place, text.as_bytes(), but);
     }
+    {
+        let logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(!logged.is_empty(), "the sidecar's log is not seen");
+        look("the sidecar's log", &logged, &[]);
+    }
     let mut has_witness = false;
     for (name, bytes) in gateway.sidecar().files().unwrap() {
         has_witness |= bytes
@@ -165,12 +299,12 @@ fn plant(gateway: &mut dyn Gateway, caller: &Caller, not_in_access_log: &[Spot])
 
 fn until_ready(gateway: &mut dyn Gateway, caller: &Caller) -> bool {
     for _ in 0..200 {
-        let (mut request, answer) = call(caller, Spot::Prompt, "hello");
+        let (mut request, answer) = call(caller, Api::OpenAi, Spot::Prompt, "hello");
         // On record as it is: it is no secret.
         request.path = format!("/v1/{WITNESS}");
         let refused = gateway.call(&request, &answer).unwrap().response;
         assert_ne!(refused.map(|refused| refused.status), Some(200));
-        let (request, answer) = call(caller, Spot::Prompt, "hello");
+        let (request, answer) = call(caller, Api::OpenAi, Spot::Prompt, "hello");
         let response = gateway.call(&request, &answer).unwrap().response;
         if response.is_some_and(|response| response.status == 200) {
             return true;
@@ -194,7 +328,7 @@ fn secret(number: usize, spot: Spot) -> (String, [u8; CORE]) {
             let check = (0..10).find(|check| is_card(&format!("{body}{check}")));
             format!("{body}{}", check.unwrap())
         }
-        Spot::Answer | Spot::Path | Spot::Header | Spot::Query | Spot::Garbage => {
+        Spot::Answer | Spot::Pieces | Spot::Path | Spot::Header | Spot::Query | Spot::Garbage => {
             format!("sk-proj-{core}-abcdef")
         }
         Spot::Name => format!("Taro {core}"),
@@ -223,31 +357,44 @@ fn is_card(digits: &str) -> bool {
     sum.sum::<u32>().is_multiple_of(10)
 }
 
-fn call(caller: &Caller, spot: Spot, secret: &str) -> (Request, Answer) {
-    let prompt = if matches!(spot, Spot::Prompt | Spot::Name) {
-        secret
-    } else {
-        "hello"
+/// What is looked for: the core of a secret as it is, in base64 wherever it begins there, and in
+/// hexadecimal digits.
+fn forms(core: &[u8; CORE]) -> Vec<[u8; CORE]> {
+    let mut forms = vec![*core];
+    for skipped in 0..3 {
+        let encoded = STANDARD.encode(&core[skipped..]);
+        forms.extend(encoded.as_bytes().first_chunk::<CORE>());
+    }
+    let digits: String = core[4..].iter().map(|byte| format!("{byte:02x}")).collect();
+    forms.extend(digits.as_bytes().first_chunk::<CORE>());
+    forms
+}
+
+fn call(caller: &Caller, api: Api, spot: Spot, secret: &str) -> (Request, Answer) {
+    let streams = api.streams(spot);
+    let prompt = match spot {
+        Spot::Prompt | Spot::Name => secret,
+        _ => "hello",
     };
-    let model = if spot == Spot::Model {
-        secret
-    } else {
-        "gpt-4o"
+    let model = match spot {
+        Spot::Model => secret,
+        _ => api.model(),
     };
     let body = match spot {
         Spot::Garbage => format!("{{\"model\": \"gpt-4o\", {secret}"),
-        _ => format!(
-            r#"{{"model":"{model}","max_tokens":9,"messages":[{{"role":"user","content":"{prompt}"}}]}}"#
-        ),
+        _ => api.body(model, prompt, streams),
     };
     let path = match spot {
-        Spot::Query => format!("/v1/chat/completions?user={secret}"),
+        Spot::Query => format!("{}?user={secret}", api.path(model, streams)),
         Spot::Path => format!("/v1/nothing/{secret}"),
-        _ => "/v1/chat/completions".to_owned(),
+        _ => api.path(model, streams),
     };
     let credential = match spot {
         Spot::Bearer => ("authorization", format!("Bearer {secret}")),
-        Spot::Claims => ("authorization", format!("Bearer {}", caller.forged(secret))),
+        Spot::Claims => {
+            let forged = caller.sign(secret, Signer::Stranger);
+            ("authorization", format!("Bearer {forged}"))
+        }
         Spot::Key => ("api-key", secret.to_owned()),
         _ => ("authorization", format!("Bearer {}", caller.token)),
     };
@@ -265,98 +412,25 @@ fn call(caller: &Caller, spot: Spot, secret: &str) -> (Request, Answer) {
         body: vec![body.into_bytes()],
         ..Request::default()
     };
-    let said = if matches!(spot, Spot::Answer | Spot::Failure) {
-        secret
+    let said = match spot {
+        Spot::Answer | Spot::Failure | Spot::Pieces => secret,
+        _ => "hello",
+    };
+    let (kind, body) = if streams {
+        let pieces = said.as_bytes().chunks(7).map(|piece| {
+            let piece = std::str::from_utf8(piece).unwrap();
+            format!("data: {}\n\n", api.says(piece, true)).into_bytes()
+        });
+        ("text/event-stream", pieces.collect())
     } else {
-        "hello"
+        ("application/json", vec![api.says(said, false).into_bytes()])
     };
     let answer = Answer {
         status: if spot == Spot::Failure { 500 } else { 200 },
-        headers: vec![("content-type".to_owned(), b"application/json".to_vec())],
-        body: vec![
-            format!(r#"{{"choices":[{{"message":{{"content":"{said}"}}}}],"usage":{{"prompt_tokens":1,"completion_tokens":1}}}}"#).into_bytes(),
-        ],
+        headers: vec![("content-type".to_owned(), kind.into())],
+        body,
+        chunked: streams,
         ..Answer::default()
     };
     (request, answer)
-}
-
-/// Somebody who may call, and what is known of the issuer.
-struct Caller {
-    token: String,
-    issuer: String,
-    tenant: String,
-    audience: String,
-    now: UnixMillis,
-}
-
-impl Caller {
-    /// A token that somebody else has signed, for an account of this name.
-    fn forged(&self, object_id: &str) -> String {
-        self.sign(object_id, Signer::Stranger)
-    }
-
-    fn sign(&self, object_id: &str, signer: Signer) -> String {
-        let scopes = ["all_apis".to_owned()];
-        let subject = Subject {
-            issuer: &self.issuer,
-            tenant: &self.tenant,
-            audience: &self.audience,
-            object_id,
-            scopes: &scopes,
-        };
-        let claims = tokens::claims(&subject, self.now);
-        tokens::sign(&claims, signer, Algorithm::RS256, KEY_ID).unwrap()
-    }
-}
-
-/// What a sidecar begins with.
-struct World {
-    setup: Setup,
-    caller: Caller,
-}
-
-impl World {
-    fn new(at: &BTreeMap<String, std::net::SocketAddr>, stands_at: Option<UnixMillis>) -> Self {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/policies/company.yaml");
-        let policy = ScenarioPolicy::load(&file).unwrap().complete(at).unwrap();
-        let trusted = policy.policy.issuers.first().unwrap().clone();
-        let (n, e) = tokens::published().unwrap();
-        let published = IssuerKey {
-            issuer: trusted.issuer.clone(),
-            kid: KEY_ID.to_owned(),
-            material: KeyMaterial::Rsa { n, e },
-            algorithm: None,
-        };
-        let person = Registered {
-            id: "001".to_owned(),
-            tenant: trusted.tenant.clone(),
-            object_id: OBJECT_ID.to_owned(),
-            department: "systems".to_owned(),
-            active: true,
-        };
-        let caller = Caller {
-            token: String::new(),
-            issuer: trusted.issuer.clone(),
-            tenant: trusted.tenant.clone(),
-            audience: trusted.audiences.first().unwrap().clone(),
-            now: stands_at.unwrap_or_default(),
-        };
-        let setup = Setup {
-            policy,
-            people: vec![person],
-            keys: Vec::<IssuedKey>::new(),
-            issuer_keys: key_set(&trusted.issuer, &[published]),
-            stands_at,
-        };
-        Self { setup, caller }
-    }
-
-    fn start(self, probe: LogProbe) -> (Sidecar, Caller) {
-        let sidecar = Sidecar::start_with(self.setup, probe).unwrap();
-        let mut caller = self.caller;
-        caller.now = sidecar.now();
-        caller.token = caller.sign(OBJECT_ID, Signer::Issuer);
-        (sidecar, caller)
-    }
 }

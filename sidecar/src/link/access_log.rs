@@ -1,5 +1,6 @@
 //! What Envoy refuses by itself, before a filter sees it or when one has failed, is put on
-//! record, too: Envoy tells of it in its access log, of which the sidecar is the service.
+//! record, too, and calls that a filter took with it when it failed are ended: Envoy tells of both
+//! in its access log, of which the sidecar is the service.
 
 use prost::bytes::Bytes;
 use sekisho_domain::{AuditRecord, DenialCode, RecordId, RecordKind, UnixMillis};
@@ -9,7 +10,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::server::stopping;
 use crate::ledger::{HolderId, VmId};
-use crate::writer::{ApplyError, Session, Writer};
+use crate::writer::{ApplyError, Lost, Session, Writer};
 
 mod generated {
     #![expect(
@@ -32,6 +33,8 @@ use generated::{
 const RECORD_HEADER: &str = "x-sekisho-record";
 /// The header that names the trace of which a call is a part.
 const TRACE_HEADER: &str = "traceparent";
+/// What Envoy says of a request whose filter's VM trapped, its own or another's fault.
+pub(crate) const TRAPPED: &str = "wasm_fail_stream";
 /// Longest path and detail in a record, bytes.
 const MOST_TEXT: usize = 512;
 /// envoy.config.core.v3.RequestMethod.
@@ -64,8 +67,23 @@ impl AccessLog {
             hello: Some(v1::Hello::default()),
             ..v1::Up::default()
         };
+        let all_lost: Vec<Lost> = entries.iter().filter_map(lost).collect();
+        // Nobody will tell the end of these.
+        let known = match all_lost.as_slice() {
+            [] => Vec::new(),
+            lost => {
+                let known = self.writer.lose(lost.to_vec()).await;
+                known.map_err(|error| Status::unavailable(error.to_string()))?
+            }
+        };
+        let known = all_lost.iter().zip(known).filter(|(_, known)| *known);
+        let known: Vec<RecordId> = known.map(|(lost, _)| lost.id).collect();
         for entry in &entries {
-            up.entries.extend(refusal(entry, random()?));
+            let id = lost(entry).map(|lost| lost.id);
+            if id.is_some_and(|id| known.contains(&id)) {
+                continue;
+            }
+            up.entries.extend(refusal(entry, id, random()?));
         }
         if up.entries.is_empty() {
             return Ok(());
@@ -115,17 +133,31 @@ fn random<const N: usize>() -> Result<[u8; N], Status> {
     Ok(bytes)
 }
 
-/// The record of a request that Envoy refused; `None`: a filter has put it on record.
-fn refusal(entry: &HttpAccessLogEntry, random: [u8; 10]) -> Option<v1::Entry> {
+/// The call that a filter had begun to record and took with it when it failed, if this is one.
+fn lost(entry: &HttpAccessLogEntry) -> Option<Lost> {
+    let response = entry.response.as_ref()?;
+    let why = text(&response.response_code_details)?;
+    let id = response.response_headers.get(RECORD_HEADER)?;
+    let id = RecordId::parse(std::str::from_utf8(id).ok()?)?;
+    (why == TRAPPED).then_some(Lost { id, why })
+}
+
+/// The record of a request that Envoy refused; `None`: a filter has put it on record, or it was
+/// none. `named`: the call that a filter named, and of which there is no record.
+fn refusal(
+    entry: &HttpAccessLogEntry,
+    named: Option<RecordId>,
+    random: [u8; 10],
+) -> Option<v1::Entry> {
     let response = entry.response.clone().unwrap_or_default();
     let known = response.response_headers.get(RECORD_HEADER);
-    if known.is_some_and(|record| !record.is_empty()) {
+    if named.is_none() && known.is_some_and(|record| !record.is_empty()) {
         return None;
     }
     let common = entry.common_properties.clone().unwrap_or_default();
     let time = common.start_time.unwrap_or_default();
     let at = UnixMillis(millis(time.seconds, time.nanos));
-    let id = RecordId::v7(at, random);
+    let id = named.unwrap_or_else(|| RecordId::v7(at, random));
     let mut record = AuditRecord::new(RecordKind::Refuse, id, at);
     let code = DenialCode::RefusedByProxy;
     (record.denial, record.stage) = (Some(code), Some(code.stage()));
@@ -226,7 +258,7 @@ mod tests {
     }
 
     fn record(entry: &HttpAccessLogEntry) -> serde_json::Value {
-        let refusal = refusal(entry, [7; 10]).unwrap();
+        let refusal = refusal(entry, None, [7; 10]).unwrap();
         serde_json::from_slice(&refusal.record).unwrap()
     }
 
@@ -250,8 +282,34 @@ mod tests {
 
     #[test]
     fn what_a_filter_has_recorded_is_not_recorded_twice() {
-        assert!(refusal(&entry(b"/", Some("019a")), [7; 10]).is_none());
-        assert!(refusal(&entry(b"/", Some("")), [7; 10]).is_some());
+        assert!(refusal(&entry(b"/", Some("019a")), None, [7; 10]).is_none());
+        assert!(refusal(&entry(b"/", Some("")), None, [7; 10]).is_some());
+    }
+
+    #[test]
+    fn a_call_that_a_filter_took_with_it_is_told_from_others() {
+        let id = RecordId([9; 16]);
+        let of = |details: &str, record: Option<&str>| {
+            let mut entry = entry(b"/v1/messages", record);
+            entry.response.as_mut().unwrap().response_code_details = details.into();
+            entry
+        };
+        let named = id.to_string();
+        let trapped = of(TRAPPED, Some(&named));
+        let why = TRAPPED.to_owned();
+        assert_eq!(lost(&trapped), Some(Lost { id, why }));
+        for other in [
+            of("via_upstream", Some(&named)),
+            of(TRAPPED, Some("019a")),
+            of(TRAPPED, None),
+        ] {
+            assert_eq!(lost(&other), None);
+        }
+        // Nobody knows of it: that is its record, under the name that its client was told.
+        let refusal = refusal(&trapped, Some(id), [7; 10]).unwrap();
+        let record: AuditRecord<'_> = serde_json::from_slice(&refusal.record).unwrap();
+        assert_eq!(record.record_id, id);
+        assert_eq!(record.detail.as_deref(), Some(TRAPPED));
     }
 
     #[test]
@@ -267,6 +325,6 @@ mod tests {
         let secret = record(&entry(b"/password=hunter22", None));
         assert_eq!(secret["call"]["path"], "/password=[redacted:secret]");
         let nothing = HttpAccessLogEntry::default();
-        assert!(refusal(&nothing, [7; 10]).is_some());
+        assert!(refusal(&nothing, None, [7; 10]).is_some());
     }
 }

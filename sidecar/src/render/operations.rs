@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::{AccessLog, SIDECAR, socket_address};
+use crate::link::TRAPPED;
 
 /// The header by which the filters name a call's record.
 const RECORD_HEADER: &str = "x-sekisho-record";
@@ -74,10 +75,20 @@ pub(super) fn stats() -> Value {
 pub(super) fn refusals_log() -> Value {
     json!({
         "name": "envoy.access_loggers.http_grpc",
-        "filter": {"status_code_filter": {"comparison": {
-            "op": "GE",
-            "value": {"default_value": 400, "runtime_key": "sekisho.refusals_log.least_status"},
-        }}},
+        "filter": {"or_filter": {"filters": [
+            {"status_code_filter": {"comparison": {
+                "op": "GE",
+                "value": {"default_value": 400, "runtime_key": "sekisho.refusals_log.least_status"},
+            }}},
+            // An answer that had begun is cut when its filter traps, and keeps its status.
+            {"extension_filter": {
+                "name": "envoy.access_loggers.extension_filters.cel",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                    "expression": format!("response.code_details == '{TRAPPED}'"),
+                },
+            }},
+        ]}},
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
             "common_config": {

@@ -296,7 +296,7 @@ fn the_sidecar_is_told_of_refusals_and_of_nothing_else() {
     let document = rendered(&bootstrap());
     let logs = manager(&document, 0)["access_log"].as_array().unwrap();
     let refusals = logs.last().unwrap();
-    let least = refusals.pointer("/filter/status_code_filter/comparison");
+    let least = refusals.pointer("/filter/or_filter/filters/0/status_code_filter/comparison");
     assert_eq!(least.unwrap()["op"], "GE");
     assert_eq!(least.unwrap()["value"]["default_value"], 400);
     let service = refusals.pointer("/typed_config/common_config/grpc_service/envoy_grpc");

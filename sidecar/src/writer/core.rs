@@ -17,7 +17,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::batch::{Batch, Entry, Part};
 use super::recent::{Memory, Recent};
-use super::{ApplyError, LEASE_TTL_MILLIS, Post, Pulses, Recording, StartError, standby};
+use super::{ApplyError, LEASE_TTL_MILLIS, Lost, Post, Pulses, Recording, StartError, standby};
 use crate::contents::keys::Ring;
 use crate::contents::tables::Piece;
 use crate::ledger::desk::Desk;
@@ -468,7 +468,7 @@ impl Core {
         let mut work = Work::default();
         for vm in self.ledger.silent(now, LEASE_TTL_MILLIS) {
             for id in self.ledger.expire(vm) {
-                self.unknown_end(id, &mut work, now).await?;
+                self.unknown_end(id, None, &mut work, now).await?;
             }
         }
         self.recent.rotate(now);
@@ -479,10 +479,33 @@ impl Core {
         Ok(())
     }
 
-    /// Ends a call whose VM fell silent: nobody knows how, so at its worst.
+    /// Ends calls of which their proxy says that nobody will; returns of which there is a record.
+    pub(super) async fn lose(
+        &mut self,
+        lost: Vec<Lost>,
+        now: UnixMillis,
+    ) -> Result<Vec<bool>, Poison> {
+        let mut work = Work::default();
+        let mut known = Vec::with_capacity(lost.len());
+        for Lost { id, why } in lost {
+            if self.ledger.open_call(&id).is_some() {
+                self.unknown_end(id, Some(&why), &mut work, now).await?;
+                known.push(true);
+            } else {
+                let kinds = tables::known(&mut self.connection, id).await?;
+                known.push(!kinds.is_empty());
+            }
+        }
+        self.commit(work, now).await?;
+        Ok(known)
+    }
+
+    /// Ends a call whose VM fell silent, or is gone for a reason that the proxy tells: nobody
+    /// knows how, so at its worst.
     async fn unknown_end(
         &mut self,
         id: RecordId,
+        why: Option<&str>,
         work: &mut Work,
         now: UnixMillis,
     ) -> Result<(), Poison> {
@@ -498,13 +521,15 @@ impl Core {
         record.kind = RecordKind::Complete;
         record.at = now;
         record.outcome = Some(Outcome::Unknown);
+        record.detail = why.map(Into::into);
         record.usage = Some(facts.worst);
         record.usage_source = Some(UsageSource::Estimated);
         record.cost_micros = Some(facts.most(&self.policy));
         record.duration_millis = Some(now.since(facts.at));
         let body = serde_json::to_vec(&record)?;
         let end = Recorded::read(RecordKind::Complete, id, body.into())?;
-        tracing::warn!(record = %id, "the gateway of an open call is silent; charged at its worst");
+        let why = why.unwrap_or("the gateway is silent");
+        tracing::warn!(record = %id, why, "nobody knows how an open call ended; charged at its worst");
         self.complete(end, work, now);
         self.seal(id, work, now)
     }

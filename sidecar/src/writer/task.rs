@@ -122,6 +122,7 @@ async fn serve(
     let mut answers: Vec<oneshot::Sender<_>> = Vec::with_capacity(waiting.len());
     let (mut left, mut orders) = (Vec::new(), Vec::new());
     let (mut events, mut recordings) = (Vec::new(), Vec::new());
+    let mut losses = Vec::new();
     for request in waiting.drain(..) {
         match request {
             Request::Apply(batch, answer) => {
@@ -135,6 +136,7 @@ async fn serve(
                 events.push(*event);
                 recordings.push(answer);
             }
+            Request::Lost(lost, answer) => losses.push((lost, answer)),
             Request::Pending(done) => backlog.then(move || {
                 let _ = done.send(());
             }),
@@ -160,6 +162,11 @@ async fn serve(
             }
             return Err(reason);
         }
+    }
+    // What gateways themselves have said of their calls comes before what is said of them.
+    for (lost, answer) in losses {
+        let known = core.lose(lost, clock.now()).await?;
+        let _ = answer.send(known);
     }
     // A stream's last batch is always before its end.
     for holder in left {

@@ -1,6 +1,9 @@
 //! Calls whose gateway fell silent.
 
+use sekisho::log::{Filter, search};
 use sekisho::vitals::{Beat, Pulse};
+use sekisho::writer::Lost;
+use sekisho_domain::{AuditRecord, Outcome, RecordKind};
 
 use crate::world::{Worker, World, usage_of};
 
@@ -65,4 +68,59 @@ async fn gateways_are_known_from_what_they_send() {
     drop(other);
     let beat = pulse.beat();
     assert!(beat.well_since.is_none() && beat.last_success.is_some());
+}
+
+#[tokio::test]
+async fn a_call_of_which_the_proxy_says_that_it_is_lost_ends_at_once_and_says_why() {
+    let world = World::new().await;
+    let mut worker = world.worker(1);
+    let leases = worker.lease(&[("sales-tokens", 4_000)]).await.leases;
+    let (ended, lost, never) = (
+        worker.call(1, "sales"),
+        worker.call(2, "sales"),
+        worker.call(3, "sales"),
+    );
+    worker.entries(vec![ended.admit(&leases)]).await;
+    worker.entries(vec![ended.complete(usage_of(30, 40))]).await;
+    worker.entries(vec![lost.admit(&leases)]).await;
+    let told = [&ended, &lost, &never].map(|call| Lost {
+        id: call.id,
+        why: "wasm_fail_stream".to_owned(),
+    });
+    let known = world.writer.lose(told.to_vec()).await.unwrap();
+    assert_eq!(known, [true, true, false]);
+    let report = world.verify().await;
+    assert!(report.open.is_empty(), "{:?}", report.open);
+    World::sound(&report);
+    for (call, outcome, detail) in [
+        (&ended, Outcome::Answered, None),
+        (&lost, Outcome::Unknown, Some("wasm_fail_stream")),
+    ] {
+        let filter = Filter {
+            record_id: Some(call.id),
+            ..Filter::default()
+        };
+        let page = search(&world.store, &filter, None, 10).await.unwrap();
+        let records: Vec<AuditRecord<'_>> = page
+            .records
+            .iter()
+            .map(|found| serde_json::from_slice(&found.body).unwrap())
+            .collect();
+        let of = |kind| records.iter().find(|record| record.kind == kind).unwrap();
+        let (admit, end) = (of(RecordKind::Admit), of(RecordKind::Complete));
+        assert_eq!(
+            (end.outcome, end.detail.as_deref()),
+            (Some(outcome), detail)
+        );
+        if outcome == Outcome::Unknown {
+            assert_eq!(
+                (end.usage, end.cost_micros),
+                (admit.usage, admit.cost_micros)
+            );
+        }
+    }
+    // Said again it changes nothing.
+    let again = world.writer.lose(told.to_vec()).await.unwrap();
+    assert_eq!(again, [true, true, false]);
+    assert_eq!(world.verify().await.records, report.records);
 }

@@ -72,50 +72,52 @@ async fn into_one_file(store: &Store) {
 
 async fn check(folder: &Path) -> Report {
     let store = Store::open(&sqlite(folder)).await.unwrap();
+    let report = check_open(&store, folder).await;
+    store.pool().close().await;
+    report
+}
+
+async fn check_open(store: &Store, folder: &Path) -> Report {
     let (policy, key) = (policy(), log_key().verifying_key());
     let exported = folder.join("checkpoints");
     let copies = Copies {
         checkpoints: Some(&exported),
         archive: None,
     };
-    let report = verify(&store, &policy, &key, copies).await;
-    store.pool().close().await;
-    report.unwrap()
-}
-
-async fn sql(folder: &Path, statements: &str) {
-    let store = Store::open(&sqlite(folder)).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))
-        .execute(store.pool())
-        .await
-        .unwrap();
-    store.pool().close().await;
+    verify(store, &policy, &key, copies).await.unwrap()
 }
 
 /// Makes hashes and tree fit the bodies, as somebody would who covers up.
-async fn cover_up(folder: &Path) {
-    let store = Store::open(&sqlite(folder)).await.unwrap();
+async fn cover_up(store: &Store) {
     let rows = sqlx::query("SELECT seq, body FROM audit_entries ORDER BY seq");
     let mut tree = Tree::default();
+    let mut script = String::new();
     for (at, row) in (0i64..).zip(rows.fetch_all(store.pool()).await.unwrap()) {
         let (seq, body): (i64, Vec<u8>) = (row.get("seq"), row.get("body"));
         let leaf = leaf_hash(&body);
         tree.push(leaf);
-        sqlx::query("UPDATE audit_entries SET leaf_hash = $1, seq = $2 WHERE seq = $3")
-            .bind(leaf.to_vec())
-            .bind(at)
-            .bind(seq)
-            .execute(store.pool())
-            .await
-            .unwrap();
+        script += &format!(
+            "UPDATE audit_entries SET leaf_hash = {}, seq = {at} WHERE seq = {seq};",
+            blob(&leaf)
+        );
     }
-    sqlx::query("UPDATE audit_tree SET size = $1, roots = $2")
-        .bind(i64::try_from(tree.size()).unwrap())
-        .bind(tree.stored_roots())
+    let roots = blob(&tree.stored_roots());
+    let size = tree.size();
+    script += &format!("UPDATE audit_tree SET size = {size}, roots = {roots}");
+    sql(store, &format!("BEGIN; {script}; COMMIT")).await;
+}
+
+/// Bytes as SQLite reads them in a statement.
+fn blob(bytes: &[u8]) -> String {
+    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+    format!("x'{}'", digits.collect::<String>())
+}
+
+async fn sql(store: &Store, statements: &str) {
+    sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))
         .execute(store.pool())
         .await
         .unwrap();
-    store.pool().close().await;
 }
 
 fn copy(from: &Path) -> TempDir {
@@ -229,7 +231,7 @@ fn change(records: usize) -> impl Strategy<Value = (Change, bool)> {
     (change, any::<bool>())
 }
 
-async fn apply(folder: &Path, change: &Change) {
+async fn apply(store: &Store, change: &Change) {
     let statements = match change {
         Change::Bit {
             column,
@@ -237,7 +239,7 @@ async fn apply(folder: &Path, change: &Change) {
             byte,
             bit,
         } => {
-            return turn_bit(folder, column, *seq, *byte, *bit).await;
+            return turn_bit(store, column, *seq, *byte, *bit).await;
         }
         Change::Number { column, seq, by } => format!(
             "UPDATE audit_entries SET {column} = COALESCE({column}, 0) + {by} WHERE seq = {seq}"
@@ -262,19 +264,16 @@ async fn apply(folder: &Path, change: &Change) {
             "UPDATE audit_checkpoints SET note = \
              substr(note, 1, {byte}) || '!' || substr(note, {byte} + 2)"
         ),
-        Change::Rollback => {
-            std::fs::rename(folder.join(EARLIER), folder.join("sekisho.db")).unwrap();
-            return;
-        }
+        // Before the database was opened.
+        Change::Rollback => return,
         Change::TreeRoots { byte } => {
             format!("UPDATE audit_tree SET roots = CAST(substr(roots, 1, {byte}) || '!!' AS BLOB)")
         }
     };
-    sql(folder, &statements).await;
+    sql(store, &statements).await;
 }
 
-async fn turn_bit(folder: &Path, column: &str, seq: usize, byte: usize, bit: u8) {
-    let store = Store::open(&sqlite(folder)).await.unwrap();
+async fn turn_bit(store: &Store, column: &str, seq: usize, byte: usize, bit: u8) {
     let seq = i64::try_from(seq).unwrap();
     let select = format!("SELECT {column} AS bytes FROM audit_entries WHERE seq = $1");
     let row = sqlx::query(AssertSqlSafe(select)).bind(seq);
@@ -284,7 +283,6 @@ async fn turn_bit(folder: &Path, column: &str, seq: usize, byte: usize, bit: u8)
     let update = format!("UPDATE audit_entries SET {column} = $1 WHERE seq = $2");
     let update = sqlx::query(AssertSqlSafe(update)).bind(bytes).bind(seq);
     update.execute(store.pool()).await.unwrap();
-    store.pool().close().await;
 }
 
 /// The record that the finding must name; `None`: the change is not in one record.
@@ -307,8 +305,13 @@ fn every_change_is_found_whether_or_not_it_is_covered_up() {
     let mut runner = TestRunner::new(config);
     let tried = runner.run(&change(records), |(change, covered)| {
         let copy = copy(folder.path());
+        if matches!(change, Change::Rollback) {
+            let path = copy.path();
+            std::fs::rename(path.join(EARLIER), path.join("sekisho.db")).unwrap();
+        }
         let report = runtime.block_on(async {
-            apply(copy.path(), &change).await;
+            let store = Store::open(&sqlite(copy.path())).await.unwrap();
+            apply(&store, &change).await;
             if covered
                 && !matches!(
                     change,
@@ -318,9 +321,11 @@ fn every_change_is_found_whether_or_not_it_is_covered_up() {
                     } | Change::TreeRoots { .. }
                 )
             {
-                cover_up(copy.path()).await;
+                cover_up(&store).await;
             }
-            check(copy.path()).await
+            let report = check_open(&store, copy.path()).await;
+            store.pool().close().await;
+            report
         });
         prop_assert!(!report.is_ok(), "not found: {change:?}");
         if let Some(seq) = place(&change).filter(|_| !covered) {

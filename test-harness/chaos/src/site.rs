@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sekisho::clock::Clock;
 use sekisho::policy_file::{self, PolicyFile};
 use sekisho::render::{self, AccessLog, Bootstrap, LinkTarget, Modules};
-use sekisho_test_harness::on_envoy::process::Envoy;
+use sekisho_test_harness::on_envoy::process::{Envoy, LogLevels};
 use sekisho_test_harness::tokens::{self, Algorithm, KEY_ID, Signer, Subject};
 use serde_json::json;
 use tempfile::TempDir;
@@ -164,7 +164,14 @@ impl Site {
             access_log: AccessLog::None,
         };
         let configuration = render::envoy(&self.policy.policy, &bootstrap)?;
-        Ok(Envoy::start(&place.envoy, &folder, &configuration, 2).await?)
+        Ok(Envoy::start(
+            &place.envoy,
+            &folder,
+            &configuration,
+            2,
+            LogLevels::default(),
+        )
+        .await?)
     }
 
     /// The policy as sidecars read it.

@@ -17,6 +17,24 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 /// The last lines of its log that are shown when it does not start.
 const LINES: usize = 12;
 
+/// How much Envoy logs.
+#[derive(Clone, Copy, Debug)]
+pub struct LogLevels {
+    /// Everything, but for what `components` says.
+    pub all: &'static str,
+    /// `NAME:LEVEL`, with commas between.
+    pub components: &'static str,
+}
+
+impl Default for LogLevels {
+    fn default() -> Self {
+        Self {
+            all: "warning",
+            components: "wasm:debug",
+        }
+    }
+}
+
 /// A running Envoy; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Envoy {
@@ -36,6 +54,7 @@ impl Envoy {
         folder: &Path,
         configuration: &str,
         workers: usize,
+        levels: LogLevels,
     ) -> Result<Self, GatewayError> {
         if !binary.is_file() {
             return Err(GatewayError::NoEnvoy(binary.to_owned()));
@@ -52,8 +71,8 @@ impl Envoy {
             .arg(&log)
             .arg("--concurrency")
             .arg(workers.to_string())
-            .args(["--disable-hot-restart", "--log-level", "warning"])
-            .args(["--component-log-level", "wasm:debug"])
+            .args(["--disable-hot-restart", "--log-level", levels.all])
+            .args(["--component-log-level", levels.components])
             .args(["--file-flush-interval-msec", "100"])
             // What its AWS request signing needs.
             .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
