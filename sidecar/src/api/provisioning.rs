@@ -237,7 +237,7 @@ impl From<Refused> for Problem {
             }
             Refused::Known | Refused::Taken => Self::new(StatusCode::CONFLICT, detail),
             Refused::Plain => Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail),
-            Refused::NoKey | Refused::Sealed(_) | Refused::NoTenant => {
+            Refused::NoKey | Refused::Units(_) | Refused::Sealed(_) | Refused::NoTenant => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
             }
         }

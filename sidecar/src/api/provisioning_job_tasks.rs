@@ -14,6 +14,7 @@ use super::moments::shown;
 use super::page;
 use super::problem::Problem;
 use super::provisioning::Job;
+use super::users_csv_upload::Created;
 use crate::provisioning::jobs::{self, State as TaskState, Task as Stored};
 use crate::provisioning::sheet;
 
@@ -52,6 +53,9 @@ pub(super) struct Task {
     row: Option<u64>,
     /// Columns whose values change.
     changes: Vec<String>,
+    /// Departments and titles that are created for it, until it is done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    creates: Vec<Created>,
     /// `planned`, `waiting`, `done`, `failed` or `cancelled`.
     #[schema(example = "done")]
     state: &'static str,
@@ -75,7 +79,9 @@ impl Task {
     fn new(task: Stored, mails: Vec<Email>) -> Self {
         let given = |text: String| (!text.is_empty()).then_some(text);
         let waits = task.state == TaskState::Waiting && task.next_at.0 > 0;
+        let creates = task.wanted.map(|wanted| wanted.creates().to_vec());
         Self {
+            creates: creates.unwrap_or_default().into_iter().map(Created::new).collect(),
             user: task.person.0,
             action: task.deed.as_str(),
             row: (task.line > 0).then_some(task.line),

@@ -13,6 +13,7 @@ use super::problem::{Problem, RowError};
 use super::provisioning::{Job, job_id, row_errors};
 use super::recording::recorded;
 use crate::provisioning::desk::{self, Wishes};
+use crate::store::units::NewUnit;
 
 /// What is to become of the file.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -54,6 +55,32 @@ pub(super) struct Uploaded {
     encoding: &'static str,
     /// What was wrong with rows that were left out (`partial`).
     errors: Vec<RowError>,
+    /// Departments and titles that are created with the job, where the policy says so.
+    creates: Vec<Created>,
+}
+
+/// A department or a title that is created.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Created {
+    /// `department` or `title`.
+    #[schema(example = "department")]
+    kind: &'static str,
+    /// Its code.
+    #[schema(example = "department-3f2a9c01d4e5")]
+    id: String,
+    /// Its name.
+    #[schema(example = "法務部")]
+    name: String,
+}
+
+impl Created {
+    pub(super) fn new(unit: NewUnit) -> Self {
+        Self {
+            kind: unit.kind.as_str(),
+            id: unit.id,
+            name: unit.name,
+        }
+    }
 }
 
 /// Upload people as a CSV file
@@ -104,6 +131,7 @@ pub(super) async fn post(
         rows: uploaded.total,
         encoding: uploaded.encoding.map_or("", |encoding| encoding.as_str()),
         errors: row_errors(uploaded.problems),
+        creates: uploaded.creates.into_iter().map(Created::new).collect(),
     };
     let mut response = (StatusCode::CREATED, Json(body)).into_response();
     if let Ok(location) = HeaderValue::try_from(location) {

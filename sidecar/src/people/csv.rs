@@ -11,6 +11,7 @@ use jiff::civil::Date;
 use sekisho_domain::{DepartmentId, Policy};
 
 use super::encoding::{Encoding, decode};
+use crate::store::units::NewUnit;
 use row::Check;
 pub use writing::{single, write};
 
@@ -42,6 +43,8 @@ pub struct Row {
     pub enabled: bool,
     /// Object id, lower case, where the file gives one.
     pub object_id: Option<String>,
+    /// What nobody has set up and the row names.
+    pub creates: Vec<NewUnit>,
 }
 
 /// Something wrong in the file.
@@ -208,6 +211,10 @@ pub fn read(file: &[u8], policy: &Policy, rules: &Rules) -> Reading {
 pub struct Rules {
     /// Job titles must be titles of the policy.
     pub known_titles: bool,
+    /// Departments that the policy does not have are created.
+    pub create_departments: bool,
+    /// Titles that the policy does not have are created.
+    pub create_titles: bool,
 }
 
 fn unreadable(error: &csv::Error) -> RowProblem {

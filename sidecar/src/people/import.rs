@@ -66,6 +66,7 @@ mod tests {
 
     fn row(line: u64, id: &str, email: &str) -> Row {
         Row {
+            creates: Vec::new(),
             line,
             id: id.into(),
             name: "Taro".into(),

@@ -6,6 +6,7 @@ use sekisho_domain::{UnixMillis, UserId};
 
 use super::csv::{Row, RowProblem, masked};
 use super::{Person, embedded_object_id};
+use crate::store::units::NewUnit;
 
 /// What is to be done about a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +36,8 @@ pub struct Planned {
     pub person: Person,
     /// Columns whose values change.
     pub changes: Vec<&'static str>,
+    /// What nobody has set up and the row names.
+    pub creates: Vec<NewUnit>,
 }
 
 /// What a file would change.
@@ -60,8 +63,9 @@ pub enum Identities {
 pub fn plan(everybody: &[Person], tenant: &str, rows: Vec<Row>, identities: Identities) -> Plan {
     let known: HashMap<&str, &Person> = everybody.iter().map(|p| (p.id.as_str(), p)).collect();
     let mut plan = Plan::default();
-    for row in rows {
+    for mut row in rows {
         let line = row.line;
+        let creates = std::mem::take(&mut row.creates);
         let known = known.get(row.id.as_str()).copied();
         let Some(person) = person(row, tenant, known, identities) else {
             let tenant = masked(tenant);
@@ -85,6 +89,7 @@ pub fn plan(everybody: &[Person], tenant: &str, rows: Vec<Row>, identities: Iden
             action,
             person,
             changes,
+            creates,
         });
     }
     let taken = taken(everybody, &plan.people);

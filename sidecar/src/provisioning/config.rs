@@ -27,6 +27,10 @@ pub struct RawPeople {
     pub plain_csv: bool,
     /// Whether job titles must be titles of this policy; default: no.
     pub known_titles: bool,
+    /// What becomes of rows whose department the policy does not have; default: they are refused.
+    pub unknown_departments: Unknown,
+    /// What becomes of rows whose job title the policy does not have; default: as `known_titles` says.
+    pub unknown_titles: Option<Unknown>,
     /// Groups and app roles of each department's people, by the department's code.
     pub departments: BTreeMap<String, RawPlace>,
     /// Ids of people whom disuse does not disable.
@@ -37,6 +41,17 @@ pub struct RawPeople {
     pub notices: RawNotices,
     /// Where files of people are picked up; default: nowhere, they are uploaded.
     pub pickup: Option<RawPickup>,
+}
+
+/// What becomes of a row that names what the policy does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unknown {
+    /// It is wrong.
+    #[default]
+    Refuse,
+    /// It is created with the file's job, and grants nothing.
+    Create,
 }
 
 /// Groups and app roles.
@@ -86,6 +101,10 @@ pub struct PeopleSettings {
     pub plain_csv: bool,
     /// Whether titles must be known.
     pub known_titles: bool,
+    /// Whether unknown departments are created.
+    pub create_departments: bool,
+    /// Whether unknown titles are created.
+    pub create_titles: bool,
     departments: BTreeMap<String, Parts>,
     exceptions: HashSet<String>,
     /// Days without a call, and what then.
@@ -134,7 +153,9 @@ pub fn read(section: Option<Value>, problems: &mut Vec<Problem>) -> PeopleSettin
         tenant: raw.tenant.map(|tenant| tenant.to_lowercase()),
         user_name,
         plain_csv: raw.plain_csv,
-        known_titles: raw.known_titles,
+        known_titles: raw.known_titles || raw.unknown_titles == Some(Unknown::Refuse),
+        create_departments: raw.unknown_departments == Unknown::Create,
+        create_titles: raw.unknown_titles == Some(Unknown::Create),
         departments: departments
             .map(|(department, place)| (department, (place.groups, place.app_roles)))
             .collect(),

@@ -19,6 +19,7 @@ use crate::people::encoding::Encoding;
 use crate::people::plan::{self, Action, Identities, Plan, plan};
 use crate::people::sealed::{Opener, SealError, is_sealed};
 use crate::snapshot::SnapshotHub;
+use crate::store::units::{self, NewUnit, Units};
 use crate::store::{Store, StoreError, pending, people};
 
 /// How often is looked whether a job has ended.
@@ -71,6 +72,8 @@ pub struct Uploaded {
     pub encoding: Option<Encoding>,
     /// Rows of the file.
     pub total: usize,
+    /// What is created with the job.
+    pub creates: Vec<NewUnit>,
 }
 
 /// Why a file was not taken.
@@ -103,6 +106,9 @@ pub enum Refused {
     /// The person is there already.
     #[error("the directory has a person of this id already")]
     Known,
+    /// What is to be created does not fit the policy.
+    #[error("departments or titles that the file names cannot be created: {0}")]
+    Units(String),
     /// Another sidecar has taken the file.
     #[error("the file was taken already")]
     Taken,
@@ -117,6 +123,9 @@ pub enum NotConfirmed {
     /// There is none, or it was confirmed or cancelled before.
     #[error("the job is not waiting to be confirmed")]
     NotPlanned,
+    /// What is to be created does not fit the policy.
+    #[error("departments or titles that the file names cannot be created: {0}")]
+    Units(String),
     /// The directory changed since, and the file would change something else now.
     #[error(
         "the directory was changed since the job was planned, so that it would do something else now: upload the file again"
@@ -202,8 +211,15 @@ impl Desk {
     ) -> Result<Uploaded, Refused> {
         let tenant = self.tenant.as_deref().ok_or(Refused::NoTenant)?;
         let file = self.opened(file)?;
+        let creates = self.settings.create_departments || self.settings.create_titles;
+        let _turn = match creates {
+            true => Some(self.hub.turn().await),
+            false => None,
+        };
         let rules = Rules {
             known_titles: self.settings.known_titles,
+            create_departments: self.settings.create_departments,
+            create_titles: self.settings.create_titles,
         };
         let reading = csv::read(&file, &self.hub.policy(), &rules);
         let (total, encoding) = (reading.total, reading.encoding);
@@ -239,12 +255,12 @@ impl Desk {
         let planned = plan.people.into_iter();
         let mut all: Vec<NewTask> = planned
             .map(|planned| {
-                new_task(
-                    planned.action.into(),
-                    planned.line,
-                    planned.changes,
-                    &planned.person,
-                )
+                let deed = planned.action.into();
+                let mut task = new_task(deed, planned.line, planned.changes, &planned.person);
+                if let Some(wanted) = &mut task.wanted {
+                    wanted.creates = planned.creates;
+                }
+                task
             })
             .collect();
         all.append(&mut tasks);
@@ -258,6 +274,13 @@ impl Desk {
             tasks: all,
         };
         jobs::add(&mut transaction, &job).await?;
+        let wanted = job.tasks.iter().filter_map(|task| task.wanted.as_ref());
+        let creates = distinct(wanted);
+        let mut units = None;
+        if wishes.apply {
+            units = units::create_in(&mut transaction, version, &creates, author).await?;
+            self.check(units.as_ref()).map_err(Refused::Units)?;
+        }
         if let (Some(_), false) = (found, problems.is_empty()) {
             pickup::keep_errors(&mut transaction, &job.id, &problems).await?;
         }
@@ -268,12 +291,14 @@ impl Desk {
         };
         tell(&mut transaction, author, name, &job.id, &summary(&job)).await?;
         transaction.commit().await.map_err(StoreError::from)?;
+        self.put_in_force(units.as_ref());
         self.wake.notify_one();
         Ok(Uploaded {
             job: job.id,
             problems,
             encoding,
             total,
+            creates,
         })
     }
 
@@ -297,6 +322,11 @@ impl Desk {
         let job = jobs::job(&self.store, id).await?;
         let job = job.filter(|job| job.state == "planned");
         let job = job.ok_or(NotConfirmed::NotPlanned)?;
+        let creates = self.creates(id).await?;
+        let _turn = match creates.is_empty() {
+            false => Some(self.hub.turn().await),
+            true => None,
+        };
         let mut transaction = self.store.begin_writing().await?;
         let version = people::next_version(&mut transaction).await?;
         if version != job.version + 1 && self.is_outdated(&mut transaction, id).await? {
@@ -305,10 +335,48 @@ impl Desk {
         if !jobs::apply(&mut transaction, id, author.at()).await? {
             return Err(NotConfirmed::NotPlanned);
         }
+        let units = units::create_in(&mut transaction, version, &creates, author).await?;
+        self.check(units.as_ref()).map_err(NotConfirmed::Units)?;
         tell(&mut transaction, author, "provisioning.apply", id, "").await?;
         transaction.commit().await.map_err(StoreError::from)?;
+        self.put_in_force(units.as_ref());
         self.wake.notify_one();
         Ok(())
+    }
+
+    /// What a job that is planned creates.
+    async fn creates(&self, id: &str) -> Result<Vec<NewUnit>, StoreError> {
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let tasks = jobs::tasks(&self.store, id, after, 1000).await?;
+            let Some(last) = tasks.last() else {
+                return Ok(all);
+            };
+            after = last.number;
+            for new in distinct(tasks.iter().filter_map(|task| task.wanted.as_ref())) {
+                if !all.contains(&new) {
+                    all.push(new);
+                }
+            }
+        }
+    }
+
+    /// Whether the policy is sound with these.
+    fn check(&self, units: Option<&Units>) -> Result<(), String> {
+        let Some(units) = units else { return Ok(()) };
+        self.hub.check_units(units).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            problems.join("; ")
+        })
+    }
+
+    /// Gateways know them from now on.
+    fn put_in_force(&self, units: Option<&Units>) {
+        let replaced = units.map(|units| self.hub.replace_units(units));
+        if let Some(Err(problems)) = replaced {
+            // What was sound a moment ago is sound.
+            tracing::error!(?problems, "departments cannot be put in force");
+        }
     }
 
     /// Whether the tasks of a job would do something else now than when they were planned.
@@ -403,6 +471,7 @@ impl Desk {
         let file = csv::single(values);
         let rules = Rules {
             known_titles: self.settings.known_titles,
+            ..Rules::default()
         };
         let reading = csv::read(file.as_bytes(), &self.hub.policy(), &rules);
         let problems = reading.problems;
@@ -482,6 +551,17 @@ pub fn follow_up(deed: Deed, person: &Person, id: String, author: &Author) -> Ne
         Phase::Account
     };
     order(id, task, author)
+}
+
+/// What is created for these people, each once.
+fn distinct<'w>(wanted: impl Iterator<Item = &'w Wanted>) -> Vec<NewUnit> {
+    let mut all: Vec<NewUnit> = Vec::new();
+    for new in wanted.flat_map(Wanted::creates) {
+        if !all.contains(new) {
+            all.push(new.clone());
+        }
+    }
+    all
 }
 
 fn order(id: String, task: NewTask, author: &Author) -> NewJob {

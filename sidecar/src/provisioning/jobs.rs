@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::people::Person;
 use crate::people::plan::Action;
+use crate::store::units::NewUnit;
 pub use reading::{Counts, Standing, counts, job, latest, list, standing, tasks, waiting_for};
 pub(crate) use tables::{DDL, DDL_12, DDL_16};
 pub(super) use tables::{Known, MOST, due, end_jobs, known, save_known, save_task};
@@ -222,6 +223,9 @@ pub struct Wanted {
     start: String,
     end: String,
     enabled: bool,
+    /// What is created with the job.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) creates: Vec<NewUnit>,
 }
 
 impl Wanted {
@@ -239,7 +243,14 @@ impl Wanted {
             start: person.start.to_string(),
             end: person.end.map(|day| day.to_string()).unwrap_or_default(),
             enabled: person.enabled,
+            creates: Vec::new(),
         }
+    }
+
+    /// What is created with the job.
+    #[must_use]
+    pub fn creates(&self) -> &[NewUnit] {
+        &self.creates
     }
 
     /// The person as he or she is to be: what a file does not say stays.

@@ -278,7 +278,7 @@ impl Pickup {
                 let why = format!("{} of the values in {total} rows are wrong", problems.len());
                 self.refuse(&found, &why, problems).await
             }
-            Err(refused @ (Refused::Sealed(_) | Refused::Plain)) => {
+            Err(refused @ (Refused::Sealed(_) | Refused::Plain | Refused::Units(_))) => {
                 let why = refused.to_string();
                 self.refuse(&found, &why, Vec::new()).await
             }

@@ -3,12 +3,15 @@
 //! The policy file seeds them: what it says is taken over at each start, except for those that were
 //! set or removed over the REST API, which are the API's from then on.
 
+mod create;
 mod history;
 mod seed;
 
+pub use create::{NewUnit, create_in};
 pub use history::{Action, Change, history};
 pub use seed::seed;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
@@ -48,7 +51,8 @@ CREATE INDEX people_department ON people (department, id);
 ";
 
 /// What a unit is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Who pays.
     Department,

@@ -26,10 +26,14 @@ fn settings(plain: bool) -> PeopleSettings {
 
 /// Accounts are made while the test goes on.
 async fn service(plain: bool) -> (Service, Opener) {
+    service_with(settings(plain)).await
+}
+
+async fn service_with(settings: PeopleSettings) -> (Service, Opener) {
     let service = Service::new().await;
     let world = &service.world;
     let opener = Opener::generate();
-    let settings = Arc::new(settings(plain));
+    let settings = Arc::new(settings);
     let desk = Desk::new(
         world.store.clone(),
         world.hub.clone(),
@@ -128,6 +132,61 @@ async fn a_file_is_planned_confirmed_and_carried_out() {
         "{}",
         result.text
     );
+}
+
+#[tokio::test]
+async fn departments_and_titles_that_a_file_names_are_created_with_its_job_if_the_policy_says_so() {
+    let section = json!({"tenant": TENANT, "plain_csv": true,
+                         "unknown_departments": "create", "unknown_titles": "create"});
+    let settings = config::read(Some(section), &mut Vec::new());
+    let (service, _) = service_with(settings).await;
+    let file = format!(
+        "{FILE}008,A,a@example.com,法務部,部長,,2023/04/01,,active\n009,B,b@example.com,法務部,lead,,2023/04/01,,active\n"
+    );
+    let planned = upload(&service, "", file.as_bytes()).await;
+    assert_eq!(planned.status, StatusCode::CREATED, "{}", planned.text);
+    let creates = planned.body["creates"].as_array().unwrap();
+    let names: Vec<_> = creates.iter().map(|unit| (&unit["kind"], &unit["name"])).collect();
+    let wanted = [
+        (&json!("department"), &json!("法務部")),
+        (&json!("title"), &json!("部長")),
+        (&json!("title"), &json!("lead")),
+    ];
+    assert_eq!(names, wanted);
+    let legal = creates[0]["id"].as_str().unwrap();
+    let path = format!("/v1/departments/{legal}");
+    assert_eq!(service.get(As::Auditor, &path).await.status, StatusCode::NOT_FOUND);
+    let id = planned.body["id"].as_str().unwrap().to_owned();
+    let tasks = format!("/v1/provisioning/jobs/{id}/tasks");
+    let tasks = service.get(As::Auditor, &tasks).await;
+    assert_eq!(tasks.body["tasks"][2]["creates"][0]["name"], "法務部");
+    let apply = format!("/v1/provisioning/jobs/{id}/apply");
+    let confirmed = service.call(As::Administrator, "POST", &apply, None).await;
+    assert_eq!(confirmed.status, StatusCode::OK, "{}", confirmed.text);
+    done(&service, &id).await;
+    let department = service.get(As::Auditor, &path).await;
+    assert_eq!(department.status, StatusCode::OK, "{}", department.text);
+    // Nobody has said what its people may call: nothing.
+    assert_eq!(
+        (&department.body["entitlements"], &department.body["people"]),
+        (&json!([]), &json!(2))
+    );
+    let title = service.get(As::Auditor, "/v1/titles/lead").await;
+    assert_eq!(title.body["entitlements"], json!([]), "{}", title.text);
+    let person = service.get(As::Auditor, "/v1/users/008").await;
+    assert_eq!(person.body["department"], legal);
+    are_on_record(&service, &["department.create", "title.create"]).await;
+    // Now they are known.
+    let same = upload(&service, "?apply=true", file.as_bytes()).await;
+    assert_eq!(
+        (&same.body["creates"], &same.body["plan"]["unchanged"]),
+        (&json!([]), &json!(4))
+    );
+    let more = format!("{FILE}010,C,c@example.com,qa,,,2023/04/01,,active\n");
+    let more = upload(&service, "?apply=true", more.as_bytes()).await;
+    assert_eq!(more.body["creates"], json!([{"kind": "department", "id": "qa", "name": "qa"}]));
+    let qa = service.get(As::Auditor, "/v1/departments/qa").await;
+    assert_eq!(qa.status, StatusCode::OK, "{}", qa.text);
 }
 
 #[tokio::test]

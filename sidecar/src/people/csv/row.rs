@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::columns::OBJECT_ID;
 use super::{Row, RowProblem, Rules, Seen};
 use crate::people::{characters, formula};
+use crate::store::units::{Kind, NewUnit};
 
 /// Most characters of each value, by what Entra ID takes (`employeeId`, `displayName`, ...).
 const LONGEST: [(&str, usize); 9] = [
@@ -29,6 +30,8 @@ pub(super) struct Check<'p> {
     rules: Rules,
     pub(super) problems: Vec<RowProblem>,
     seen: Seen,
+    /// What the row names and nobody has set up.
+    creates: Vec<NewUnit>,
     /// What must be unique and is not.
     pub(super) repeated: HashSet<(&'static str, String)>,
 }
@@ -40,6 +43,7 @@ impl<'p> Check<'p> {
             rules,
             problems: Vec::new(),
             seen: Seen::new(),
+            creates: Vec::new(),
             repeated: HashSet::new(),
         }
     }
@@ -52,6 +56,7 @@ impl<'p> Check<'p> {
     ) -> Option<Row> {
         let line = record.position().map_or(0, csv::Position::line);
         let before = self.problems.len();
+        self.creates.clear();
         if record.len() != columns.len() {
             let (has, header) = (record.len(), columns.len());
             let reason = format!("has {has} values, the header has {header}");
@@ -100,6 +105,7 @@ impl<'p> Check<'p> {
             end,
             enabled: enabled?,
             object_id: Some(object_id).filter(|id| !id.is_empty()),
+            creates: std::mem::take(&mut self.creates),
         })
     }
 
@@ -161,19 +167,28 @@ impl<'p> Check<'p> {
         if !self.required(line, "department", value) {
             return None;
         }
-        let department = self.policy.department(value);
-        if department.is_none() {
-            self.problem(line, "department", value, "is no department of the policy");
+        if let Some(department) = self.policy.department(value) {
+            return Some(department.id.clone());
         }
-        department.map(|department| department.id.clone())
+        if self.rules.create_departments {
+            let new = NewUnit::named(Kind::Department, value);
+            let id = new.id.as_str().into();
+            self.creates.push(new);
+            return Some(id);
+        }
+        self.problem(line, "department", value, "is no department of the policy");
+        None
     }
 
     fn title(&mut self, line: u64, value: &str) {
-        if value.is_empty() || !self.rules.known_titles {
+        let mut titles = self.policy.titles.iter();
+        if value.is_empty() || titles.any(|(id, title)| id.as_str() == value || title.name == value)
+        {
             return;
         }
-        let mut titles = self.policy.titles.iter();
-        if !titles.any(|(id, title)| id.as_str() == value || title.name == value) {
+        if self.rules.create_titles {
+            self.creates.push(NewUnit::named(Kind::Title, value));
+        } else if self.rules.known_titles {
             self.problem(line, "job_title", value, "is no title of the policy");
         }
     }
