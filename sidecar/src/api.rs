@@ -280,6 +280,8 @@ impl Api {
     /// From now on this sidecar picks files of people up, which stands so.
     pub fn pick_up_with(&self, standing: PickupStanding) {
         // Nobody becomes active twice.
+        let pulse = standing.pulse().clone();
+        self.vitals().add(Kind::Pickup, standing.place(), pulse);
         let _ = self.0.pickup.set(standing);
     }
 

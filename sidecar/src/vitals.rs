@@ -38,6 +38,8 @@ pub enum Kind {
     Webhook,
     /// The push services of browsers.
     Push,
+    /// The place where files of people are picked up.
+    Pickup,
 }
 
 impl Kind {

@@ -65,7 +65,7 @@ struct PickupHealth {
     /// Its URL.
     #[schema(example = "az://people/inbox")]
     place: String,
-    /// When it was looked at last; absent: not yet.
+    /// When it was looked at last and nothing was wrong; absent: not yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "2024-10-14T03:12:45Z")]
     looked_at: Option<String>,
@@ -203,15 +203,16 @@ fn details(api: &Api, recipients: Vec<Recipient>, mail: Option<MailHealth>) -> D
 }
 
 fn pickup(api: &Api) -> Option<PickupHealth> {
-    let standing = api.0.pickup.get()?.get();
-    let failing = standing.failing;
+    let standing = api.0.pickup.get()?;
+    let beat = standing.pulse().beat();
+    let failing = beat.failing;
     let (since, why) = failing
         .map(|failing| (shown(failing.since), failing.why))
         .unzip();
     Some(PickupHealth {
-        place: standing.place,
-        looked_at: standing.looked_at.map(shown),
-        waiting: standing.waiting,
+        place: standing.place().to_owned(),
+        looked_at: beat.last_success.map(shown),
+        waiting: standing.waiting(),
         failing_since: since,
         failure: why,
     })

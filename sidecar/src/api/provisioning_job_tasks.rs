@@ -81,7 +81,11 @@ impl Task {
         let waits = task.state == TaskState::Waiting && task.next_at.0 > 0;
         let creates = task.wanted.map(|wanted| wanted.creates().to_vec());
         Self {
-            creates: creates.unwrap_or_default().into_iter().map(Created::new).collect(),
+            creates: creates
+                .unwrap_or_default()
+                .into_iter()
+                .map(Created::new)
+                .collect(),
             user: task.person.0,
             action: task.deed.as_str(),
             row: (task.line > 0).then_some(task.line),

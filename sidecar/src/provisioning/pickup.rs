@@ -26,7 +26,7 @@ use crate::people::csv::RowProblem;
 use crate::people::sealed::{MOST_BYTES, SealError};
 use crate::store::{Store, StoreError};
 use config::PickupSettings;
-pub use standing::{PickupStanding, Standing};
+pub use standing::PickupStanding;
 pub(crate) use tables::DDL;
 use tables::Open;
 pub(super) use tables::{Found, keep_errors, note};
@@ -114,7 +114,7 @@ impl Pickup {
         settings: PickupSettings,
         clock: Clock,
     ) -> Self {
-        let standing = PickupStanding::new(settings.place.clone());
+        let standing = PickupStanding::new(&settings.place);
         Self {
             desk,
             store,

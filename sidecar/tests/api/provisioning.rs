@@ -146,7 +146,10 @@ async fn departments_and_titles_that_a_file_names_are_created_with_its_job_if_th
     let planned = upload(&service, "", file.as_bytes()).await;
     assert_eq!(planned.status, StatusCode::CREATED, "{}", planned.text);
     let creates = planned.body["creates"].as_array().unwrap();
-    let names: Vec<_> = creates.iter().map(|unit| (&unit["kind"], &unit["name"])).collect();
+    let names: Vec<_> = creates
+        .iter()
+        .map(|unit| (&unit["kind"], &unit["name"]))
+        .collect();
     let wanted = [
         (&json!("department"), &json!("法務部")),
         (&json!("title"), &json!("部長")),
@@ -155,7 +158,10 @@ async fn departments_and_titles_that_a_file_names_are_created_with_its_job_if_th
     assert_eq!(names, wanted);
     let legal = creates[0]["id"].as_str().unwrap();
     let path = format!("/v1/departments/{legal}");
-    assert_eq!(service.get(As::Auditor, &path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        service.get(As::Auditor, &path).await.status,
+        StatusCode::NOT_FOUND
+    );
     let id = planned.body["id"].as_str().unwrap().to_owned();
     let tasks = format!("/v1/provisioning/jobs/{id}/tasks");
     let tasks = service.get(As::Auditor, &tasks).await;
@@ -184,7 +190,10 @@ async fn departments_and_titles_that_a_file_names_are_created_with_its_job_if_th
     );
     let more = format!("{FILE}010,C,c@example.com,qa,,,2023/04/01,,active\n");
     let more = upload(&service, "?apply=true", more.as_bytes()).await;
-    assert_eq!(more.body["creates"], json!([{"kind": "department", "id": "qa", "name": "qa"}]));
+    assert_eq!(
+        more.body["creates"],
+        json!([{"kind": "department", "id": "qa", "name": "qa"}])
+    );
     let qa = service.get(As::Auditor, "/v1/departments/qa").await;
     assert_eq!(qa.status, StatusCode::OK, "{}", qa.text);
 }

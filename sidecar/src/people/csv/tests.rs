@@ -201,7 +201,14 @@ fn every_kind_of_wrong_value_is_found() {
         (8, "on", "is neither `active` nor `inactive`"),
     ] {
         let file = row(column, value);
-        let reading = read(file.as_bytes(), &policy(), &Rules { known_titles: true, ..Rules::default() });
+        let reading = read(
+            file.as_bytes(),
+            &policy(),
+            &Rules {
+                known_titles: true,
+                ..Rules::default()
+            },
+        );
         assert!(reading.rows.is_empty(), "{value:?} was taken");
         let problem = reading.problems.first().unwrap();
         let is_that = |problem: &RowProblem| problem.column == Some(COLUMNS[column]);

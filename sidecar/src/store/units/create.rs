@@ -64,10 +64,15 @@ pub async fn create_in(
     let mut is_same = true;
     for new in wanted {
         let of_kind = units.of(new.kind);
-        if of_kind.iter().any(|unit| unit.id == new.id || unit.name() == new.name) {
+        if of_kind
+            .iter()
+            .any(|unit| unit.id == new.id || unit.name() == new.name)
+        {
             continue;
         }
-        let former = stored.iter().find(|unit| unit.kind == new.kind && unit.id == new.id);
+        let former = stored
+            .iter()
+            .find(|unit| unit.kind == new.kind && unit.id == new.id);
         let unit = Unit {
             kind: new.kind,
             id: new.id.clone(),

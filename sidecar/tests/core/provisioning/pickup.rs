@@ -209,7 +209,8 @@ fn no_stop() -> Arc<Steps> {
 }
 
 fn failure(standing: &PickupStanding) -> Option<String> {
-    standing.get().failing.map(|failing| failing.why)
+    let failing = standing.pulse().beat().failing;
+    failing.map(|failing| failing.why)
 }
 
 const BAD: &str = "001,A,not an address,sales,,,2023/04/01,,active\n002,=B,b@example.com,nowhere,,,2023/04/31,,active\n";
@@ -579,15 +580,12 @@ async fn a_store_that_is_down_is_told_and_asked_again() {
     }
     let why = failure(&standing).unwrap();
     assert!(why.contains("503") && !why.contains("sEcReT"), "{why}");
-    let since = standing.get().failing.unwrap().since;
+    let since = standing.pulse().beat().failing.unwrap().since;
     assert_eq!(since.0 + 3_000, bench.world.clock.now().0);
     steps.be_down(false);
     bench.finish(&mut pickup).await.unwrap();
     assert_eq!(failure(&standing), None);
-    assert_eq!(
-        (standing.get().waiting, standing.get().place.as_str()),
-        (0, PLACE)
-    );
+    assert_eq!((standing.waiting(), standing.place()), (0, PLACE));
     exact(&bench.world.store, 2, 1).await;
 }
 
