@@ -225,7 +225,10 @@ async fn files_of_people_know_departments_and_titles_that_were_added() {
     let service = Service::new().await;
     let file = "user_id,name,email,department,job_title,phone,start_date,end_date,status,object_id\n\
         009,Mei,mei@example.com,法務部,見習い,,2023/04/01,,active,00000000-0000-4000-8000-000000000009\n";
-    let rules = csv::Rules { known_titles: true };
+    let rules = csv::Rules {
+        known_titles: true,
+        ..csv::Rules::default()
+    };
     let read = || csv::read(file.as_bytes(), &service.world.hub.policy(), &rules).whole();
     assert_eq!(read().unwrap_err().len(), 2);
     let legal = json!({"id": "legal", "name": "法務部"});
