@@ -73,6 +73,7 @@ def policy(jwk: dict) -> dict:
         "prices": [{"model": "gpt-4o", "from": "2024-10-01", "input_per_million": 375,
                     "output_per_million": 1500}],
         "people": {"tenant": TENANT, "plain_csv": True},
+        "push": {"contact": "mailto:operations@example.com"},
     }
 
 

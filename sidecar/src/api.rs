@@ -70,6 +70,15 @@ mod provisioning_job_cancel;
 mod provisioning_job_retry;
 mod provisioning_job_tasks;
 mod provisioning_jobs;
+mod push;
+mod push_key;
+mod push_list;
+mod push_retry;
+mod push_send;
+mod push_subscription;
+mod push_subscription_add;
+mod push_subscription_list;
+mod push_subscription_remove;
 mod recording;
 pub mod roles;
 mod settings;
@@ -130,6 +139,7 @@ use crate::mail::Mail;
 use crate::people::sealed;
 use crate::provisioning::Desk;
 use crate::provisioning::pickup::PickupStanding;
+use crate::push::Push;
 use crate::settings::LiveSettings;
 use crate::snapshot::SnapshotHub;
 use crate::store::Store;
@@ -173,6 +183,8 @@ struct Shared {
     entra: OnceLock<EntraSync>,
     /// Once this sidecar sends mail, if the policy says how.
     mail: OnceLock<Mail>,
+    /// How messages are pushed, if the policy says how.
+    push: OnceLock<Push>,
     /// The key to kept bodies.
     contents_key: OnceLock<MasterKey>,
     /// Once this sidecar makes accounts.
@@ -223,6 +235,7 @@ impl Api {
             standings: OnceLock::new(),
             entra: OnceLock::new(),
             mail: OnceLock::new(),
+            push: OnceLock::new(),
             contents_key: OnceLock::new(),
             desk: OnceLock::new(),
             pickup: OnceLock::new(),
@@ -285,6 +298,13 @@ impl Api {
         let _ = self.0.pickup.set(standing);
     }
 
+    /// Messages are pushed so: by the active sidecar, and all of them know browsers.
+    pub fn push_with(&self, push: Push) {
+        push.watch_over(&self.0.vitals);
+        // There is one.
+        let _ = self.0.push.set(push);
+    }
+
     /// From now on this sidecar makes accounts: orders for people go to this desk.
     pub fn provision_with(&self, desk: Desk) {
         // Nobody becomes active twice.
@@ -310,6 +330,11 @@ impl Shared {
     /// The way to the mail server, if there is one.
     fn mail(&self) -> Option<&Mail> {
         self.mail.get()
+    }
+
+    /// How messages are pushed, if they are.
+    fn push(&self) -> Option<&Push> {
+        self.push.get()
     }
 
     /// Directory and tenant side by side, if there is a tenant.
@@ -435,6 +460,23 @@ pub fn router(api: Api) -> Router {
         .route(
             "/v1/notifications/email/{mailId}/retry",
             post(email_retry::post),
+        )
+        .route(
+            "/v1/notifications/push",
+            get(push_list::get).post(push_send::post),
+        )
+        .route("/v1/notifications/push/key", get(push_key::get))
+        .route(
+            "/v1/notifications/push/{pushId}/retry",
+            post(push_retry::post),
+        )
+        .route(
+            "/v1/users/me/push-subscriptions",
+            get(push_subscription_list::get).post(push_subscription_add::post),
+        )
+        .route(
+            "/v1/users/me/push-subscriptions/{subscriptionId}",
+            delete(push_subscription_remove::delete),
         )
         .route(
             "/v1/notices/{noticeId}",
@@ -581,6 +623,13 @@ pub fn openapi_json() -> String {
         email_list::get,
         email_send::post,
         email_retry::post,
+        push_list::get,
+        push_send::post,
+        push_retry::post,
+        push_key::get,
+        push_subscription_list::get,
+        push_subscription_add::post,
+        push_subscription_remove::delete,
         notice_page::get,
         notice_reveal::post,
         user_unlock::post,

@@ -26,6 +26,7 @@ pub mod overshoot;
 pub mod people;
 pub mod policy_file;
 pub mod provisioning;
+pub mod push;
 pub mod render;
 pub mod report;
 pub mod secret_keeper;

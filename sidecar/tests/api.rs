@@ -35,6 +35,8 @@ mod notices;
 mod openapi;
 #[path = "api/provisioning.rs"]
 mod provisioning;
+#[path = "api/push.rs"]
+mod push;
 #[path = "api/reports.rs"]
 mod reports;
 #[path = "api/roles.rs"]

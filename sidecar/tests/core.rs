@@ -33,6 +33,8 @@ mod mail;
 mod older_release;
 #[path = "core/provisioning.rs"]
 mod provisioning;
+#[path = "core/push.rs"]
+mod push;
 #[path = "core/recalls.rs"]
 mod recalls;
 #[path = "core/reports.rs"]

@@ -140,6 +140,8 @@ const READ_OWN: Admitted = &[
     (User, Own),
 ];
 const ONESELF: Admitted = &[(User, Own)];
+/// What is the same for everybody who has signed in.
+const PERSON: Admitted = &[(User, Everything)];
 const RECORD: Admitted = &[(Administrator, Everything), (Recorder, Everything)];
 
 /// Every operation of the API.
@@ -198,12 +200,23 @@ pub const TABLE: &[Rule] = &[
     rule("GET", "/v1/notifications/email", READ),
     rule("POST", "/v1/notifications/email", CHANGE),
     rule("POST", "/v1/notifications/email/{mailId}/retry", CHANGE),
+    rule("GET", "/v1/notifications/push", READ),
+    rule("POST", "/v1/notifications/push", CHANGE),
+    rule("GET", "/v1/notifications/push/key", PERSON),
+    rule("POST", "/v1/notifications/push/{pushId}/retry", CHANGE),
     // Whoever has the link.
     rule("GET", "/v1/notices/{noticeId}", OPEN),
     rule("POST", "/v1/notices/{noticeId}", OPEN),
     rule("GET", "/v1/users", READ_OF_DEPARTMENT),
     rule("POST", "/v1/users", CHANGE),
     rule("GET", "/v1/users/me", ONESELF),
+    rule("GET", "/v1/users/me/push-subscriptions", ONESELF),
+    rule("POST", "/v1/users/me/push-subscriptions", ONESELF),
+    rule(
+        "DELETE",
+        "/v1/users/me/push-subscriptions/{subscriptionId}",
+        ONESELF,
+    ),
     rule("POST", "/v1/users/csv/upload", CHANGE),
     // Everybody's address and phone in one file, ready to be edited and sent back.
     rule("GET", "/v1/users/csv/download", CHANGE),

@@ -32,6 +32,7 @@ use crate::objects::{self, Objects};
 use crate::people::watch as directory;
 use crate::policy_file::PolicyFile;
 use crate::provisioning::accounts::Accounts;
+use crate::push::Push;
 use crate::settings::{Ground, LiveSettings};
 use crate::snapshot::SnapshotHub;
 use crate::store::state_marks::{self, Shared};
@@ -41,7 +42,7 @@ use crate::writer::{Post, Writer};
 use crate::{alerts, contents, managed_identity, secret_keeper, siem};
 use people::People;
 pub(super) use state::{CHECKPOINTS, PUBLIC_KEY, holds_state, opener, random, read_public_key};
-use state::{CONTENTS_KEY, LOG_KEY, PEPPER, State};
+use state::{CONTENTS_KEY, LOG_KEY, PEPPER, PUSH_KEY, State};
 use tracing_output::LogFormat;
 
 /// How long streams and requests under way may take after SIGTERM.
@@ -118,7 +119,13 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         reserve::make_way(&file)?;
     }
     let store = Store::open(&arguments.db).await?;
-    same_state(&store, &state).await?;
+    let pushing = file.sections.push.is_some();
+    let push_key = match pushing {
+        true => Some(state::push_key(&arguments.state)?),
+        false => None,
+    };
+    let push_secret = push_key.as_ref().map(|(_, secret)| secret.as_slice());
+    same_state(&store, &state, push_secret).await?;
     let policy = Arc::new(file.policy);
     let calendar = Calendar::new(&policy.time_zone)?;
     let policy_json = file.whole;
@@ -138,6 +145,9 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     if let Some(mail) = &mail {
         mail.follow(&settings);
     }
+    let push = sections.push.clone().zip(push_key);
+    let push = push.map(|(settings, (key, _))| Push::new(settings, key, &clock));
+    let push = push.transpose()?;
     alerts::check(&sections.alerts, &clock)?;
     let files = sections.people.pickup.as_ref();
     let files = files.map(|pickup| Objects::open(&pickup.place, objects::environment()));
@@ -192,6 +202,9 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     );
     if let Some(tenant) = &tenant {
         api.with_tenant(tenant.clone());
+    }
+    if let Some(push) = &push {
+        api.push_with(push.clone());
     }
     let router = api::router(api.clone().with_role(watched));
     let router = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -270,6 +283,9 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     if let Some(mail) = &mail {
         mail.start(&store);
         api.mail_with(mail.clone());
+    }
+    if let Some(push) = &push {
+        push.start(&store);
     }
     if policy.keeping.days.is_some() {
         let (store, calendar, clock) = (store.clone(), calendar.clone(), clock.clone());
@@ -363,8 +379,12 @@ fn poisoned(reason: &str) -> Failure {
 }
 
 /// Sidecars on one database need the same keys, which are not in it.
-async fn same_state(store: &Store, state: &State) -> Result<(), Failure> {
+async fn same_state(store: &Store, state: &State, push_key: Option<&[u8]>) -> Result<(), Failure> {
     let log_key = state.log_key.verifying_key();
+    let push_key = push_key.map(|secret| Shared {
+        name: PUSH_KEY,
+        secret,
+    });
     let shared = [
         Shared {
             name: LOG_KEY,
@@ -379,6 +399,7 @@ async fn same_state(store: &Store, state: &State) -> Result<(), Failure> {
             secret: state.contents_key.as_slice(),
         },
     ];
+    let shared: Vec<_> = shared.into_iter().chain(push_key).collect();
     let differing = state_marks::differing(store, &shared).await?;
     if differing.is_empty() {
         return Ok(());

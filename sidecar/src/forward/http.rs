@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::{Client, ClientBuilder, Response};
 use sekisho_domain::UnixMillis;
 
 use super::config::SecretHeader;
@@ -19,6 +19,11 @@ const MOST_BYTES: usize = 64 * 1024;
 
 /// Never to where somebody redirects: what we bring is for this recipient alone.
 pub(crate) fn client(authorities: Option<&Path>) -> Result<Client, Trouble> {
+    Ok(builder(authorities)?.build()?)
+}
+
+/// The same, for whoever has more to say about it.
+pub(crate) fn builder(authorities: Option<&Path>) -> Result<ClientBuilder, Trouble> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         .timeout(PATIENCE)
@@ -32,7 +37,7 @@ pub(crate) fn client(authorities: Option<&Path>) -> Result<Client, Trouble> {
         }
         builder = builder.tls_certs_only(trusted);
     }
-    Ok(builder.build()?)
+    Ok(builder)
 }
 
 /// The header with a secret.

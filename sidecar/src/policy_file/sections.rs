@@ -15,6 +15,9 @@ use crate::mail::config::RawMail;
 use crate::provisioning::config::RawPeople;
 use crate::provisioning::notices::Delivery;
 use crate::provisioning::{self, PeopleSettings};
+use crate::push;
+use crate::push::PushSettings;
+use crate::push::config::RawPush;
 use crate::settings::{self, RawSettings};
 use crate::siem;
 use crate::siem::config::{Destination, RawDestination};
@@ -28,6 +31,8 @@ pub struct Sections {
     pub entra: Option<EntraConfig>,
     /// How mail is sent, if it is.
     pub mail: Option<MailSettings>,
+    /// How messages are pushed, if they are.
+    pub push: Option<PushSettings>,
     /// What raises alerts, and who is told.
     pub alerts: Alerts,
     /// How accounts of people are made and kept.
@@ -44,6 +49,7 @@ impl Sections {
             siem: siem::config::read(section("siem"), problems),
             entra: entra::read(section("entra"), problems),
             mail: mail::config::read(section("mail"), problems),
+            push: push::config::read(section("push"), problems),
             alerts: alerts::config::read(section("alerts"), problems),
             people: provisioning::config::read(section("people"), problems),
             locked: settings::read(section("settings"), problems),
@@ -76,6 +82,9 @@ struct RawSections {
     /// The mail server, and who writes. Without it no mail is sent.
     #[serde(default)]
     mail: Option<RawMail>,
+    /// Messages to browsers and webhooks. Without it none are pushed.
+    #[serde(default)]
+    push: Option<RawPush>,
     /// Rules that look for unusual behaviour in the records, and who is told.
     #[serde(default)]
     alerts: RawAlerts,

@@ -424,6 +424,11 @@ pub(crate) async fn remove_in(
         .bind(person.id.as_str())
         .execute(&mut *connection)
         .await?;
+    // What reaches only them goes with them.
+    sqlx::query("DELETE FROM push_subscriptions WHERE person = $1")
+        .bind(person.id.as_str())
+        .execute(&mut *connection)
+        .await?;
     let sql = "INSERT INTO people_removed (tenant, object_id, id, department, version) \
                VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, object_id) DO UPDATE SET \
                id = excluded.id, department = excluded.department, version = excluded.version";

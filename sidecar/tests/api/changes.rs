@@ -227,6 +227,11 @@ const PROVISIONING: &[(&str, &str)] = &[
     ("put", "/v1/system/settings"),
     ("post", "/v1/notifications/email"),
     ("post", "/v1/notifications/email/{mailId}/retry"),
+    // The tests of push: they need its section of the policy.
+    ("post", "/v1/notifications/push"),
+    ("post", "/v1/notifications/push/{pushId}/retry"),
+    ("post", "/v1/users/me/push-subscriptions"),
+    ("delete", "/v1/users/me/push-subscriptions/{subscriptionId}"),
     // The tests of notices: nobody signs in for it.
     ("post", "/v1/notices/{noticeId}"),
 ];

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use sekisho::events::Author;
 use sekisho::ledger::Calendar;
 use sekisho::people::sealed::Opener;
 use sekisho::provisioning::{Desk, Embedded, PeopleSettings, Runner, config};
+use sekisho::push::subscriptions::{self, Wanted};
 use serde_json::{Value, json};
 
 use crate::service::{Answer, As, Service};
@@ -343,8 +345,22 @@ async fn one_person_is_added_changed_disabled_enabled_and_deleted() {
         .call(As::Administrator, "POST", "/v1/users/008/unlock", None)
         .await;
     assert_eq!(unlocked.status, StatusCode::NO_CONTENT, "{}", unlocked.text);
+    let browser = Wanted {
+        person: "008",
+        endpoint: "https://push.example/8",
+        public_key: &[4; 65],
+        auth: &[7; 16],
+        label: "",
+        random: [8; 10],
+    };
+    let store = &service.world.store;
+    let mut author = Author::program("test", service.world.clock.now(), [8; 32]);
+    subscriptions::register(store, &browser, &mut author)
+        .await
+        .unwrap();
     let deleted = service.call(As::Administrator, "DELETE", path, None).await;
     assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.text);
+    assert_eq!(subscriptions::of(store, "008").await.unwrap(), []);
     assert_eq!(
         service.get(As::Auditor, path).await.status,
         StatusCode::NOT_FOUND

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
 use sekisho::api::roles::{Bound, Role, Rule, TABLE};
+use sekisho::events::Author;
+use sekisho::push::subscriptions::{self, Wanted};
 use serde_json::{Value, json};
 
 use crate::service::{Answer, As, Service};
@@ -113,6 +115,8 @@ struct Things {
     person: &'static str,
     budget: &'static str,
     key: String,
+    /// The id of its subscription.
+    browser: String,
 }
 
 impl Things {
@@ -128,11 +132,23 @@ impl Things {
             .call(As::Administrator, "POST", "/v1/apikeys", Some(order))
             .await;
         assert_eq!(issued.status, StatusCode::CREATED, "{}", issued.text);
+        let browser = Wanted {
+            person,
+            endpoint: &format!("https://push.example/{person}"),
+            public_key: &[4; 65],
+            auth: &[7; 16],
+            label: "",
+            random: [person.as_bytes()[2]; 10],
+        };
+        let (store, now) = (&service.world.store, service.world.clock.now());
+        let mut author = Author::program("test", now, [person.as_bytes()[2]; 32]);
+        let registered = subscriptions::register(store, &browser, &mut author).await;
         Self {
             department,
             person,
             budget,
             key: issued.body["id"].as_str().unwrap().to_owned(),
+            browser: registered.unwrap().0.id,
         }
     }
 
@@ -141,11 +157,18 @@ impl Things {
             .replace("{userId}", self.person)
             .replace("{budgetId}", self.budget)
             .replace("{apiKey}", &self.key)
+            .replace("{subscriptionId}", &self.browser)
     }
 
     /// Whether an answer tells of any of them.
     fn are_in(&self, answer: &Answer) -> bool {
-        let names = [self.department, self.person, self.budget, &self.key];
+        let names = [
+            self.department,
+            self.person,
+            self.budget,
+            &self.key,
+            &self.browser,
+        ];
         let quoted = names.map(|name| format!("\"{name}\""));
         quoted.iter().any(|name| answer.text.contains(name))
     }

@@ -14,6 +14,7 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
 use crate::people::sealed::Opener;
+use crate::push::VapidKey;
 
 /// The log's signing key, PKCS #8 PEM.
 pub(super) const LOG_KEY: &str = "log-key.pem";
@@ -23,6 +24,8 @@ pub(in crate::cli) const PUBLIC_KEY: &str = "log-key.pub.pem";
 pub(super) const PEPPER: &str = "key-pepper";
 /// The key under which the keys of kept bodies are encrypted, 32 bytes.
 pub(super) const CONTENTS_KEY: &str = "contents-key";
+/// By which push services of browsers know the sidecar, 32 bytes.
+pub(super) const PUSH_KEY: &str = "push-key";
 /// The key with which encrypted files of people are opened, as `age-keygen` writes it.
 const CSV_KEY: &str = "csv-key.txt";
 /// The second place of checkpoints.
@@ -111,6 +114,27 @@ impl State {
             checkpoints,
         })
     }
+}
+
+/// The key by which push services know the sidecar, made if it is not there; only for who pushes.
+/// With another one every browser would have to be registered anew.
+pub(super) fn push_key(dir: &Path) -> Result<(VapidKey, Zeroizing<[u8; 32]>), StateError> {
+    let path = dir.join(PUSH_KEY);
+    let bytes = Zeroizing::new(match read_secret(&path)? {
+        Some(key) => {
+            let key = Zeroizing::new(key);
+            key.as_slice()
+                .try_into()
+                .map_err(|_| StateError::NotAKey(path.clone()))?
+        }
+        None => {
+            let key = random()?;
+            create(&path, &key, 0o600)?;
+            key
+        }
+    });
+    let key = VapidKey::read(&bytes).map_err(|_| StateError::NotAKey(path))?;
+    Ok((key, bytes))
 }
 
 /// Whether a sidecar keeps its keys there.
@@ -230,6 +254,19 @@ mod tests {
         }
         let public = read_public_key(&dir.join(PUBLIC_KEY)).unwrap();
         assert_eq!(public, first.log_key.verifying_key());
+    }
+
+    #[test]
+    fn who_pushes_has_one_key_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, _) = push_key(dir.path()).unwrap();
+        let (second, _) = push_key(dir.path()).unwrap();
+        assert_eq!(first.public_key(), second.public_key());
+        let key = dir.path().join(PUSH_KEY);
+        let mode = fs::metadata(&key).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::write(&key, [0; 32]).unwrap();
+        assert!(matches!(push_key(dir.path()), Err(StateError::NotAKey(_))));
     }
 
     #[test]
