@@ -29,6 +29,7 @@ use crate::writer::Writer;
 pub use alert::{Alert, RuleName, Severity, Subject};
 pub use config::{AlertWebhook, Alerts};
 use deliver::{List as AlertList, Post};
+pub use watch::RECORDS as CURSOR;
 use watch::Watcher;
 
 /// The name of the cursor of a recipient.

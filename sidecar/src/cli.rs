@@ -22,7 +22,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::cold::Place;
 use crate::policy_file::{self, PolicyFile, PolicyFileError, count};
+use crate::store::Store;
 
 /// The API checkpoint: policy, records, budgets and people behind the Envoy filters.
 #[derive(Debug, Parser)]
@@ -188,6 +190,15 @@ fn existing_database(url: &str) -> Result<(), Failure> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// Opens a database, with its older records at `cold`, or where it says itself.
+async fn opened(url: &str, cold: Option<&str>) -> Result<Store, Failure> {
+    let store = Store::open(url).await?;
+    Ok(match cold {
+        Some(cold) => store.with_cold(Place::at(cold)?),
+        None => store,
+    })
 }
 
 /// The runtime on which a command that waits does its waiting.

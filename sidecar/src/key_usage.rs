@@ -108,7 +108,7 @@ pub async fn keep_up(store: Store, calendar: Calendar) {
 }
 
 /// Adds what was recorded since the last time.
-async fn catch_up(store: &Store, calendar: &Calendar) -> Result<(), StoreError> {
+pub(crate) async fn catch_up(store: &Store, calendar: &Calendar) -> Result<(), StoreError> {
     while !read_on(store, calendar).await? {}
     Ok(())
 }

@@ -10,6 +10,7 @@ pub mod apikeys;
 pub mod azure_token;
 pub mod cli;
 pub mod clock;
+pub mod cold;
 pub mod contents;
 pub mod entra;
 pub mod events;

@@ -9,6 +9,7 @@ pub mod answer;
 mod gather;
 mod html;
 mod lists;
+mod older;
 pub mod period;
 mod sheet;
 

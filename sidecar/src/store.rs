@@ -25,6 +25,7 @@ pub mod state_marks;
 pub mod units;
 
 use crate::vitals::Pulse;
+use crate::cold::Place;
 pub(crate) use lock::Lock;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Transaction};
@@ -48,6 +49,18 @@ pub enum StoreError {
     /// The database says no.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
+    /// Records that were moved out of the database cannot be read.
+    #[error(transparent)]
+    Older(Box<crate::cold::ColdError>),
+}
+
+impl From<crate::cold::ColdError> for StoreError {
+    fn from(error: crate::cold::ColdError) -> Self {
+        match error {
+            crate::cold::ColdError::Store(error) => error,
+            error => Self::Older(Box::new(error)),
+        }
+    }
 }
 
 /// Which SQL dialect the database speaks, where they differ.
@@ -127,6 +140,7 @@ pub struct Store {
     dialect: Dialect,
     url: String,
     pulse: Pulse,
+    cold: Place,
 }
 
 impl Store {
@@ -162,6 +176,7 @@ impl Store {
             dialect,
             url,
             pulse: Pulse::default(),
+            cold: Place::default(),
         };
         migrations::run(&store).await?;
         Ok(store)
@@ -172,6 +187,17 @@ impl Store {
     #[must_use]
     pub const fn pool(&self) -> &AnyPool {
         &self.pool
+    }
+
+    /// The same, whose older records are at this place, whatever the database says.
+    #[must_use]
+    pub fn with_cold(self, cold: Place) -> Self {
+        Self { cold, ..self }
+    }
+
+    /// Where older records are.
+    pub(crate) const fn cold(&self) -> &Place {
+        &self.cold
     }
 
     /// A connection for somebody who keeps it.

@@ -11,6 +11,10 @@
 mod alerts;
 #[path = "core/archive.rs"]
 mod archive;
+#[path = "core/azurite.rs"]
+mod azurite;
+#[path = "core/cold.rs"]
+mod cold;
 #[path = "core/contents.rs"]
 mod contents;
 #[path = "core/crash.rs"]

@@ -34,7 +34,7 @@ const MOST_EVENTS: u32 = 500;
 const FORGET: u32 = 300;
 
 /// How far records have been looked at.
-const RECORDS: &str = "alerts.rules/records";
+pub const RECORDS: &str = "alerts.rules/records";
 /// How far events of budgets have been looked at.
 const BUDGETS: &str = "alerts.rules/budgets";
 

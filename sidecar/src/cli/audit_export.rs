@@ -3,10 +3,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::serve::{PUBLIC_KEY, read_public_key};
-use super::{Failure, block_on};
+use super::{Failure, block_on, opened};
 use crate::log::archive::Archive;
 use crate::log::origin_of;
-use crate::store::Store;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -26,6 +25,10 @@ pub(super) struct Arguments {
         default_value = "sqlite:sekisho.db"
     )]
     db: String,
+    /// Where older records are, as a URL; default: where the database says. Credentials come from
+    /// the environment
+    #[arg(long, value_name = "URL")]
+    cold: Option<String>,
     /// The log's public key (PEM); default: the one in the sidecar's state
     #[arg(long, value_name = "FILE")]
     public_key: Option<PathBuf>,
@@ -39,7 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let key = read_public_key(arguments.public_key.as_ref().unwrap_or(&default))?;
     super::existing_database(&arguments.db)?;
     let (before, size) = block_on(async {
-        let store = Store::open(&arguments.db).await?;
+        let store = opened(&arguments.db, arguments.cold.as_deref()).await?;
         let origin = origin_of(&store).await?;
         let mut archive = Archive::open(arguments.folder.clone(), &origin, key)?;
         let before = archive.size();

@@ -4,10 +4,9 @@ use clap::Args;
 use sekisho_domain::RecordId;
 
 use super::serve::{PUBLIC_KEY, read_public_key};
-use super::{Failure, block_on};
+use super::{Failure, block_on, opened};
 use crate::log::note::verifier_key;
 use crate::log::prove::{Proved, prove};
-use crate::store::Store;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -31,6 +30,10 @@ pub(super) struct Arguments {
         default_value = "sqlite:sekisho.db"
     )]
     db: String,
+    /// Where older records are, as a URL; default: where the database says. Credentials come from
+    /// the environment
+    #[arg(long, value_name = "URL")]
+    cold: Option<String>,
     /// The log's public key (PEM); default: the one in the sidecar's state
     #[arg(long, value_name = "FILE")]
     public_key: Option<PathBuf>,
@@ -44,7 +47,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let key = read_public_key(arguments.public_key.as_ref().unwrap_or(&default))?;
     super::existing_database(&arguments.db)?;
     let proved = block_on(async {
-        let store = Store::open(&arguments.db).await?;
+        let store = opened(&arguments.db, arguments.cold.as_deref()).await?;
         Ok(prove(&store, arguments.record, &key).await?)
     })?;
     std::fs::create_dir_all(&arguments.out)?;

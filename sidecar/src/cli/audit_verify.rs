@@ -5,7 +5,7 @@ use ed25519_dalek::VerifyingKey;
 use sekisho_domain::Policy;
 
 use super::serve::{CHECKPOINTS, PUBLIC_KEY, read_public_key};
-use super::{Failure, block_on, sound_policy};
+use super::{Failure, block_on, opened, sound_policy};
 use crate::log::verify::{Copies, Finding, Report, verify, verify_archive};
 use crate::policy_file;
 use crate::store::{Store, policies};
@@ -32,8 +32,12 @@ pub(super) struct Arguments {
     archive: Option<PathBuf>,
     /// Check the archive and the exported checkpoints alone: for auditors who have no
     /// access to the database
-    #[arg(long, requires = "archive", conflicts_with_all = ["db", "policy"])]
+    #[arg(long, requires = "archive", conflicts_with_all = ["db", "policy", "cold"])]
     without_database: bool,
+    /// Where older records are, as a URL; default: where the database says. Credentials come from
+    /// the environment
+    #[arg(long, value_name = "URL")]
+    cold: Option<String>,
     /// The log's public key (PEM); default: the one beside the checkpoints, in the sidecar's state.
     /// Auditors keep their own copy
     #[arg(long, value_name = "FILE")]
@@ -81,7 +85,7 @@ fn with_database(
         archive: arguments.archive.as_deref(),
     };
     block_on(async {
-        let store = Store::open(&arguments.db).await?;
+        let store = opened(&arguments.db, arguments.cold.as_deref()).await?;
         let policy = policy(arguments, &store).await?;
         Ok(verify(&store, &policy, key, copies).await?)
     })
@@ -120,6 +124,12 @@ fn print(report: &Report, database: bool) {
         "checkpoints  {} in the database, {} in the second place, {} records signed",
         report.checkpoints, report.exported, report.signed
     );
+    if report.cold > 0 || report.expired > 0 {
+        println!(
+            "older        {} records in files, {} deleted on record when their time was over",
+            report.cold, report.expired
+        );
+    }
     if let Some(archived) = report.archived {
         println!("archive      {archived} records");
     }

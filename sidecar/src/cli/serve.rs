@@ -1,3 +1,4 @@
+mod older;
 mod people;
 mod state;
 mod tracing_output;
@@ -291,6 +292,15 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         let (store, calendar, clock) = (store.clone(), calendar.clone(), clock.clone());
         let settings = settings.clone();
         tokio::spawn(contents::expiry::keep(store, calendar, clock, settings));
+    }
+    if let Some(retention) = &sections.retention {
+        let keeper = older::keeper(
+            (&store, &calendar, &clock),
+            (&writer, public),
+            retention,
+            (to_siem, &arguments.state),
+        );
+        tokio::spawn(keeper.await?.run());
     }
     let people = People {
         store: store.clone(),

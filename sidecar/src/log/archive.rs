@@ -46,6 +46,9 @@ pub enum ArchiveError {
     /// The database.
     #[error("the database cannot be read")]
     Database(#[from] sqlx::Error),
+    /// Records that were moved out of the database.
+    #[error(transparent)]
+    Older(#[from] crate::cold::ColdError),
     /// A record is gone from the database.
     #[error("record {0} is missing in the database")]
     Missing(u64),

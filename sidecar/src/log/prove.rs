@@ -7,8 +7,9 @@ use sqlx::{AnyConnection, Row as _};
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::proof::{Proof, ProofError, Prover};
 use super::tables;
-use super::tree::{Hash, leaf_hash};
-use crate::store::figures::{from_db, to_db};
+use super::tree::leaf_hash;
+use crate::cold::{self, ColdError};
+use crate::store::figures::from_db;
 use crate::store::{Store, StoreError};
 
 /// Hashes that are read at a time.
@@ -23,6 +24,9 @@ pub enum ProveError {
     /// The database.
     #[error("the database cannot be read")]
     Database(#[from] sqlx::Error),
+    /// Its records were moved, and cannot be read.
+    #[error(transparent)]
+    Older(#[from] ColdError),
     /// There is no such call.
     #[error("the log has no record `{0}`")]
     Unknown(RecordId),
@@ -71,10 +75,23 @@ pub async fn prove(
 ) -> Result<ProvedCall, ProveError> {
     let mut connection = store.pool().acquire().await?;
     let sql = "SELECT seq, kind, body FROM audit_entries WHERE record_id = $1 ORDER BY seq";
-    let rows = sqlx::query(sql)
+    let warm = sqlx::query(sql)
         .bind(id.0.to_vec())
         .fetch_all(&mut *connection)
         .await?;
+    let moved = cold::tables::of_call(&mut connection, &id.0).await?;
+    let mut rows: Vec<(i64, i64, Vec<u8>)> = Vec::new();
+    for row in cold::read::at(store, &moved).await? {
+        rows.push((row.seq, row.kind, row.body.to_vec()));
+    }
+    for row in &warm {
+        rows.push((
+            row.try_get("seq")?,
+            row.try_get("kind")?,
+            row.try_get("body")?,
+        ));
+    }
+    rows.sort_unstable_by_key(|(seq, ..)| *seq);
     let tree = tables::tree(&mut connection).await?;
     let tree = tree.filter(|_| !rows.is_empty());
     let origin = tree.ok_or(ProveError::Unknown(id))?.origin;
@@ -82,9 +99,7 @@ pub async fn prove(
     let note = note.ok_or(ProveError::Unsigned(id))?;
     let checkpoint = Checkpoint::open(&note, &origin, key)?;
     let mut records = Vec::new();
-    for row in rows {
-        let (seq, kind): (i64, i64) = (row.try_get("seq")?, row.try_get("kind")?);
-        let body: Vec<u8> = row.try_get("body")?;
+    for (seq, kind, body) in rows {
         let kind = tables::kind_of(kind).ok_or(ProveError::Unknown(id))?;
         let index = from_db(seq);
         if index >= checkpoint.size {
@@ -114,24 +129,16 @@ async fn pass(
     mut prover: Prover,
     size: u64,
 ) -> Result<Prover, sqlx::Error> {
-    let sql = "SELECT seq, leaf_hash FROM audit_entries WHERE seq >= $1 AND seq < $2 \
-        ORDER BY seq LIMIT $3";
     let mut next = 0;
     loop {
-        let rows = sqlx::query(sql)
-            .bind(next)
-            .bind(to_db(size))
-            .bind(ROWS)
-            .fetch_all(&mut *connection)
-            .await?;
-        let Some(last) = rows.last() else {
+        let leaves = cold::tables::leaves(connection, (next, size), ROWS).await?;
+        let Some((last, _)) = leaves.last() else {
             return Ok(prover);
         };
-        next = last.try_get::<i64, _>("seq")?.saturating_add(1);
-        for row in &rows {
-            let leaf: Vec<u8> = row.try_get("leaf_hash")?;
+        next = last.saturating_add(1);
+        for (_, leaf) in &leaves {
             // A hash of another length was tampered with: the proof will not hold.
-            prover.push(Hash::try_from(leaf).unwrap_or_default());
+            prover.push(cold::tables::hash(leaf));
         }
     }
 }

@@ -13,6 +13,7 @@ use sekisho_domain::{RecordId, RecordKind, UnixMillis};
 
 pub use page::{Cursor, Found, Page, search};
 pub use statement::plan;
+pub(crate) use text::says;
 
 /// Most records of one page.
 pub const MOST: u32 = 1000;

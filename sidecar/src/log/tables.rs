@@ -138,7 +138,7 @@ pub(crate) fn kind_of(number: i64) -> Option<RecordKind> {
 }
 
 /// An entry as the database has it, nothing of it believed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stored {
     pub(crate) seq: i64,
     pub(crate) record_id: Vec<u8>,
@@ -221,7 +221,8 @@ pub(crate) async fn known(
     connection: &mut AnyConnection,
     id: RecordId,
 ) -> Result<Vec<i64>, sqlx::Error> {
-    let sql = "SELECT kind FROM audit_entries WHERE record_id = $1";
+    let sql = "SELECT kind FROM audit_entries WHERE record_id = $1 \
+        UNION ALL SELECT kind FROM audit_cold WHERE record_id = $1";
     let rows = sqlx::query(sql).bind(id.0.to_vec()).fetch_all(connection);
     rows.await?.iter().map(|row| row.try_get("kind")).collect()
 }
@@ -283,7 +284,8 @@ pub(crate) async fn tree(connection: &mut AnyConnection) -> Result<Option<TreeRo
 
 /// One more than the largest place in the log.
 pub(crate) async fn records(connection: &mut AnyConnection) -> Result<u64, sqlx::Error> {
-    let sql = "SELECT CAST(COALESCE(MAX(seq) + 1, 0) AS BIGINT) AS records FROM audit_entries";
+    let sql = "SELECT CAST(COALESCE((SELECT MAX(seq) + 1 FROM audit_entries), \
+        (SELECT MAX(seq) + 1 FROM audit_cold), 0) AS BIGINT) AS records";
     let row = sqlx::query(sql).fetch_one(connection).await?;
     Ok(from_db(row.try_get("records")?))
 }

@@ -5,6 +5,7 @@ mod archived;
 mod books;
 mod checkpoints;
 mod contents;
+mod older;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -198,6 +199,24 @@ pub enum What {
     /// Bodies of which the log says nothing.
     #[error("contents are stored of which the log says nothing")]
     ContentsUnknown,
+    /// A file of older records that cannot be read.
+    #[error("{0}")]
+    Cold(String),
+    /// A file of older records that was changed.
+    #[error("`{0}` with older records is not as it was written")]
+    ColdChanged(String),
+    /// A record of such a file.
+    #[error("the record in `{0}` is not the one whose hash the database keeps")]
+    ColdRecord(String),
+    /// Hashes of older records that are in no file.
+    #[error("the database keeps the hashes of {0} older records that are in no file")]
+    ColdUnknown(u64),
+    /// Records are gone, and nothing on record says that their time was over.
+    #[error("records before {before} are deleted, and not by an event on record")]
+    ExpiredUntold {
+        /// The first that is not.
+        before: u64,
+    },
     /// An open call that the ledger does not know, or the other way round.
     #[error("the ledger and the log disagree whether the call is open")]
     OpenCall,
@@ -220,6 +239,11 @@ pub struct Report {
     pub signed: u64,
     /// Calls that were admitted and have not ended.
     pub open: Vec<RecordId>,
+    /// Records that were moved out of the database, into files.
+    pub cold: u64,
+    /// Records that were deleted on record, because their time was over; of them the hashes are
+    /// left, and nothing that was computed from them is compared.
+    pub expired: u64,
     /// Records in the archive, if there is one.
     pub archived: Option<u64>,
     /// Refusals that gateways could not record while the sidecar was away.
@@ -336,7 +360,7 @@ pub async fn verify(
     report.events_waiting = crate::store::pending::count(&mut connection).await?;
     let signed = checkpoints::read(&mut connection, &notes, public_key, &mut report).await?;
     let mut walk = walk::Walk::new(policy, &mut connection, signed).await?;
-    walk.run(&mut connection, &mut report).await?;
+    walk.run(store, &mut connection, &mut report).await?;
     let computed = walk.tree();
     report.records = computed.size();
     report.root = hex(&computed.root());

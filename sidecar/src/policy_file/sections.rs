@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::alerts;
 use crate::alerts::config::{Alerts, RawAlerts};
+use crate::cold::config::{self as retention, RawRetention, Retention};
 use crate::entra::config::{self as entra, EntraConfig, RawEntra};
 use crate::mail;
 use crate::mail::MailSettings;
@@ -39,6 +40,8 @@ pub struct Sections {
     pub people: PeopleSettings,
     /// Settings about which the file has the last word.
     pub locked: Vec<String>,
+    /// How long records are kept, and where; none: all in the database.
+    pub retention: Option<Retention>,
 }
 
 impl Sections {
@@ -53,6 +56,7 @@ impl Sections {
             alerts: alerts::config::read(section("alerts"), problems),
             people: provisioning::config::read(section("people"), problems),
             locked: settings::read(section("settings"), problems),
+            retention: retention::read(section("retention"), problems),
         }
     }
 
@@ -94,6 +98,9 @@ struct RawSections {
     /// What may be changed while the sidecar runs.
     #[serde(default)]
     settings: RawSettings,
+    /// How long records of the audit log are kept, and where.
+    #[serde(default)]
+    retention: Option<RawRetention>,
 }
 
 /// Adds the sections to the schema of the file.

@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
 use super::answer::{DayLine, DepartmentLine, ModelLine, People, PersonLine, Span, UsageSums};
-use super::{Period, Report, lists};
+use super::{Period, Report, lists, older};
 use crate::ledger::{Calendar, Window};
 use crate::store::figures::from_db;
 use crate::store::{Dialect, Store, StoreError};
@@ -42,6 +42,7 @@ pub async fn gather(
     let mut connection = context.store.pool().acquire().await?;
     let mut transaction = connection.begin_with(begin).await?;
     let window = period.window(context.calendar);
+    let older = older::gather(context.store, &mut transaction, window).await?;
     let days = sums(&mut transaction, period, "day", "day").await?;
     let mut total = Figures::default();
     for (_, figures) in &days {
@@ -63,10 +64,10 @@ pub async fn gather(
         departments: departments(&mut transaction, context.policy, period).await?,
         models: models(&mut transaction, context.policy, period, window).await?,
         people: callers(&mut transaction, period, &total, people).await?,
-        refusals: lists::refusals(&mut transaction, period, window, people).await?,
-        unknown_ends: lists::unknown_ends(&mut transaction, window).await?,
+        refusals: lists::refusals(&mut transaction, &older, period, window, people).await?,
+        unknown_ends: lists::unknown_ends(&mut transaction, &older, window).await?,
         alerts: lists::alerts(&mut transaction, window).await?,
-        changes: lists::changes(&mut transaction, window).await?,
+        changes: lists::changes(&mut transaction, &older, window).await?,
     };
     transaction.commit().await?;
     Ok(report)

@@ -1,30 +1,38 @@
 //! What of a report comes from the records themselves: counted by the database, the newest
 //! shown one by one.
 
+use std::cmp::Reverse;
+
 use sekisho_domain::{AuditRecord, Micros, RecordId, UnixMillis};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use super::answer::{
     AlertLine, Alerts, ChangeLine, ChangesMade, CodeLine, EventLine, Refusals, RefusedPerson,
     RuleLine, UnknownEnd, UnknownEnds,
 };
 use super::gather::shown;
+use super::older::{Older, together};
 use super::{Language, Period};
 use crate::ledger::Window;
+use crate::log::tables::{COLUMNS, Stored};
 use crate::store::StoreError;
 use crate::store::alerts::list::{self, Filter};
 use crate::store::figures::{from_db, to_db};
 
 /// Most unknown ends that are shown one by one.
-const MOST_ENDS: i64 = 50;
+pub(super) const MOST_ENDS: i64 = 50;
 /// Most alerts that are shown one by one.
 const MOST_ALERTS: u32 = 100;
 /// Most events that are shown one by one.
-const MOST_EVENTS: i64 = 100;
+pub(super) const MOST_EVENTS: i64 = 100;
+
+/// The event that stands in a list of its own.
+pub(super) const OWN_LIST: &str = "alert.raise";
 
 pub(super) async fn refusals(
     connection: &mut AnyConnection,
+    older: &Older,
     period: Period,
     window: Window,
     most: u32,
@@ -33,13 +41,11 @@ pub(super) async fn refusals(
         WHERE denial IS NOT NULL AND at >= $1 AND at < $2 \
         GROUP BY denial ORDER BY COUNT(*) DESC, denial";
     let rows = within(sql, window).fetch_all(&mut *connection).await?;
-    let codes = rows.iter().map(|row| {
-        Ok::<_, sqlx::Error>(CodeLine {
-            code: row.try_get("denial")?,
-            count: from_db(row.try_get("refused")?),
-        })
-    });
-    let codes = codes.collect::<Result<Vec<_>, _>>()?;
+    let warm = counts(&rows, "denial", "refused")?;
+    let codes = together(warm, &older.refusals).into_iter();
+    let codes: Vec<CodeLine> = codes
+        .map(|(code, count)| CodeLine { code, count })
+        .collect();
     Ok(Refusals {
         count: codes.iter().map(|line| line.count).sum(),
         codes,
@@ -89,40 +95,69 @@ pub(super) async fn name_of(
 
 pub(super) async fn unknown_ends(
     connection: &mut AnyConnection,
+    older: &Older,
     window: Window,
 ) -> Result<UnknownEnds, StoreError> {
     let sql = "SELECT CAST(COUNT(*) AS BIGINT) AS ends, \
         CAST(COALESCE(SUM(cost_micros), 0) AS BIGINT) AS cost FROM audit_entries \
         WHERE outcome = 'unknown' AND kind = 2 AND at >= $1 AND at < $2";
     let all = within(sql, window).fetch_one(&mut *connection).await?;
-    let sql = "SELECT record_id, at, user_id, department, api, model, cost_micros \
-        FROM audit_entries WHERE outcome = 'unknown' AND kind = 2 AND at >= $1 AND at < $2 \
-        ORDER BY at DESC, seq DESC LIMIT $3";
-    let newest = within(sql, window).bind(MOST_ENDS);
-    let newest = newest.fetch_all(connection).await?;
+    let newest = newest(
+        "outcome = 'unknown' AND kind = 2",
+        (connection, window),
+        (&older.newest_ends, MOST_ENDS),
+    );
+    let cost = from_db(all.try_get("cost")?).saturating_add(older.ends_cost);
     Ok(UnknownEnds {
-        count: from_db(all.try_get("ends")?),
-        cost: Micros(from_db(all.try_get("cost")?)).to_string(),
-        shown: newest.iter().map(unknown_end).collect::<Result<_, _>>()?,
+        count: from_db(all.try_get("ends")?).saturating_add(older.ends),
+        cost: Micros(cost).to_string(),
+        shown: newest.await?.iter().map(unknown_end).collect(),
     })
 }
 
-fn unknown_end(row: &AnyRow) -> Result<UnknownEnd, sqlx::Error> {
-    let text = |column| {
-        let text: Option<String> = row.try_get(column)?;
-        Ok::<_, sqlx::Error>(text.unwrap_or_default())
-    };
-    let id: Vec<u8> = row.try_get("record_id")?;
-    let cost: Option<i64> = row.try_get("cost_micros")?;
-    Ok(UnknownEnd {
-        at: shown(UnixMillis(from_db(row.try_get("at")?))),
-        record_id: RecordId::from_slice(&id).map_or_else(String::new, |id| id.to_string()),
-        user: text("user_id")?,
-        department: text("department")?,
-        api: text("api")?,
-        model: text("model")?,
-        cost: Micros(from_db(cost.unwrap_or(0))).to_string(),
-    })
+/// The newest records of a window, in the database or among those that were moved.
+async fn newest(
+    which: &'static str,
+    (connection, window): (&mut AnyConnection, Window),
+    (older, most): (&[Stored], i64),
+) -> Result<Vec<Stored>, sqlx::Error> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM audit_entries WHERE {which} AND at >= $1 AND at < $2 \
+         ORDER BY at DESC, seq DESC LIMIT $3"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(to_db(window.start.0))
+        .bind(to_db(window.end.0))
+        .bind(most);
+    let rows = rows.fetch_all(connection).await?;
+    let mut all = rows
+        .iter()
+        .map(Stored::read)
+        .collect::<Result<Vec<_>, _>>()?;
+    all.extend(older.iter().cloned());
+    all.sort_by_key(|row| Reverse((row.at, row.seq)));
+    all.truncate(usize::try_from(most).unwrap_or(0));
+    Ok(all)
+}
+
+/// Counts by name.
+fn counts(rows: &[AnyRow], name: &str, count: &str) -> Result<Vec<(String, u64)>, sqlx::Error> {
+    let read = |row: &AnyRow| Ok((row.try_get(name)?, from_db(row.try_get(count)?)));
+    rows.iter().map(read).collect()
+}
+
+fn unknown_end(row: &Stored) -> UnknownEnd {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let id = RecordId::from_slice(&row.record_id);
+    UnknownEnd {
+        at: shown(UnixMillis(from_db(row.at))),
+        record_id: id.map_or_else(String::new, |id| id.to_string()),
+        user: text(&row.index.user),
+        department: text(&row.index.department),
+        api: text(&row.index.api),
+        model: text(&row.index.model),
+        cost: Micros(from_db(row.cost.unwrap_or(0))).to_string(),
+    }
 }
 
 pub(super) async fn alerts(
@@ -161,30 +196,28 @@ pub(super) async fn alerts(
 /// Alerts are shown by themselves.
 pub(super) async fn changes(
     connection: &mut AnyConnection,
+    older: &Older,
     window: Window,
 ) -> Result<ChangesMade, StoreError> {
     let sql = "SELECT event, CAST(COUNT(*) AS BIGINT) AS events FROM audit_entries \
         WHERE event IS NOT NULL AND event <> 'alert.raise' AND at >= $1 AND at < $2 \
         GROUP BY event ORDER BY COUNT(*) DESC, event";
     let rows = within(sql, window).fetch_all(&mut *connection).await?;
-    let events = rows.iter().map(|row| {
-        Ok::<_, sqlx::Error>(EventLine {
-            event: row.try_get("event")?,
-            count: from_db(row.try_get("events")?),
-        })
-    });
-    let events = events.collect::<Result<Vec<_>, _>>()?;
-    let sql = "SELECT body FROM audit_entries \
-        WHERE event IS NOT NULL AND event <> 'alert.raise' AND at >= $1 AND at < $2 \
-        ORDER BY at DESC, seq DESC LIMIT $3";
-    let newest = within(sql, window).bind(MOST_EVENTS);
-    let newest = newest.fetch_all(connection).await?;
-    let bodies = newest.iter().map(|row| row.try_get("body"));
-    let bodies = bodies.collect::<Result<Vec<Vec<u8>>, _>>()?;
+    let warm = counts(&rows, "event", "events")?;
+    let events = together(warm, &older.events).into_iter();
+    let events: Vec<EventLine> = events
+        .map(|(event, count)| EventLine { event, count })
+        .collect();
+    let newest = newest(
+        "event IS NOT NULL AND event <> 'alert.raise'",
+        (connection, window),
+        (&older.newest_events, MOST_EVENTS),
+    );
+    let newest = newest.await?;
     Ok(ChangesMade {
         count: events.iter().map(|line| line.count).sum(),
         events,
-        shown: bodies.iter().filter_map(|body| change(body)).collect(),
+        shown: newest.iter().filter_map(|row| change(&row.body)).collect(),
     })
 }
 

@@ -80,11 +80,14 @@ const VERSION_16: &[&str] = &[
 /// Messages that are pushed.
 const VERSION_17: &[&str] = &[crate::push::subscriptions::DDL, crate::push::outbox::DDL];
 
+/// Records that were moved out of the database.
+const VERSION_18: &[&str] = &[crate::cold::tables::DDL];
+
 /// Every version, oldest first.
 const VERSIONS: &[&[&str]] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
     VERSION_9, VERSION_10, VERSION_11, VERSION_12, VERSION_13, VERSION_14, VERSION_15, VERSION_16,
-    VERSION_17,
+    VERSION_17, VERSION_18,
 ];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {

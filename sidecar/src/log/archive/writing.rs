@@ -6,15 +6,14 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::VerifyingKey;
-use sqlx::Row as _;
 
 use super::{ArchiveError, Archived, CHECKPOINT, at, entries, hashes};
+use crate::cold::read::Through;
 use crate::log::checkpoint::Checkpoint;
 use crate::log::tables;
 use crate::log::tiles::{Edge, Full, Kind, WIDTH, last, path};
 use crate::log::tree::leaf_hash;
 use crate::store::Store;
-use crate::store::figures::{from_db, to_db};
 
 /// Records that are read at a time.
 const ROWS: i64 = 1024;
@@ -30,6 +29,7 @@ pub struct Archive {
     bundle: Vec<u8>,
     /// Size of the newest checkpoint in the folder.
     size: u64,
+    through: Through,
 }
 
 /// Files to be written, by their paths in the folder.
@@ -63,6 +63,7 @@ impl Archive {
             edge,
             bundle,
             size,
+            through: Through::default(),
         })
     }
 
@@ -127,24 +128,16 @@ impl Archive {
         store: &Store,
         size: u64,
     ) -> Result<(Files, Vec<Full>), ArchiveError> {
-        let sql = "SELECT seq, body FROM audit_entries WHERE seq >= $1 AND seq < $2 \
-            ORDER BY seq LIMIT $3";
-        let rows = sqlx::query(sql)
-            .bind(to_db(self.edge.size()))
-            .bind(to_db(size))
-            .bind(ROWS)
-            .fetch_all(store.pool())
-            .await?;
+        let range = (self.edge.size(), size);
+        let rows = self.through.next(store, range, ROWS).await?;
         let (mut files, mut done) = (Vec::new(), Vec::new());
         if rows.is_empty() {
             return Err(ArchiveError::Missing(self.edge.size()));
         }
-        for row in rows {
-            let seq = from_db(row.try_get("seq")?);
+        for (seq, body) in rows {
             if seq != self.edge.size() {
                 return Err(ArchiveError::Missing(self.edge.size()));
             }
-            let body: Vec<u8> = row.try_get("body")?;
             add(&mut self.bundle, &body, seq)?;
             for full in self.edge.push(leaf_hash(&body)) {
                 if full.level == 0 {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{Filter, MOST, MOST_EXAMINED, statement, text};
+use crate::cold::search as cold;
 use crate::log::tables::Stored;
 use crate::store::{Store, StoreError};
 
@@ -30,10 +31,10 @@ pub struct Page {
 }
 
 /// A place between two records in the order of time, and of the log where that is the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
-    pub(super) at: i64,
-    pub(super) seq: i64,
+    pub(crate) at: i64,
+    pub(crate) seq: i64,
 }
 
 /// The text is not a cursor.
@@ -60,8 +61,8 @@ impl FromStr for Cursor {
     }
 }
 
-/// Finds records, newest first. `cursor`: [`Page::next`] of the page before; `limit`: 1 to
-/// [`MOST`], others are moved there.
+/// Finds records, newest first, wherever they are. `cursor`: [`Page::next`] of the page before;
+/// `limit`: 1 to [`MOST`], others are moved there.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -72,7 +73,43 @@ pub async fn search(
     limit: u32,
 ) -> Result<Page, StoreError> {
     let limit = limit.clamp(1, MOST);
-    among(store, filter, cursor, (limit, MOST_EXAMINED)).await
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    // First what is in the database: a record that is moved meanwhile is found twice, not never.
+    let warm = among(store, filter, cursor, (limit, MOST_EXAMINED)).await?;
+    let cold = cold::find(store, filter, (cursor, warm.next), wanted).await?;
+    Ok(merged(warm, cold, wanted))
+}
+
+/// Records in the database, newest first.
+#[derive(Default)]
+struct Warm {
+    rows: Vec<Stored>,
+    next: Option<Cursor>,
+}
+
+fn merged(warm: Warm, cold: cold::Found, wanted: usize) -> Page {
+    // Up to here all was looked at, in both.
+    let end = warm.next.max(cold.next);
+    let place = |row: &Stored| Cursor {
+        at: row.at,
+        seq: row.seq,
+    };
+    let mut rows: Vec<Stored> = warm.rows.into_iter().chain(cold.rows).collect();
+    rows.retain(|row| end.is_none_or(|end| place(row) >= end));
+    rows.sort_by_key(|row| std::cmp::Reverse(place(row)));
+    rows.dedup_by_key(|row| row.seq);
+    let is_cut = rows.len() > wanted;
+    rows.truncate(wanted);
+    let next = if is_cut { rows.last().map(place) } else { end };
+    let records = rows.into_iter().map(|row| Found {
+        seq: u64::try_from(row.seq).unwrap_or(0),
+        body: row.body.to_vec(),
+        cost_micros: row.cost.and_then(|cost| u64::try_from(cost).ok()),
+    });
+    Page {
+        records: records.collect(),
+        next,
+    }
 }
 
 async fn among(
@@ -80,12 +117,12 @@ async fn among(
     filter: &Filter,
     cursor: Option<Cursor>,
     (limit, examined): (u32, u32),
-) -> Result<Page, StoreError> {
+) -> Result<Warm, StoreError> {
     let find = statement::find(filter, cursor, (limit + 1, examined), store.dialect());
     let is_bounded = find.is_bounded;
     let rows = sqlx::query_with(AssertSqlSafe(find.sql), find.arguments);
     let rows = rows.fetch_all(store.pool()).await?;
-    let mut page = Page::default();
+    let mut page = Warm::default();
     let mut last = None;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     for row in rows.iter().take(wanted) {
@@ -95,15 +132,10 @@ async fn among(
         if filter
             .text
             .as_ref()
-            .is_some_and(|text| !text::says(&stored.body, text))
+            .is_none_or(|text| text::says(&stored.body, text))
         {
-            continue;
+            page.rows.push(stored);
         }
-        page.records.push(Found {
-            seq: u64::try_from(seq).unwrap_or(0),
-            body: stored.body.to_vec(),
-            cost_micros: stored.cost.and_then(|cost| u64::try_from(cost).ok()),
-        });
     }
     page.next = if rows.len() > wanted {
         last
@@ -164,7 +196,7 @@ mod tests {
             let (mut found, mut cursor, mut pages) = (Vec::new(), None, 0);
             loop {
                 let page = among(&store, &rare, cursor, (2, examined)).await.unwrap();
-                found.extend(page.records.iter().map(|record| record.seq));
+                found.extend(page.rows.iter().map(|row| row.seq));
                 pages += 1;
                 cursor = page.next;
                 if cursor.is_none() {

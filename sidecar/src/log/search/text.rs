@@ -36,7 +36,7 @@ pub(super) fn pattern(text: &str, dialect: Dialect) -> String {
 
 /// Whether one of the values of a record has the text in it, upper and lower case of ASCII
 /// alike. What is the same in all records of a kind does not count.
-pub(super) fn says(body: &[u8], text: &str) -> bool {
+pub(crate) fn says(body: &[u8], text: &str) -> bool {
     let Ok(Value::Object(record)) = serde_json::from_slice(body) else {
         return false;
     };

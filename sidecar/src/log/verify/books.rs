@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use sekisho_domain::RecordId;
 use sqlx::{AnyConnection, Row as _};
 
+use super::older::Gone;
 use super::{Report, What};
 use crate::ledger::Calendar;
 use crate::log::entry::Facts;
@@ -15,6 +16,8 @@ use crate::usage::{Figures, Place, columns, name};
 #[derive(Debug, Default)]
 pub(super) struct Books {
     pub(super) open: HashSet<RecordId>,
+    /// What cannot be compared: records are gone from which it was computed.
+    pub(super) gone: Option<Gone>,
     usage: BTreeMap<Place, Figures>,
     charges: BTreeMap<(String, u64), u64>,
 }
@@ -88,14 +91,21 @@ impl Books {
             if !Figures::has_kinds(&row)? {
                 expected = expected.without_kinds();
             }
-            if Figures::read(&row)? != expected {
+            if Figures::read(&row)? != expected && !self.is_day_gone(&place.day) {
                 report.add(None, None, What::RollUp(shown(&place)));
             }
         }
-        for place in self.usage.keys() {
+        let left = self.usage.keys();
+        for place in left.filter(|place| !self.is_day_gone(&place.day)) {
             report.add(None, None, What::RollUp(shown(place)));
         }
         Ok(())
+    }
+
+    fn is_day_gone(&self, day: &str) -> bool {
+        self.gone
+            .as_ref()
+            .is_some_and(|gone| day <= gone.day.as_str())
     }
 
     async fn compare_settled(
@@ -103,8 +113,12 @@ impl Books {
         connection: &mut AnyConnection,
         report: &mut Report,
     ) -> Result<(), sqlx::Error> {
+        let gone = self.gone.as_ref().map_or(0, |gone| gone.at);
+        let has_gone = self.gone.is_some();
         let mut settled = |budget: String, window_start: u64, stored: u64, expected: u64| {
-            if stored != expected {
+            // Of what is gone a part may be left.
+            let is_part = has_gone && window_start <= gone && stored >= expected;
+            if stored != expected && !is_part {
                 let what = What::Settled {
                     budget,
                     window_start,

@@ -19,6 +19,8 @@ const ROWS: i64 = 200;
 pub(super) struct Contents {
     sealed: HashMap<RecordId, (i64, Sealed)>,
     told: Vec<Told>,
+    /// Calls whose records are gone, and whose bodies are about to go.
+    gone: HashSet<RecordId>,
 }
 
 /// What is stored of one call.
@@ -41,6 +43,11 @@ impl Contents {
         }
         self.told
             .extend(whole.event.and_then(|event| Told::read(&event)));
+    }
+
+    /// The records of these calls are gone.
+    pub(super) fn without(&mut self, gone: HashSet<RecordId>) {
+        self.gone = gone;
     }
 
     /// Compares it with what is stored. `open`: calls that have not ended.
@@ -166,7 +173,7 @@ impl Contents {
                     report.add(Some(seq), id, What::ContentsChanged);
                 }
             }
-            None if id.is_some_and(|id| open.contains(&id)) => {}
+            None if id.is_some_and(|id| open.contains(&id) || self.gone.contains(&id)) => {}
             None => report.add(None, id, What::ContentsUnknown),
         }
     }

@@ -11,13 +11,15 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use super::books::Books;
 use super::checkpoints::InOrder;
 use super::contents::Contents;
+use super::older::Older;
 use super::{Report, VerifyError, What, sorted};
 use crate::ledger::terms::{self, Term};
 use crate::ledger::{Calendar, Window};
 use crate::log::Recorded;
 use crate::log::entry::Facts;
 use crate::log::tables::{COLUMNS, Stored, StoredCharge};
-use crate::log::tree::{Tree, leaf_hash};
+use crate::log::tree::{Hash, Tree, leaf_hash};
+use crate::store::Store;
 use crate::store::figures::{from_db, to_db};
 use crate::usage::Figures;
 
@@ -42,6 +44,7 @@ pub(super) struct Walk<'p> {
     open: HashMap<RecordId, (Facts, u64)>,
     books: Books,
     contents: Contents,
+    older: Older,
 }
 
 impl<'p> Walk<'p> {
@@ -69,6 +72,7 @@ impl<'p> Walk<'p> {
             open: HashMap::new(),
             books: Books::default(),
             contents: Contents::default(),
+            older: Older::default(),
         })
     }
 
@@ -78,15 +82,16 @@ impl<'p> Walk<'p> {
 
     pub(super) async fn run(
         &mut self,
+        store: &Store,
         connection: &mut AnyConnection,
         report: &mut Report,
     ) -> Result<(), VerifyError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM audit_entries WHERE seq >= $1 ORDER BY seq LIMIT {ROWS}"
         );
-        let mut next = i64::MIN;
-        let mut expected = 0i64;
         self.checkpoints.compare(&self.tree, report);
+        let mut next = i64::MIN;
+        let mut expected = to_db(self.moved(store, connection, report).await?);
         loop {
             let rows = sqlx::query(AssertSqlSafe(sql.clone())).bind(next);
             let rows = rows.fetch_all(&mut *connection).await?;
@@ -109,12 +114,31 @@ impl<'p> Walk<'p> {
 
     pub(super) fn finish(&mut self, report: &mut Report) {
         self.checkpoints.finish(&self.tree, report);
+        self.older.finish(report);
         report.open = sorted(self.open.keys().copied());
     }
 
     pub(super) fn into_parts(mut self) -> (Books, Contents) {
         self.books.open = self.open.into_keys().collect();
+        self.books.gone = self.older.gone(&self.calendar);
+        self.contents.without(self.older.take_contents());
         (self.books, self.contents)
+    }
+
+    /// A record whose bytes are gone: its hash is left.
+    pub(super) fn leaf(&mut self, leaf: Hash, report: &mut Report) {
+        self.tree.push(leaf);
+        self.checkpoints.compare(&self.tree, report);
+    }
+
+    /// A record that was moved.
+    pub(super) fn moved_record(&mut self, stored: &Stored, report: &mut Report) {
+        self.record(stored, report);
+        self.checkpoints.compare(&self.tree, report);
+    }
+
+    pub(super) const fn older(&mut self) -> &mut Older {
+        &mut self.older
     }
 
     fn record(&mut self, stored: &Stored, report: &mut Report) {
@@ -168,6 +192,7 @@ impl<'p> Walk<'p> {
                 uncharged(stored, record, report);
             }
             RecordKind::Event | RecordKind::Contents => {
+                self.older.see(record);
                 self.contents.see(stored.seq, record);
                 uncharged(stored, record, report);
             }
@@ -178,6 +203,10 @@ impl<'p> Walk<'p> {
                 if record.is_withdrawn() {
                     self.books.refused(&self.calendar, &facts);
                     return uncharged(stored, record, report);
+                }
+                if !open && self.older.began(&record.id) {
+                    // What it is charged by is gone.
+                    return;
                 }
                 if !open {
                     report.add(seq, id, What::NotOpen);
