@@ -9,6 +9,7 @@ mod measure;
 mod process;
 mod report;
 mod row;
+mod search;
 mod statistics;
 mod supply;
 mod tokens;
@@ -34,6 +35,8 @@ enum Command {
     Measure(measure::Arguments),
     /// Measure what running sidecars commit and grant over Link, and write the report
     Link(link::Arguments),
+    /// Fill a database with records and measure searches of them
+    Search(search::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Tokens(arguments) => tokens::run(&arguments).map_err(|error| error.to_string()),
         Command::Measure(arguments) => measure::run(&arguments).map_err(|error| error.to_string()),
         Command::Link(arguments) => link::run(&arguments).map_err(|error| error.to_string()),
+        Command::Search(arguments) => search::run(&arguments).map_err(|error| error.to_string()),
     };
     match done {
         Ok(status) => status,
