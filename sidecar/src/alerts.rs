@@ -9,6 +9,7 @@
 pub mod alert;
 pub mod config;
 mod deliver;
+mod letters;
 pub mod message;
 pub mod rules;
 pub mod sight;
@@ -22,6 +23,7 @@ use crate::forward::courier::Courier;
 use crate::forward::webhook::Webhook;
 use crate::forward::{List, Standings, Trouble};
 use crate::ledger::Calendar;
+use crate::mail::Mail;
 use crate::settings::LiveSettings;
 use crate::store::Store;
 use crate::store::alerts::list;
@@ -29,6 +31,7 @@ use crate::writer::Writer;
 pub use alert::{Alert, RuleName, Severity, Subject};
 pub use config::{AlertWebhook, Alerts};
 use deliver::{List as AlertList, Post};
+use letters::Letters;
 pub use watch::RECORDS as CURSOR;
 use watch::Watcher;
 
@@ -75,7 +78,7 @@ impl Unusable {
 pub async fn start(
     store: &Store,
     calendar: &Calendar,
-    (alerts, settings): (&Alerts, &LiveSettings),
+    (alerts, settings, mail): (&Alerts, &LiveSettings, Option<&Mail>),
     writer: &Writer,
     clock: &Clock,
     standings: &Standings,
@@ -85,7 +88,15 @@ pub async fn start(
         let begun = begin(store, recipient, clock, standings).await;
         tasks.push(begun.map_err(|trouble| Unusable::of(recipient, trouble))?);
     }
-    let watcher = Watcher::new(store, calendar, settings, writer, clock, standings);
+    let watcher = Watcher::new(
+        store,
+        calendar,
+        settings,
+        writer,
+        clock,
+        Letters::new(mail, &alerts.mails),
+        standings,
+    );
     tasks.push(tokio::spawn(watcher.run()));
     Ok(tasks)
 }

@@ -11,6 +11,7 @@ mod html;
 mod lists;
 mod older;
 pub mod period;
+pub mod schedule;
 mod sheet;
 
 pub use answer::Report;

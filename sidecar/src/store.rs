@@ -24,8 +24,8 @@ pub mod settings;
 pub mod state_marks;
 pub mod units;
 
-use crate::vitals::Pulse;
 use crate::cold::Place;
+use crate::vitals::Pulse;
 pub(crate) use lock::Lock;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Transaction};

@@ -43,6 +43,8 @@ mod push;
 mod recalls;
 #[path = "core/reports.rs"]
 mod reports;
+#[path = "core/scheduled_reports.rs"]
+mod scheduled_reports;
 #[path = "core/searches.rs"]
 mod searches;
 #[path = "core/settings.rs"]

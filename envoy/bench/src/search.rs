@@ -5,7 +5,6 @@ mod fill;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use clap::Args;
 use sekisho::log::search::{Cursor, Filter, MOST, search};
@@ -13,6 +12,7 @@ use sekisho::store::{Store, StoreError};
 use sekisho_domain::UnixMillis;
 use serde::Serialize;
 
+use crate::clock;
 use crate::statistics::percentile;
 use fill::{Company, fill};
 
@@ -115,7 +115,7 @@ async fn measure(arguments: &Arguments) -> Result<Report, SearchError> {
     let database = if is_sqlite { "SQLite" } else { "PostgreSQL" };
     let store = Store::open(&arguments.db).await?;
     let company = Company::new(arguments.people);
-    let began = Instant::now();
+    let began = clock::now();
     fill(&store, &company, arguments.records, is_sqlite).await?;
     let fill_seconds = began.elapsed().as_secs_f64();
     println!("{database}: filled in {fill_seconds:.0} s");
@@ -125,7 +125,7 @@ async fn measure(arguments: &Arguments) -> Result<Report, SearchError> {
         let (mut times, mut found) = (Vec::new(), 0);
         for _ in 0..arguments.searches {
             let filter = kind.filter(&company, &mut random);
-            let began = Instant::now();
+            let began = clock::now();
             found += kind.ask(&store, &filter).await?;
             times.push(began.elapsed().as_secs_f64() * 1_000.0);
         }

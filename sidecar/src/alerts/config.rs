@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::alert::{RuleName, Severity};
 use crate::forward::config::Checking;
 use crate::forward::webhook::{RawWebhook, WebhookTarget};
+use crate::mail::{Address, Language, address};
 
 mod rules;
 
@@ -24,6 +25,26 @@ pub struct RawAlerts {
     /// Where alerts are posted, at least once and in order (Standard Webhooks).
     #[serde(default)]
     pub webhooks: Vec<RawAlertWebhook>,
+    /// Who is told by mail; needs the section `mail`.
+    #[serde(default)]
+    pub mails: Vec<RawAlertMail>,
+}
+
+/// Who is told by mail.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawAlertMail {
+    /// Addresses.
+    pub to: Vec<String>,
+    /// Only alerts of these rules; default: all.
+    #[serde(default)]
+    pub rules: Vec<RuleName>,
+    /// Only alerts that matter so much.
+    #[serde(default)]
+    pub severity: Severity,
+    /// In which language; default: that of `mail`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
 }
 
 /// Where alerts are posted.
@@ -49,6 +70,19 @@ pub struct Alerts {
     pub rules: Rules,
     /// Where they are posted.
     pub webhooks: Vec<AlertWebhook>,
+    /// Who is told by mail.
+    pub mails: Vec<AlertMail>,
+}
+
+/// Who is told by mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertMail {
+    /// Addresses.
+    pub to: Vec<Address>,
+    /// Which alerts.
+    pub wanted: Wanted,
+    /// In which language; none: that of the section `mail`.
+    pub language: Option<Language>,
 }
 
 /// Where alerts are posted.
@@ -181,6 +215,7 @@ pub struct Changes {
 struct Members {
     rules: Option<Value>,
     webhooks: Option<Value>,
+    mails: Option<Value>,
 }
 
 /// Reads the section; every problem is noted.
@@ -206,7 +241,23 @@ pub(crate) fn read(section: Option<Value>, problems: &mut Vec<Problem>) -> Alert
             },
         }));
     }
-    Alerts { rules, webhooks }
+    let mut mails = Vec::new();
+    for (path, raw) in checking.list::<RawAlertMail>("alerts.mails", members.mails) {
+        let to = address::read_all(&mut checking, &format!("{path}.to"), &raw.to);
+        mails.push(AlertMail {
+            to,
+            wanted: Wanted {
+                rules: raw.rules,
+                severity: raw.severity,
+            },
+            language: raw.language,
+        });
+    }
+    Alerts {
+        rules,
+        webhooks,
+        mails,
+    }
 }
 
 #[cfg(test)]
@@ -280,10 +331,14 @@ mod tests {
                 {"name": "a", "webhook": {"url": "https://soc.example", "secret_env": "X"}, "rules": ["x"]},
                 {"name": "b c", "webhook": {"url": "https://soc.example", "secret_env": "X"}},
             ],
+            "mails": [{"to": []}, {"to": ["a@example.com", "nobody"]}, {"to": ["a@example.com"], "rules": ["x"]}],
         });
         assert_eq!(
             paths(section),
             [
+                "alerts.mails[0].to",
+                "alerts.mails[1].to[1]",
+                "alerts.mails[2].rules[0]",
                 "alerts.rules.budget_events.levels",
                 "alerts.rules.changes.events",
                 "alerts.rules.changes.events",

@@ -75,7 +75,7 @@ pub fn body(stored: &StoredAlert) -> Result<Vec<u8>, serde_json::Error> {
 }
 
 /// RFC 3339 in UTC.
-fn shown(moment: UnixMillis) -> String {
+pub(super) fn shown(moment: UnixMillis) -> String {
     let millis = i64::try_from(moment.0).unwrap_or(i64::MAX);
     let timestamp = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
     timestamp.to_string()

@@ -8,6 +8,7 @@ use sqlx::{Connection as _, Row as _};
 use tokio::sync::watch;
 
 use super::alert::Alert;
+use super::letters::Letters;
 use super::rules::{self, Memory};
 use super::sight::Sight;
 use super::since;
@@ -44,6 +45,7 @@ pub(super) struct Watcher {
     settings: LiveSettings,
     writer: Writer,
     clock: Clock,
+    letters: Letters,
     standing: watch::Sender<Standing>,
     /// Where it is and what it remembers; none: to be read from the database.
     known: Option<Known>,
@@ -63,6 +65,7 @@ impl Watcher {
         settings: &LiveSettings,
         writer: &Writer,
         clock: &Clock,
+        letters: Letters,
         standings: &Standings,
     ) -> Self {
         let (standing, watched) = watch::channel(Standing {
@@ -79,6 +82,7 @@ impl Watcher {
             settings: settings.clone(),
             writer: writer.clone(),
             clock: clock.clone(),
+            letters,
             standing,
             known: None,
             rounds: 0,
@@ -197,6 +201,7 @@ impl Watcher {
             if raise(&mut transaction, alert, &mut author).await? {
                 tracing::warn!(rule = alert.rule.as_str(), subject = %alert.subject, "an alert");
                 raised += 1;
+                self.letters.put(&mut transaction, alert, now).await?;
             }
         }
         memory::save(&mut transaction, &next.memory.take_touched()).await?;

@@ -34,6 +34,7 @@ use crate::people::watch as directory;
 use crate::policy_file::PolicyFile;
 use crate::provisioning::accounts::Accounts;
 use crate::push::Push;
+use crate::report::schedule::Scheduler;
 use crate::settings::{Ground, LiveSettings};
 use crate::snapshot::SnapshotHub;
 use crate::store::state_marks::{self, Shared};
@@ -274,7 +275,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
     alerts::start(
         &store,
         &calendar,
-        (&sections.alerts, &settings),
+        (&sections.alerts, &settings, mail.as_ref()),
         &writer,
         &clock,
         &standings,
@@ -292,6 +293,17 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
         let (store, calendar, clock) = (store.clone(), calendar.clone(), clock.clone());
         let settings = settings.clone();
         tokio::spawn(contents::expiry::keep(store, calendar, clock, settings));
+    }
+    if !sections.reports.is_empty() {
+        let scheduler = Scheduler {
+            store: store.clone(),
+            policy: Arc::clone(&policy),
+            calendar: calendar.clone(),
+            clock: clock.clone(),
+            mail: mail.clone(),
+            schedules: sections.reports.clone(),
+        };
+        tokio::spawn(scheduler.run());
     }
     if let Some(retention) = &sections.retention {
         let keeper = older::keeper(

@@ -49,6 +49,10 @@ pub struct Retention {
 pub(crate) fn read(section: Option<Value>, problems: &mut Vec<Problem>) -> Option<Retention> {
     let mut checking = Checking::new(problems);
     let section = section.filter(|section| !section.is_null())?;
+    if !section.is_object() {
+        checking.problem("retention", "must have members, such as `database_days`");
+        return None;
+    }
     let raw = checking.read::<RawRetention>("retention", section)?;
     if !(1..=MOST_DAYS).contains(&raw.database_days) {
         checking.problem("retention.database_days", "must be 1 to 36525");

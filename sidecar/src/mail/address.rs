@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::forward::config::Checking;
+
 /// Longest address (RFC 5321, section 4.5.3.1.3).
 const MOST_BYTES: usize = 254;
 
@@ -42,6 +44,27 @@ impl FromStr for Address {
         let parsed = text.parse::<lettre::Address>().ok();
         parsed.filter(|_| is_plain).map(Self).ok_or(NotAnAddress)
     }
+}
+
+/// Most addresses of one list.
+const MOST: usize = 50;
+
+/// Reads a list of addresses in a section of the policy file, of which there must be one at least.
+pub(crate) fn read_all(checking: &mut Checking<'_>, path: &str, texts: &[String]) -> Vec<Address> {
+    if texts.is_empty() || texts.len() > MOST {
+        checking.problem(path, format!("must be 1 to {MOST} addresses"));
+    }
+    let mut read = Vec::new();
+    for (at, text) in texts.iter().enumerate() {
+        match text.parse::<Address>() {
+            Ok(address) if read.contains(&address) => {
+                checking.problem(format!("{path}[{at}]"), "is named twice");
+            }
+            Ok(address) => read.push(address),
+            Err(error) => checking.problem(format!("{path}[{at}]"), error.to_string()),
+        }
+    }
+    read
 }
 
 /// For logs: `t***@example.com`.

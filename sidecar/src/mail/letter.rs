@@ -66,6 +66,20 @@ impl Letter {
         })
     }
 
+    /// The same, with this HTML beside its text.
+    ///
+    /// # Errors
+    /// [`NoLetter::TooLong`].
+    pub fn with_html(self, html: String) -> Result<Self, NoLetter> {
+        if html.len() > MOST_BODY {
+            return Err(NoLetter::TooLong);
+        }
+        Ok(Self {
+            html: Some(html),
+            ..self
+        })
+    }
+
     /// Its subject.
     #[must_use]
     pub fn subject(&self) -> &str {

@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use catalogue::KINDS;
-pub use catalogue::{ACCOUNT, ACCOUNT_LINK, ACCOUNT_NAME, ACCOUNT_PASSWORD, Kind, NOTIFICATION};
+pub use catalogue::{
+    ACCOUNT, ACCOUNT_LINK, ACCOUNT_NAME, ACCOUNT_PASSWORD, ALERT, Kind, NOTIFICATION, REPORT,
+};
 
 use super::letter::NoLetter;
 

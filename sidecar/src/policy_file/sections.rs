@@ -19,6 +19,8 @@ use crate::provisioning::{self, PeopleSettings};
 use crate::push;
 use crate::push::PushSettings;
 use crate::push::config::RawPush;
+use crate::report::schedule::Schedule;
+use crate::report::schedule::config::{self as reports, RawReport};
 use crate::settings::{self, RawSettings};
 use crate::siem;
 use crate::siem::config::{Destination, RawDestination};
@@ -42,6 +44,8 @@ pub struct Sections {
     pub locked: Vec<String>,
     /// How long records are kept, and where; none: all in the database.
     pub retention: Option<Retention>,
+    /// Reports that are sent by themselves.
+    pub reports: Vec<Schedule>,
 }
 
 impl Sections {
@@ -57,6 +61,7 @@ impl Sections {
             people: provisioning::config::read(section("people"), problems),
             locked: settings::read(section("settings"), problems),
             retention: retention::read(section("retention"), problems),
+            reports: reports::read(section("reports"), problems),
         }
     }
 
@@ -68,6 +73,22 @@ impl Sections {
             problems.push(Problem {
                 path: "people.notices.password".to_owned(),
                 message: "needs the section `mail`: without it people are sent nothing".to_owned(),
+            });
+        }
+        if self.mail.is_none() {
+            let mailed = self.reports.iter().enumerate();
+            for (at, _) in mailed.filter(|(_, report)| !report.to.is_empty()) {
+                problems.push(Problem {
+                    path: format!("reports[{at}].to"),
+                    message: "needs the section `mail`: without it nobody is sent anything"
+                        .to_owned(),
+                });
+            }
+        }
+        if !self.alerts.mails.is_empty() && self.mail.is_none() {
+            problems.push(Problem {
+                path: "alerts.mails".to_owned(),
+                message: "needs the section `mail`: without it nobody is sent anything".to_owned(),
             });
         }
         problems
@@ -101,6 +122,9 @@ struct RawSections {
     /// How long records of the audit log are kept, and where.
     #[serde(default)]
     retention: Option<RawRetention>,
+    /// Reports that are sent when a day or a month is over.
+    #[serde(default)]
+    reports: Vec<RawReport>,
 }
 
 /// Adds the sections to the schema of the file.

@@ -106,6 +106,24 @@ impl Period {
         }
     }
 
+    /// The one before it.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        match self {
+            Self::Day(day) => Self::Day(day.yesterday().unwrap_or(day)),
+            Self::Month(first) => Self::Month(first.checked_sub(1.month()).unwrap_or(first)),
+        }
+    }
+
+    /// As it is asked for: `2026-11-29` or `2026-11`.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Day(day) => day.to_string(),
+            Self::Month(first) => first.strftime("%Y-%m").to_string(),
+        }
+    }
+
     /// Its first and its last day.
     #[must_use]
     pub fn days(self) -> Days {

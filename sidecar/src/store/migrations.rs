@@ -83,6 +83,9 @@ const VERSION_17: &[&str] = &[crate::push::subscriptions::DDL, crate::push::outb
 /// Records that were moved out of the database.
 const VERSION_18: &[&str] = &[crate::cold::tables::DDL];
 
+/// Reports that are sent by themselves.
+const VERSION_18: &[&str] = &[crate::report::schedule::DDL];
+
 /// Every version, oldest first.
 const VERSIONS: &[&[&str]] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,

@@ -26,7 +26,7 @@ async fn raised(service: &Service, refusals: std::ops::Range<u64>, wanted: usize
     let tasks = alerts::start(
         &world.store,
         &calendar,
-        (&file.sections.alerts, &settings),
+        (&file.sections.alerts, &settings, None),
         &world.writer,
         &world.clock,
         &standings,

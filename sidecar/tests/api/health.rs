@@ -173,7 +173,7 @@ async fn a_webhook_is_known_from_what_it_takes() {
     let (world, standings) = (&service.world, Standings::default());
     let calendar = Calendar::new("Asia/Tokyo").unwrap();
     let settings = LiveSettings::fixed(Default::default());
-    let told = (&file.sections.alerts, &settings);
+    let told = (&file.sections.alerts, &settings, None);
     let (store, writer, clock) = (&world.store, &world.writer, &world.clock);
     let tasks = alerts::start(store, &calendar, told, writer, clock, &standings);
     let tasks = tasks.await.unwrap();

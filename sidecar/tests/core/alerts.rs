@@ -12,6 +12,7 @@ use sekisho::events::Author;
 use sekisho::forward::Standings;
 use sekisho::ledger::Calendar;
 use sekisho::log::search::{Filter as Records, search};
+use sekisho::mail::Mail;
 use sekisho::policy_file;
 use sekisho::settings::{Ground, LiveSettings, SettingsValues};
 use sekisho::store::alerts::StoredAlert;
@@ -23,6 +24,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::mail::{Secret, Server};
 use crate::world::{World, policy_json, usage_of};
 
 /// Longest wait for anything.
@@ -39,8 +41,15 @@ struct Watching {
 
 impl Watching {
     async fn start(world: &World, section: Value) -> Self {
+        Self::start_with(world, section, None).await
+    }
+
+    async fn start_with(world: &World, section: Value, mail: Option<&Mail>) -> Self {
         let mut file = policy_json();
         file["alerts"] = section;
+        if mail.is_some() {
+            file["mail"] = json!({"server": "mail.example:587", "sender": "sekisho@example.com"});
+        }
         let file = policy_file::parse(&file.to_string()).unwrap();
         assert!(!String::from_utf8(file.json).unwrap().contains("alerts"));
         let standings = Standings::default();
@@ -48,7 +57,7 @@ impl Watching {
         let (store, writer, clock) = (&world.store, &world.writer, &world.clock);
         let whole = serde_json::from_str(&file.whole).unwrap();
         let settings = LiveSettings::new(Ground::new(&whole)).unwrap();
-        let alerts = (&file.sections.alerts, &settings);
+        let alerts = (&file.sections.alerts, &settings, mail);
         let tasks = alerts::start(store, &calendar, alerts, writer, clock, &standings).await;
         let tasks = tasks.unwrap();
         Self {
@@ -140,6 +149,56 @@ async fn a_burst_of_refusals_is_an_alert_and_an_event_on_record() {
     assert_eq!(first.severity, Severity::Medium);
     assert_eq!(first.department.as_deref(), Some("sales"));
     assert_eq!(told(&world).await, 2);
+    World::sound(&world.verify().await);
+}
+
+#[tokio::test]
+async fn an_alert_is_mailed_once_to_whoever_wants_it() {
+    let world = World::new().await;
+    let secret = Secret::new("correct horse");
+    let mut server = Server::start("starttls").await;
+    let settings = server.settings(json!({"secret_file": secret.path()}));
+    let mail = Mail::new(settings, "Example", &world.clock).unwrap();
+    let mut section = only_bursts();
+    section["mails"] = json!([
+        {"to": ["soc@example.com"], "rules": ["refusal_burst"], "severity": "medium", "language": "en"},
+        {"to": ["board@example.com"], "severity": "high"},
+        {"to": ["people@example.com"], "rules": ["off_hours"]},
+    ]);
+    for round in 0..2 {
+        // The second one stands for a sidecar that takes over: nothing is told twice.
+        let watching = Watching::start_with(&world, section.clone(), Some(&mail)).await;
+        refuse(&world, round * 10..round * 10 + 4).await;
+        watching.caught_up(&world).await;
+    }
+    let running = mail.start(&world.store);
+    let found = all(&world).await;
+    let mut told = Vec::new();
+    for _ in &found {
+        let taken = server.taken().await;
+        assert!(taken.envelope.to_string().contains("soc@example.com"));
+        let message = taken.message;
+        assert!(message.contains("Subject: [medium] "), "{message}");
+        let about = found.iter().filter(|one| message.contains(&one.id));
+        told.extend(about.map(|one| one.id.clone()));
+    }
+    told.sort();
+    let mut ids: Vec<_> = found.iter().map(|one| one.id.clone()).collect();
+    ids.sort();
+    assert_eq!(told, ids);
+    let mails =
+        "SELECT CAST(COUNT(*) AS BIGINT) FROM mail_outbox WHERE recipient <> 'soc@example.com'";
+    let others: i64 = sqlx::query_scalar(mails)
+        .fetch_one(world.store.pool())
+        .await
+        .unwrap();
+    let mails = "SELECT CAST(COUNT(*) AS BIGINT) FROM mail_outbox";
+    let count: i64 = sqlx::query_scalar(mails)
+        .fetch_one(world.store.pool())
+        .await
+        .unwrap();
+    assert_eq!((others, count), (0, i64::try_from(found.len()).unwrap()));
+    running.abort();
     World::sound(&world.verify().await);
 }
 

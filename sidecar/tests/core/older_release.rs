@@ -67,8 +67,8 @@ async fn rows_without_kinds_stay_readable_and_fit_the_log() {
            DROP TABLE notice_links; \
            DROP TABLE units; DROP TABLE unit_changes; DROP INDEX people_department; \
            DROP TABLE setting_changes; DROP TABLE audit_contents; DROP TABLE contents_keys; \
-           DROP TABLE pickups; \
            DROP TABLE push_subscriptions; DROP TABLE push_outbox; \
+           DROP TABLE pickups; DROP TABLE report_runs; \
            DROP TABLE cold_place; DROP TABLE cold_files; DROP TABLE audit_cold; \
            DELETE FROM schema_version WHERE version > 2;";
     sqlx::raw_sql(AssertSqlSafe(to_version_2))

@@ -1,7 +1,7 @@
 //! Records as a company's calls make them.
 
 use std::io::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sekisho::store::Store;
 use sekisho_domain::{
@@ -10,6 +10,7 @@ use sekisho_domain::{
 use sqlx::{Any, AssertSqlSafe, Connection as _, QueryBuilder, Row as _};
 
 use super::SearchError;
+use crate::clock;
 
 /// 2026-09-01T00:00:00Z, and three months from there on.
 const START: u64 = 1_788_220_800_000;
@@ -87,7 +88,7 @@ pub(super) async fn fill(
     let there: i64 = row.try_get("there")?;
     let mut next = u64::try_from(there).unwrap_or(0);
     let step = (MONTHS * MONTH) as f64 / records as f64;
-    let mut words = Instant::now();
+    let mut words = clock::now();
     while next < records {
         let mut transaction = connection.begin().await?;
         let end = records.min(next + TRANSACTION);
@@ -101,7 +102,7 @@ pub(super) async fn fill(
         }
         transaction.commit().await?;
         if words.elapsed() >= WORDS {
-            words = Instant::now();
+            words = clock::now();
             print!("  {next} records\r");
             let _ = std::io::stdout().flush();
         }

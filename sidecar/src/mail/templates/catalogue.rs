@@ -34,6 +34,11 @@ pub const ACCOUNT_PASSWORD: &str = "account_password";
 /// The user name, and a link that shows the password once.
 pub const ACCOUNT_LINK: &str = "account_link";
 
+/// What a rule has found: see [`crate::alerts`].
+pub const ALERT: &str = "alert";
+/// What happened on a day or in a month: see [`crate::report`].
+pub const REPORT: &str = "report";
+
 /// Every mail; one a module of the sidecar needs is added here.
 pub(super) const KINDS: &[Kind] = &[
     Kind {
@@ -43,6 +48,36 @@ pub(super) const KINDS: &[Kind] = &[
             ("notification.en.txt", include_str!("notification.en.txt")),
         ],
         sample: || json!({"subject": "停止のお知らせ", "text": "今夜、停止します。"}),
+    },
+    Kind {
+        name: ALERT,
+        files: &[
+            ("alert.ja.txt", include_str!("alert.ja.txt")),
+            ("alert.en.txt", include_str!("alert.en.txt")),
+        ],
+        sample: || {
+            json!({
+                "id": "alert_0f343b0931126a20f133d67c2b018a3b", "rule": "refusal_burst",
+                "severity": "medium", "subject": "user 001", "text": "...",
+                "at": "2026-11-30T04:12:07Z", "department": "sales",
+                "record_id": "019ad2c6-4b94-7c1e-9b0a-3f1c5f6f8a11",
+            })
+        },
+    },
+    Kind {
+        name: REPORT,
+        files: &[
+            ("report.ja.txt", include_str!("report.ja.txt")),
+            ("report.en.txt", include_str!("report.en.txt")),
+        ],
+        sample: || {
+            json!({
+                "length": "month", "period": "2026-11", "from": "2026-11-01", "to": "2026-11-30",
+                "time_zone": "Asia/Tokyo", "requests": 1, "refused": 1, "unknown_ends": 1,
+                "input_tokens": 1, "output_tokens": 1, "cost": "1", "currency": "JPY",
+                "alerts": 1, "changes": 1, "is_whole": true,
+            })
+        },
     },
     Kind {
         name: ACCOUNT,
