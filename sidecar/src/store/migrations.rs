@@ -84,13 +84,13 @@ const VERSION_17: &[&str] = &[crate::push::subscriptions::DDL, crate::push::outb
 const VERSION_18: &[&str] = &[crate::cold::tables::DDL];
 
 /// Reports that are sent by themselves.
-const VERSION_18: &[&str] = &[crate::report::schedule::DDL];
+const VERSION_19: &[&str] = &[crate::report::schedule::DDL];
 
 /// Every version, oldest first.
 const VERSIONS: &[&[&str]] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
     VERSION_9, VERSION_10, VERSION_11, VERSION_12, VERSION_13, VERSION_14, VERSION_15, VERSION_16,
-    VERSION_17, VERSION_18,
+    VERSION_17, VERSION_18, VERSION_19,
 ];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {
