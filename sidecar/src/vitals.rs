@@ -40,6 +40,10 @@ pub enum Kind {
     Push,
     /// The place where files of people are picked up.
     Pickup,
+    /// The place of older records.
+    Retention,
+    /// A report that is sent by itself.
+    Report,
 }
 
 impl Kind {

@@ -303,7 +303,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
             mail: mail.clone(),
             schedules: sections.reports.clone(),
         };
-        tokio::spawn(scheduler.run());
+        tokio::spawn(scheduler.run(api.vitals().clone()));
     }
     if let Some(retention) = &sections.retention {
         let keeper = older::keeper(
@@ -311,6 +311,7 @@ async fn serve(arguments: &Arguments, file: PolicyFile) -> Result<(), Failure> {
             (&writer, public),
             retention,
             (to_siem, &arguments.state),
+            api.vitals(),
         );
         tokio::spawn(keeper.await?.run());
     }

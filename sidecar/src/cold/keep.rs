@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{ColdError, Mover, expire};
 use crate::clock::Clock;
 use crate::events::Author;
+use crate::vitals::Pulse;
 use crate::writer::Writer;
 
 /// Between looks.
@@ -21,22 +22,23 @@ pub struct Keeper {
     pub clock: Clock,
     /// Takes the events into the log.
     pub writer: Writer,
+    /// How it goes.
+    pub pulse: Pulse,
 }
 
 impl Keeper {
     /// Never ends. What fails is told once, and tried again.
     pub async fn run(self) {
-        let mut failing = None;
         loop {
             match self.round().await {
-                Ok(()) => failing = None,
+                Ok(()) => {
+                    self.pulse.well(self.clock.now());
+                }
                 Err(error) => {
-                    let why = error.to_string();
-                    if failing.as_ref() != Some(&why) {
+                    if self.pulse.failed(self.clock.now(), error.to_string()) {
                         let error = &error as &dyn std::error::Error;
                         tracing::error!(error, "older records stay where they are");
                     }
-                    failing = Some(why);
                 }
             }
             tokio::time::sleep(LOOK).await;

@@ -7,7 +7,6 @@
 
 pub mod config;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +27,7 @@ use crate::mail::{self, Letter, Mail, TemplateError};
 use crate::objects::{Objects, ObjectsError, environment};
 use crate::store::figures::to_db;
 use crate::store::{Store, StoreError};
+use crate::vitals::{Kind, Pulse, Vitals};
 
 /// Between looks.
 const LOOK: Duration = Duration::from_secs(60);
@@ -88,25 +88,29 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// Never ends. What fails is told once, and tried again.
-    pub async fn run(self) {
-        let mut failing: HashMap<String, String> = HashMap::new();
+    /// Never ends. What fails is told once, noted among `vitals`, and tried again.
+    pub async fn run(self, vitals: Vitals) {
+        let noted = |schedule: &Schedule| {
+            let pulse = Pulse::default();
+            vitals.add(Kind::Report, &schedule.name, pulse.clone());
+            pulse
+        };
+        let pulses: Vec<Pulse> = self.schedules.iter().map(noted).collect();
         loop {
-            for schedule in &self.schedules {
-                let name = schedule.name.clone();
-                match self.round(schedule).await {
+            for (schedule, pulse) in self.schedules.iter().zip(&pulses) {
+                let (name, sent) = (&schedule.name, self.round(schedule).await);
+                match sent {
                     Ok(sent) => {
-                        failing.remove(&name);
+                        pulse.well(self.clock.now());
                         for period in sent {
                             tracing::info!(report = name, period, "a report was sent");
                         }
                     }
                     Err(error) => {
                         let why = error.to_string();
-                        if failing.get(&name) != Some(&why) {
+                        if pulse.failed(self.clock.now(), why.clone()) {
                             tracing::error!(report = name, why, "a report cannot be sent");
                         }
-                        failing.insert(name, why);
                     }
                 }
             }

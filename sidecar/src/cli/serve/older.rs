@@ -13,6 +13,7 @@ use crate::ledger::Calendar;
 use crate::objects::{Objects, environment};
 use crate::siem::{self, Destination};
 use crate::store::Store;
+use crate::vitals::{Kind, Pulse, Vitals};
 use crate::writer::Writer;
 
 /// The folder in the state where older records go unless the policy says another place.
@@ -23,15 +24,19 @@ pub(super) async fn keeper(
     (writer, key): (&Writer, VerifyingKey),
     retention: &Retention,
     (destinations, state): (&[Destination], &Path),
+    vitals: &Vitals,
 ) -> Result<Keeper, Failure> {
     let place = match &retention.to {
         Some(place) => place.clone(),
         None => folder(state)?,
     };
     let objects = Objects::open(&place, environment())?;
+    let shown = objects.shown().to_owned();
     let origin = writer.origin().to_owned();
     let of = (store.clone(), calendar.clone());
     let mover = Mover::start(of.0, of.1, (origin, key), (&place, objects), retention).await?;
+    let pulse = Pulse::default();
+    vitals.add(Kind::Retention, shown, pulse.clone());
     let readers = destinations
         .iter()
         .map(|destination| siem::cursor(&destination.name))
@@ -41,6 +46,7 @@ pub(super) async fn keeper(
         days: retention.days,
         clock: clock.clone(),
         writer: writer.clone(),
+        pulse,
     })
 }
 
