@@ -7,7 +7,9 @@ use sekisho::store::Store;
 use sekisho_domain::{
     AuditRecord, Micros, Outcome, RecordId, RecordKind, Tokens, UnixMillis, Usage, UsageSource,
 };
-use sqlx::{Any, AssertSqlSafe, Connection as _, QueryBuilder, Row as _};
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe, Connection as _, Row as _};
 
 use super::SearchError;
 use crate::clock;
@@ -94,10 +96,12 @@ pub(super) async fn fill(
         let end = records.min(next + TRANSACTION);
         while next < end {
             let to = end.min(next + ROWS);
-            insert(company, next..to, step)
-                .build()
-                .execute(&mut *transaction)
-                .await?;
+            let sql = insert(to - next);
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for seq in next..to {
+                query = bind(query, company, seq, step);
+            }
+            query.execute(&mut *transaction).await?;
             next = to;
         }
         transaction.commit().await?;
@@ -118,52 +122,87 @@ pub(super) async fn fill(
     Ok(())
 }
 
-/// The rows of a statement. Of every two records the first is an admit and the second its end.
-fn insert(company: &Company, places: std::ops::Range<u64>, step: f64) -> QueryBuilder<Any> {
-    let mut query = QueryBuilder::new(
-        "INSERT INTO audit_entries (seq, record_id, kind, at, leaf_hash, body, tenant, object_id, \
-         user_id, department, api, model, denial, event, outcome, cost_micros, charges) ",
-    );
-    query.push_values(places, |mut row, seq| {
-        let call = seq / 2;
-        let mut random = fastrand::Rng::with_seed(call);
-        let person = company.any_person(&mut random);
-        let model = *random.choice(&MODELS).unwrap_or(&"gpt-4o");
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "milliseconds of three months"
-        )]
-        let arrived = START + (call as f64 * 2.0 * step) as u64;
-        let is_end = seq % 2 == 1;
-        let at = arrived + if is_end { 1_800 } else { 3 };
-        let mut tail = [0; 10];
-        random.fill(&mut tail);
-        let id = RecordId::v7(UnixMillis(arrived), tail);
-        let body = body(id, at, is_end, person, model, &mut random);
-        let mut leaf = [0; 32];
-        random.fill(&mut leaf);
-        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        row.push_bind(number(seq))
-            .push_bind(id.0.to_vec())
-            .push_bind(if is_end { 2i64 } else { 1 })
-            .push_bind(number(at))
-            .push_bind(leaf.to_vec())
-            .push_bind(body)
-            .push_bind("0b4c8a5e-0000-4000-8000-000000000001".to_owned())
-            .push_bind(person.object_id.clone())
-            .push_bind(person.id.clone())
-            .push_bind(person.department.clone())
-            .push_bind("azure-openai".to_owned())
-            .push_bind(model.to_owned())
-            .push_bind(None::<String>)
-            .push_bind(None::<String>)
-            .push_bind(is_end.then(|| "answered".to_owned()))
-            .push_bind(is_end.then_some(1_875_000i64))
-            .push_bind(None::<String>);
-    });
+/// What a row has.
+const COLUMNS: [&str; 17] = [
+    "seq",
+    "record_id",
+    "kind",
+    "at",
+    "leaf_hash",
+    "body",
+    "tenant",
+    "object_id",
+    "user_id",
+    "department",
+    "api",
+    "model",
+    "denial",
+    "event",
+    "outcome",
+    "cost_micros",
+    "charges",
+];
+
+/// A statement for so many rows. Places are numbered: PostgreSQL knows no other.
+fn insert(rows: u64) -> String {
+    let mut sql = format!("INSERT INTO audit_entries ({}) VALUES ", COLUMNS.join(", "));
+    let mut place = 0;
+    for row in 0..rows {
+        let numbers = COLUMNS.map(|_| {
+            place += 1;
+            format!("${place}")
+        });
+        let comma = if row == 0 { "" } else { ", " };
+        sql.push_str(&format!("{comma}({})", numbers.join(", ")));
+    }
+    sql
+}
+
+/// Adds a row. Of every two records the first is an admit and the second its end.
+fn bind<'q>(
+    query: Query<'q, Any, AnyArguments>,
+    company: &Company,
+    seq: u64,
+    step: f64,
+) -> Query<'q, Any, AnyArguments> {
+    let call = seq / 2;
+    let mut random = fastrand::Rng::with_seed(call);
+    let person = company.any_person(&mut random);
+    let model = *random.choice(&MODELS).unwrap_or(&"gpt-4o");
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "milliseconds of three months"
+    )]
+    let arrived = START + (call as f64 * 2.0 * step) as u64;
+    let is_end = seq % 2 == 1;
+    let at = arrived + if is_end { 1_800 } else { 3 };
+    let mut tail = [0; 10];
+    random.fill(&mut tail);
+    let id = RecordId::v7(UnixMillis(arrived), tail);
+    let body = body(id, at, is_end, person, model, &mut random);
+    let mut leaf = [0; 32];
+    random.fill(&mut leaf);
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     query
+        .bind(number(seq))
+        .bind(id.0.to_vec())
+        .bind(if is_end { 2i64 } else { 1 })
+        .bind(number(at))
+        .bind(leaf.to_vec())
+        .bind(body)
+        .bind("0b4c8a5e-0000-4000-8000-000000000001".to_owned())
+        .bind(person.object_id.clone())
+        .bind(person.id.clone())
+        .bind(person.department.clone())
+        .bind("azure-openai".to_owned())
+        .bind(model.to_owned())
+        .bind(None::<String>)
+        .bind(None::<String>)
+        .bind(is_end.then(|| "answered".to_owned()))
+        .bind(is_end.then_some(1_875_000i64))
+        .bind(None::<String>)
 }
 
 fn body(
