@@ -7,6 +7,6 @@ mod questions;
 mod server;
 mod session;
 
-pub(crate) use access_log::TRAPPED;
+pub(crate) use access_log::{RECORD_HEADER, TRAPPED};
 pub use server::{LinkAddress, LinkListener, LinkPlace, LinkServer};
 pub use session::{Link, LinkError, LinkSession};

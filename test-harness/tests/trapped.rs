@@ -45,7 +45,12 @@ fn calls_whose_filter_traps_on_envoy_are_recorded_with_their_reason() {
     until_ready(&mut gateway, &caller);
     an_answer_that_has_begun(&mut gateway, &caller);
     until_ready(&mut gateway, &caller);
-    an_answer_that_has_not_begun(&mut gateway, &caller);
+    an_answer_that_has_not_begun(&mut gateway, &caller, None);
+    until_ready(&mut gateway, &caller);
+    let other = ended_call(&gateway);
+    an_answer_that_has_not_begun(&mut gateway, &caller, Some(&other));
+    until_ready(&mut gateway, &caller);
+    an_answer_that_speaks_for_another(&mut gateway, &caller, &other);
     until_ready(&mut gateway, &caller);
     gateway.wait();
     gateway.sidecar().verify().unwrap();
@@ -85,9 +90,11 @@ fn an_answer_that_has_begun(gateway: &mut OnEnvoy, caller: &Caller) {
 
 /// The client is refused by Envoy, which tells so; what had been admitted ends as unknown. Both are
 /// known by the request's id.
-fn an_answer_that_has_not_begun(gateway: &mut OnEnvoy, caller: &Caller) {
+fn an_answer_that_has_not_begun(gateway: &mut OnEnvoy, caller: &Caller, forged: Option<&str>) {
     let before = all(gateway);
-    let exchange = call(gateway, caller, &[("x-trap", "now")], &["{}"]);
+    let mut headers = vec![("x-trap", "now")];
+    headers.extend(forged.map(|id| ("x-sekisho-record", id)));
+    let exchange = call(gateway, caller, &headers, &["{}"]);
     assert_eq!(exchange.response.unwrap().status, 503);
     let is_new = |record: &Value| !before.contains(record);
     let records = until(gateway, 3, is_new);
@@ -109,6 +116,44 @@ fn an_answer_that_has_not_begun(gateway: &mut OnEnvoy, caller: &Caller) {
     );
     assert_eq!(refusal["status"], 503);
     assert_eq!(refusal["call"]["request_id"], admit["call"]["request_id"]);
+}
+
+/// What an upstream says in the gateway's name is believed by nobody, not even where the filter has
+/// not said anything yet: a record of another call is not taken for this one's.
+fn an_answer_that_speaks_for_another(gateway: &mut OnEnvoy, caller: &Caller, other: &str) {
+    let before = all(gateway);
+    let headers = [("x-trap", "later"), ("x-sekisho-record", other)];
+    let exchange = call(
+        gateway,
+        caller,
+        &headers,
+        &["data: {}\n\n", "data: trap here\n\n"],
+    );
+    let response = exchange.response.unwrap();
+    assert_eq!((response.status, response.complete), (200, false));
+    let mut names = response.headers.iter().map(|(name, _)| name);
+    assert!(!names.any(|name| name == "x-sekisho-record"));
+    let is_new = |record: &Value| !before.contains(record);
+    let records = until(gateway, 3, is_new);
+    let of = |kind: &str| records.iter().find(|record| record["kind"] == kind);
+    let (admit, end, refusal) = (of("admit"), of("complete"), of("refuse"));
+    assert_eq!(end.unwrap()["record_id"], admit.unwrap()["record_id"]);
+    assert_eq!(end.unwrap()["outcome"], "unknown");
+    let refusal = refusal.unwrap();
+    assert_eq!(refusal["detail"], TRAPPED);
+    assert_ne!(refusal["record_id"], other);
+    assert_eq!(
+        refusal["call"]["request_id"],
+        admit.unwrap()["call"]["request_id"]
+    );
+}
+
+/// The id of a call that has ended.
+fn ended_call(gateway: &OnEnvoy) -> String {
+    let ended = all(gateway)
+        .into_iter()
+        .find(|record| record["kind"] == "complete" && record["outcome"] == "answered");
+    ended.unwrap()["record_id"].as_str().unwrap().to_owned()
 }
 
 fn call(

@@ -29,8 +29,9 @@ use generated::{
     HttpAccessLogEntry, HttpRequestProperties, StreamAccessLogsMessage, StreamAccessLogsResponse,
 };
 
-/// The header by which the filters name a call's record: it is on record then.
-const RECORD_HEADER: &str = "x-sekisho-record";
+/// The header by which the filters name a call's record: it is on record then. From an upstream's
+/// answer Envoy has removed it before a filter sees it.
+pub(crate) const RECORD_HEADER: &str = "x-sekisho-record";
 /// The header that names the trace of which a call is a part.
 const TRACE_HEADER: &str = "traceparent";
 /// What Envoy says of a request whose filter's VM trapped, its own or another's fault.

@@ -5,10 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::{AccessLog, SIDECAR, socket_address};
-use crate::link::TRAPPED;
-
-/// The header by which the filters name a call's record.
-const RECORD_HEADER: &str = "x-sekisho-record";
+use crate::link::{RECORD_HEADER, TRAPPED};
 
 /// Connections beyond this are refused.
 const MOST_CONNECTIONS: u32 = 10_000;

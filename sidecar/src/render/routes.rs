@@ -6,6 +6,7 @@ use sekisho_upstream::{ATTEMPTS_HEADER, CLUSTER_HEADER, UPSTREAM_HEADER};
 use serde_json::{Value, json};
 
 use super::pools::Pools;
+use crate::link::RECORD_HEADER;
 
 /// A model may think this long between two pieces of its answer...
 const IDLE_UPSTREAM_SECONDS: u64 = 600;
@@ -100,10 +101,16 @@ fn with_times(action: &mut Value, upstreams: usize) {
 /// The route of what the filter calls by this name; `upstreams`: how many may be asked.
 pub(super) fn to(name: &str, mut action: Value, upstreams: usize) -> Value {
     with_times(&mut action, upstreams);
-    // Only the gateway refuses in the gateway's name; only a pool says who has answered.
+    // Only the gateway refuses in the gateway's name and names records: the log of refusals is
+    // believed. Only a pool says who has answered. Envoy removes them before a filter sees the answer.
     let removed: &[&str] = match upstreams {
-        1 => &[DENIAL_HEADER, UPSTREAM_HEADER, ATTEMPTS_HEADER],
-        _ => &[DENIAL_HEADER],
+        1 => &[
+            DENIAL_HEADER,
+            RECORD_HEADER,
+            UPSTREAM_HEADER,
+            ATTEMPTS_HEADER,
+        ],
+        _ => &[DENIAL_HEADER, RECORD_HEADER],
     };
     json!({
         "name": name,

@@ -199,10 +199,30 @@ fn only_clusters_of_the_policy_can_be_chosen_and_the_default_is_404() {
             *removed,
             json!([
                 "x-sekisho-denial",
+                "x-sekisho-record",
                 "x-sekisho-upstream",
                 "x-sekisho-attempts"
             ])
         );
+    }
+}
+
+#[test]
+fn no_answer_speaks_in_the_gateways_name() {
+    for document in [rendered(&bootstrap()), rendered_pools()] {
+        let host = &manager(&document, 0)["route_config"]["virtual_hosts"][0];
+        let routes = host["routes"].as_array().unwrap();
+        let mut chosen = routes
+            .iter()
+            .filter(|route| route["route"]["cluster_header"].is_null())
+            .peekable();
+        assert!(chosen.peek().is_some());
+        for route in chosen {
+            let removed = route["response_headers_to_remove"].as_array().unwrap();
+            for name in ["x-sekisho-denial", "x-sekisho-record"] {
+                assert!(removed.contains(&json!(name)), "{name} of {route}");
+            }
+        }
     }
 }
 
