@@ -80,6 +80,7 @@ mod push_subscription_add;
 mod push_subscription_list;
 mod push_subscription_remove;
 mod recording;
+mod retry;
 pub mod roles;
 mod settings;
 mod settings_get;

@@ -23,6 +23,7 @@ pub mod log;
 pub mod mail;
 pub mod managed_identity;
 pub mod objects;
+mod outbox;
 pub mod overshoot;
 pub mod people;
 pub mod policy_file;

@@ -51,6 +51,8 @@ mod sync;
 mod system;
 #[path = "api/tenant.rs"]
 mod tenant;
+#[path = "tls/server.rs"]
+mod tls;
 #[path = "api/units.rs"]
 mod units;
 #[path = "api/users.rs"]

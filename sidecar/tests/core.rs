@@ -57,5 +57,7 @@ mod silence;
 mod takeover;
 #[path = "core/tampering.rs"]
 mod tampering;
+#[path = "tls/server.rs"]
+mod tls;
 #[path = "core/world.rs"]
 mod world;

@@ -61,7 +61,8 @@ impl EmailState {
             State::Waiting => Self::Waiting,
             State::Sent => Self::Sent,
             State::Refused => Self::Refused,
-            State::GivenUp => Self::GivenUp,
+            // No letter is gone.
+            State::GivenUp | State::Gone => Self::GivenUp,
         }
     }
 
@@ -77,18 +78,19 @@ impl EmailState {
 
 impl Email {
     pub(super) fn new(entry: Entry) -> Self {
+        let life = entry.life;
         Self {
             id: entry.id,
             purpose: entry.purpose,
             to: entry.to.plain().to_owned(),
             subject: entry.subject,
-            state: EmailState::of(entry.state),
-            reason: entry.trouble,
-            code: entry.code,
-            tries: entry.tries,
-            created_at: shown(entry.created_at),
-            next_at: entry.next_at.map(shown),
-            ended_at: entry.ended_at.map(shown),
+            state: EmailState::of(life.state),
+            reason: life.trouble,
+            code: life.code,
+            tries: life.tries,
+            created_at: shown(life.created_at),
+            next_at: life.next_at.map(shown),
+            ended_at: life.ended_at.map(shown),
         }
     }
 }

@@ -1,15 +1,18 @@
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 
 use super::Api;
 use super::access::Access;
 use super::email::Email;
 use super::extract::Path;
 use super::problem::Problem;
-use super::recording::recorded;
-use crate::mail::outbox::{self, Again};
-use crate::store::{StoreError, pending};
+use super::retry::{Words, retry};
+use crate::mail::outbox::{self, LETTERS};
+
+const WORDS: Words = Words {
+    unknown: "there is no such mail",
+    sent: "the mail server has taken it",
+};
 
 /// Try a mail again, now
 ///
@@ -32,27 +35,8 @@ pub(super) async fn post(
     Path(id): Path<String>,
 ) -> Result<Json<Email>, Problem> {
     let shared = &api.0;
-    let writer = shared.recording()?;
-    let now = shared.clock.now();
-    let mut author = access.author(now)?;
-    let mut transaction = shared.store.begin_writing().await?;
-    let refusal = match outbox::again(&mut transaction, &id, now).await? {
-        Again::Waits => None,
-        Again::Unknown => return Err(Problem::not_found("there is no such mail")),
-        Again::Sent => Some("the mail server has taken it"),
-        Again::Forgotten => Some("what it said is not known any more: write another one"),
-        Again::AtOnce => Some(
-            "what it said is not stored: try the job again that it belongs to \
-             (`/v1/provisioning/jobs/{jobId}/retry`), or reset the person's password",
-        ),
-    };
-    if let Some(refusal) = refusal {
-        return Err(Problem::new(StatusCode::CONFLICT, refusal));
-    }
-    pending::leave(&mut transaction, author.tell("notification.retry", &id)).await?;
-    transaction.commit().await.map_err(StoreError::from)?;
-    recorded(writer).await?;
+    retry(shared, &access, &LETTERS, &id, &WORDS).await?;
     let entry = outbox::find(&shared.store, &id).await?;
-    let entry = entry.ok_or_else(|| Problem::not_found("there is no such mail"))?;
+    let entry = entry.ok_or_else(|| Problem::not_found(WORDS.unknown))?;
     Ok(Json(Email::new(entry)))
 }

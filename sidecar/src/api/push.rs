@@ -97,20 +97,21 @@ impl PushMessage {
             } => (Some(person), Some(subscription), None),
             Way::Webhook(name) => (None, None, Some(name)),
         };
+        let life = entry.life;
         Self {
             id: entry.id,
             user,
             subscription,
             webhook,
             title: entry.title,
-            state: PushState::of(entry.state),
-            reason: entry.trouble,
-            status: entry.status,
-            tries: entry.tries,
-            created_at: shown(entry.created_at),
+            state: PushState::of(life.state),
+            reason: life.trouble,
+            status: life.code,
+            tries: life.tries,
+            created_at: shown(life.created_at),
             expires_at: shown(entry.expires_at),
-            next_at: entry.next_at.map(shown),
-            ended_at: entry.ended_at.map(shown),
+            next_at: life.next_at.map(shown),
+            ended_at: life.ended_at.map(shown),
         }
     }
 }

@@ -1,15 +1,18 @@
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 
 use super::Api;
 use super::access::Access;
 use super::extract::Path;
 use super::problem::Problem;
 use super::push::PushMessage;
-use super::recording::recorded;
-use crate::push::outbox::{self, Again};
-use crate::store::{StoreError, pending};
+use super::retry::{Words, retry};
+use crate::push::outbox::{self, MESSAGES};
+
+const WORDS: Words = Words {
+    unknown: "there is no such message",
+    sent: "it was taken",
+};
 
 /// Try a pushed message again, now
 ///
@@ -32,24 +35,8 @@ pub(super) async fn post(
     Path(id): Path<String>,
 ) -> Result<Json<PushMessage>, Problem> {
     let shared = &api.0;
-    let writer = shared.recording()?;
-    let now = shared.clock.now();
-    let mut author = access.author(now)?;
-    let unknown = || Problem::not_found("there is no such message");
-    let mut transaction = shared.store.begin_writing().await?;
-    let refusal = match outbox::again(&mut transaction, &id, now).await? {
-        Again::Waits => None,
-        Again::Unknown => return Err(unknown()),
-        Again::Sent => Some("it was taken"),
-        Again::Gone => Some("the browser that it was for is gone"),
-        Again::Forgotten => Some("what it said is not known any more: write another one"),
-    };
-    if let Some(refusal) = refusal {
-        return Err(Problem::new(StatusCode::CONFLICT, refusal));
-    }
-    pending::leave(&mut transaction, author.tell("notification.retry", &id)).await?;
-    transaction.commit().await.map_err(StoreError::from)?;
-    recorded(writer).await?;
+    retry(shared, &access, &MESSAGES, &id, &WORDS).await?;
     let entry = outbox::find(&shared.store, &id).await?;
-    Ok(Json(PushMessage::new(entry.ok_or_else(unknown)?)))
+    let entry = entry.ok_or_else(|| Problem::not_found(WORDS.unknown))?;
+    Ok(Json(PushMessage::new(entry)))
 }

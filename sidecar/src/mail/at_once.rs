@@ -6,10 +6,11 @@ use sekisho_domain::UnixMillis;
 use uuid::Uuid;
 
 use super::letter::MessageName;
-use super::outbox::{self, DAY, Order, State, Why};
+use super::outbox::{self, LETTERS, Order, State};
 use super::posting::Posting;
 use super::postman;
 use super::undelivered::Undelivered;
+use crate::outbox::{DAY, Why};
 use crate::store::{Store, StoreError};
 
 /// What became of a try.
@@ -51,7 +52,9 @@ impl Posting {
         let now = self.now();
         let Err(undelivered) = handed else {
             let why = Why::default();
-            outbox::ended(store, &noted.id, State::Sent, &why, now).await?;
+            LETTERS
+                .ended(store, &noted.id, State::Sent, &why, now)
+                .await?;
             return Ok(Attempt::Taken);
         };
         let why = Why {
@@ -60,12 +63,16 @@ impl Posting {
         };
         let text = why.text.clone();
         if undelivered.is_final() {
-            outbox::ended(store, &noted.id, State::Refused, &why, now).await?;
+            LETTERS
+                .ended(store, &noted.id, State::Refused, &why, now)
+                .await?;
             return Ok(Attempt::Never { why: text });
         }
         let days = self.days();
         if now.0.saturating_sub(noted.since.0) >= days * DAY {
-            outbox::ended(store, &noted.id, State::GivenUp, &why, now).await?;
+            LETTERS
+                .ended(store, &noted.id, State::GivenUp, &why, now)
+                .await?;
             let why = format!("given up after {days} days: {text}");
             return Ok(Attempt::Never { why });
         }
@@ -77,7 +84,9 @@ impl Posting {
             ))),
         };
         let next = now.0.saturating_add(wait.map_or(0, millis));
-        outbox::put_off(store, &noted.id, &why, UnixMillis(next)).await?;
+        LETTERS
+            .put_off(store, &noted.id, &why, UnixMillis(next))
+            .await?;
         Ok(Attempt::Later { why: text, wait })
     }
 }

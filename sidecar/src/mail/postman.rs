@@ -6,27 +6,20 @@ use sekisho_domain::UnixMillis;
 use uuid::Uuid;
 
 use super::letter::{self, MessageName};
-use super::outbox::{self, DAY, Due, State, Why};
+use super::outbox::{self, Due, LETTERS, State};
 use super::{Mail, Undelivered, carrier};
 use crate::forward::{Trouble, backoff};
+use crate::outbox::{DAY, Forgetting, PERIOD, Why};
 use crate::store::{Store, StoreError};
 
-/// How often the outbox is looked at when there is nothing in it.
-const PERIOD: Duration = Duration::from_secs(1);
 /// Letters of one connection.
 const AT_ONCE: u32 = 50;
-/// The first wait of a letter that the server does not take now; it doubles up to [`LONGEST`].
-/// Servers that greylist take a letter after some minutes.
-const FIRST: Duration = Duration::from_secs(60);
-const LONGEST: Duration = Duration::from_secs(2 * 3600);
-/// How often old letters are forgotten.
-const FORGET: u64 = 3600 * 1000;
 
 pub(super) struct Postman {
     mail: Mail,
     store: Store,
     failures: u32,
-    forgotten: UnixMillis,
+    forgetting: Forgetting,
     /// Whether the server is to be asked though nothing is there for it: at first, and while it
     /// fails.
     asks: bool,
@@ -38,7 +31,7 @@ impl Postman {
             mail,
             store,
             failures: 0,
-            forgotten: UnixMillis(0),
+            forgetting: Forgetting::of(&LETTERS),
             asks: true,
         }
     }
@@ -60,10 +53,7 @@ impl Postman {
     /// Whether there was anything to bring.
     async fn round(&mut self) -> Result<bool, Trouble> {
         let now = self.mail.0.clock.now();
-        if now.0.saturating_sub(self.forgotten.0) >= FORGET {
-            outbox::forget(&self.store, now).await?;
-            self.forgotten = now;
-        }
+        self.forgetting.look(&self.store, now).await?;
         let due = outbox::due(&self.store, now, AT_ONCE).await?;
         // Whoever hands over at once may have found that it fails; then it is asked until it works.
         if due.is_empty() && !self.asks && self.mail.failing().is_none() {
@@ -111,7 +101,9 @@ impl Postman {
                 code: None,
                 text: "its recipient is no address".to_owned(),
             };
-            outbox::ended(&self.store, &due.id, State::Refused, &why, now).await?;
+            LETTERS
+                .ended(&self.store, &due.id, State::Refused, &why, now)
+                .await?;
             return Ok(None);
         };
         // Every try has the same Message-ID, by which the reader's side tells a second one.
@@ -125,7 +117,9 @@ impl Postman {
         match handed {
             Ok(_) => {
                 let why = Why::default();
-                outbox::ended(&self.store, &due.id, State::Sent, &why, now).await?;
+                LETTERS
+                    .ended(&self.store, &due.id, State::Sent, &why, now)
+                    .await?;
                 tracing::debug!(mail = due.id, to = %letter.to, "handed over");
                 Ok(None)
             }
@@ -150,14 +144,18 @@ impl Postman {
         };
         if why.is_final() {
             tracing::warn!(mail = due.id, to, %why, "a mail is refused");
-            return outbox::ended(&self.store, &due.id, State::Refused, &noted, now).await;
+            return LETTERS
+                .ended(&self.store, &due.id, State::Refused, &noted, now)
+                .await;
         }
         if self.is_old(due, now) {
             tracing::warn!(mail = due.id, to, %why, "a mail is given up");
-            return outbox::ended(&self.store, &due.id, State::GivenUp, &noted, now).await;
+            return LETTERS
+                .ended(&self.store, &due.id, State::GivenUp, &noted, now)
+                .await;
         }
         let next = UnixMillis(now.0.saturating_add(wait(due.tries, why)));
-        outbox::put_off(&self.store, &due.id, &noted, next).await
+        LETTERS.put_off(&self.store, &due.id, &noted, next).await
     }
 
     fn is_old(&self, due: &Due, now: UnixMillis) -> bool {
@@ -174,7 +172,9 @@ impl Postman {
                 text: format!("the mail server cannot be used: {}", trouble.sentence()),
             };
             tracing::warn!(mail = due.id, why = why.text, "a mail is given up");
-            outbox::ended(&self.store, &due.id, State::GivenUp, &why, now).await?;
+            LETTERS
+                .ended(&self.store, &due.id, State::GivenUp, &why, now)
+                .await?;
         }
         Ok(())
     }
@@ -196,8 +196,7 @@ impl Postman {
 
 /// How long a letter waits after so many tries before this one, milliseconds.
 pub(super) fn wait(tries: u64, why: &Undelivered) -> u64 {
-    let doubled = 1u32 << tries.min(16);
-    let mut wait = FIRST.saturating_mul(doubled).min(LONGEST);
+    let mut wait = crate::outbox::wait(tries);
     match why {
         Undelivered::Temporary { after, .. } => wait = wait.max(after.unwrap_or_default()),
         // Of the letter nothing is known: its turn is when the server's is.
@@ -218,11 +217,8 @@ mod tests {
             status: None,
             after: None,
         };
-        let waits: Vec<u64> = (0..9)
-            .map(|tries| wait(tries, &temporary) / 60_000)
-            .collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 120, 120]);
-        assert_eq!(wait(u64::MAX, &temporary), 7_200_000);
+        let usual = |tries| wait(tries, &temporary) / 60_000;
+        assert_eq!([usual(0), usual(1), usual(9)], [1, 2, 120]);
         assert_eq!(wait(3, &Undelivered::Server(Trouble::Slow)), 0);
         assert_eq!(wait(0, &Undelivered::InDoubt(Trouble::Slow)), 60_000);
     }

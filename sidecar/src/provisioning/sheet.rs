@@ -100,13 +100,13 @@ pub(super) fn errors(problems: &[RowProblem]) -> Result<String, StoreError> {
 /// Address, state and reason of the one among these mails that matters: the first that did not
 /// arrive, or the last.
 fn summary(all: &[Entry]) -> [&str; 3] {
-    let missing = all.iter().find(|mail| mail.state != State::Sent);
+    let missing = all.iter().find(|mail| mail.life.state != State::Sent);
     match missing.or(all.last()) {
         None => ["", "", ""],
         Some(mail) => [
             mail.to.plain(),
-            mail.state.as_str(),
-            mail.trouble.as_deref().unwrap_or_default(),
+            mail.life.state.as_str(),
+            mail.life.trouble.as_deref().unwrap_or_default(),
         ],
     }
 }

@@ -9,26 +9,20 @@ use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use super::encrypt::{Random, SubscriberKeys, encrypt};
-use super::outbox::{self, Due, State, Way, Why};
+use super::outbox::{self, Due, MESSAGES, State, Way};
 use super::{Push, subscriptions};
 use crate::events::Author;
 use crate::forward::{Trouble, http};
+use crate::outbox::{Forgetting, PERIOD, Why, wait};
 use crate::store::{Store, StoreError};
 
-/// How often the outbox is looked at when there is nothing in it.
-const PERIOD: Duration = Duration::from_secs(1);
 /// Messages under way at a time: one service that is slow is to hold up none of the others.
 const AT_ONCE: u32 = 16;
-/// The first wait of a message that is not taken now; it doubles up to [`LONGEST`].
-const FIRST: Duration = Duration::from_secs(60);
-const LONGEST: Duration = Duration::from_secs(2 * 3600);
-/// How often old messages are forgotten, milliseconds.
-const FORGET: u64 = 3600 * 1000;
 
 pub(super) struct Bearer {
     push: Push,
     store: Store,
-    forgotten: UnixMillis,
+    forgetting: Forgetting,
 }
 
 /// What became of one try.
@@ -47,7 +41,7 @@ impl Bearer {
         Self {
             push,
             store,
-            forgotten: UnixMillis(0),
+            forgetting: Forgetting::of(&MESSAGES),
         }
     }
 
@@ -77,10 +71,7 @@ impl Bearer {
     /// Whether there was anything to bring.
     async fn round(&mut self) -> Result<bool, StoreError> {
         let now = self.push.0.clock.now();
-        if now.0.saturating_sub(self.forgotten.0) >= FORGET {
-            outbox::forget(&self.store, now).await?;
-            self.forgotten = now;
-        }
+        self.forgetting.look(&self.store, now).await?;
         let due = outbox::due(&self.store, now, AT_ONCE).await?;
         let any = !due.is_empty();
         let mut under_way = JoinSet::new();
@@ -102,8 +93,10 @@ async fn bring(push: Push, store: Store, due: Due) -> Result<(), StoreError> {
     let now = push.0.clock.now();
     let outcome = if now >= due.expires_at {
         let text = "nobody wants it any more: it was to be taken before".to_owned();
-        let why = Why { status: None, text };
-        return outbox::ended(&store, &due.id, State::GivenUp, &why, now).await;
+        let why = Why { code: None, text };
+        return MESSAGES
+            .ended(&store, &due.id, State::GivenUp, &why, now)
+            .await;
     } else {
         match &due.way {
             Way::Webhook(name) => to_webhook(&push, name, &due).await,
@@ -118,11 +111,15 @@ async fn bring(push: Push, store: Store, due: Due) -> Result<(), StoreError> {
             if let Way::Browser { subscription, .. } = &due.way {
                 subscriptions::used(&store, subscription, now).await?;
             }
-            outbox::ended(&store, &due.id, State::Sent, &Why::default(), now).await
+            MESSAGES
+                .ended(&store, &due.id, State::Sent, &Why::default(), now)
+                .await
         }
         Outcome::Refused(why) => {
             tracing::warn!(push = due.id, why = why.text, "a message is refused");
-            outbox::ended(&store, &due.id, State::Refused, &why, now).await
+            MESSAGES
+                .ended(&store, &due.id, State::Refused, &why, now)
+                .await
         }
         Outcome::Gone(why) => {
             if let Way::Browser {
@@ -132,21 +129,18 @@ async fn bring(push: Push, store: Store, due: Due) -> Result<(), StoreError> {
             {
                 forget_browser(&store, person, subscription, now).await?;
             }
-            outbox::ended(&store, &due.id, State::Gone, &why, now).await
+            MESSAGES
+                .ended(&store, &due.id, State::Gone, &why, now)
+                .await
         }
         Outcome::Later(why, after) => {
             let wait = after.unwrap_or_default().max(wait(due.tries));
             let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             // Never later than it is of use: then it is given up.
             let next = UnixMillis(now.0.saturating_add(wait)).min(due.expires_at);
-            outbox::put_off(&store, &due.id, &why, next).await
+            MESSAGES.put_off(&store, &due.id, &why, next).await
         }
     }
-}
-
-/// How long a message waits after so many tries before this one.
-fn wait(tries: u64) -> Duration {
-    FIRST.saturating_mul(1u32 << tries.min(16)).min(LONGEST)
 }
 
 async fn forget_browser(
@@ -166,7 +160,7 @@ async fn forget_browser(
 async fn to_webhook(push: &Push, name: &str, due: &Due) -> Outcome {
     let Some((webhook, pulse)) = push.0.webhooks.get(name) else {
         let text = "the policy has no webhook of this name any longer".to_owned();
-        return Outcome::Refused(Why { status: None, text });
+        return Outcome::Refused(Why { code: None, text });
     };
     let posted = webhook
         .post(&due.id, due.content.clone().into_bytes())
@@ -195,9 +189,9 @@ async fn to_browser(
 ) -> Result<Outcome, StoreError> {
     let Some(browser) = subscriptions::find(store, subscription).await? else {
         let text = "its owner has taken it away".to_owned();
-        return Ok(Outcome::Gone(Why { status: None, text }));
+        return Ok(Outcome::Gone(Why { code: None, text }));
     };
-    let refused = |text: String| Ok(Outcome::Refused(Why { status: None, text }));
+    let refused = |text: String| Ok(Outcome::Refused(Why { code: None, text }));
     let url = match push.0.guard.check(&browser.endpoint) {
         Ok(url) => url,
         Err(forbidden) => return refused(format!("its push service {forbidden}")),
@@ -211,7 +205,7 @@ async fn to_browser(
         .and_then(|()| getrandom::fill(random.salt.as_mut_slice()));
     if filled.is_err() {
         let text = "the operating system has no random bytes".to_owned();
-        return Ok(Outcome::Later(Why { status: None, text }, None));
+        return Ok(Outcome::Later(Why { code: None, text }, None));
     }
     let body = keys.and_then(|keys| encrypt(due.content.as_bytes(), &keys, &random));
     let body = match body {
@@ -252,7 +246,7 @@ fn judged(push: &Push, taken: Result<(), Trouble>) -> Outcome {
     };
     let why = why(&trouble);
     let status = why
-        .status
+        .code
         .and_then(|status| StatusCode::from_u16(status).ok());
     let is_final = status.is_some_and(|status| {
         let passes = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
@@ -278,22 +272,10 @@ fn judged(push: &Push, taken: Result<(), Trouble>) -> Outcome {
 }
 
 fn why(trouble: &Trouble) -> Why {
-    let status = match trouble {
+    let code = match trouble {
         Trouble::Refused { status, .. } => Some(*status),
         _ => None,
     };
     let text = trouble.sentence();
-    Why { status, text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_waits_longer_at_each_try() {
-        let minutes: Vec<u64> = (0..9).map(|tries| wait(tries).as_secs() / 60).collect();
-        assert_eq!(minutes, [1, 2, 4, 8, 16, 32, 64, 120, 120]);
-        assert_eq!(wait(u64::MAX), LONGEST);
-    }
+    Why { code, text }
 }

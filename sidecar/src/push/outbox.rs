@@ -1,23 +1,16 @@
 //! Messages that wait in the database, and what became of those before.
 //!
 //! As letters do in the outbox of mail: put there in the transaction of what they are about, under
-//! a name of their own; what one says is forgotten as soon as it was taken, or [`RETRIED_DAYS`] after
-//! it was not.
+//! a name of their own.
 
 use sekisho_domain::{RecordId, UnixMillis};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
+use crate::outbox::Outbox;
+pub use crate::outbox::{Again, Life, State};
 use crate::store::figures::{from_db, to_db};
 use crate::store::{Store, StoreError};
-
-/// How long it is known that there was a message.
-pub const KEPT_DAYS: u64 = 90;
-/// How long a message that was refused or given up can be tried again.
-pub const RETRIED_DAYS: u64 = 7;
-
-/// Milliseconds of a day.
-pub(super) const DAY: u64 = 24 * 3600 * 1000;
 
 /// `way`: `browser` or `webhook`; `person`: whose browser; `target`: the id of the subscription, or
 /// the webhook's name. `state`: see [`State`]. `status`: the last HTTP status; 0: none.
@@ -44,6 +37,15 @@ CREATE INDEX push_outbox_next ON push_outbox (state, next_at);
 CREATE INDEX push_outbox_ended ON push_outbox (ended_at);
 ";
 
+/// Messages have no codes but those of HTTP.
+pub(crate) static MESSAGES: Outbox = Outbox {
+    table: "push_outbox",
+    code: "status",
+    says: &["content"],
+    at_once: None,
+    expires: Some("expires_at"),
+};
+
 /// Which way a message goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -67,46 +69,6 @@ impl Way {
             } => ("browser", person.as_str(), subscription.as_str()),
             Self::Webhook(name) => ("webhook", "", name.as_str()),
         }
-    }
-}
-
-/// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It has not been taken yet.
-    Waiting,
-    /// It was taken.
-    Sent,
-    /// It is taken never.
-    Refused,
-    /// It was out of date before it was taken.
-    GivenUp,
-    /// There is no such browser any longer.
-    Gone,
-}
-
-impl State {
-    const ALL: [Self; 5] = [
-        Self::Waiting,
-        Self::Sent,
-        Self::Refused,
-        Self::GivenUp,
-        Self::Gone,
-    ];
-
-    const fn number(self) -> i64 {
-        match self {
-            Self::Waiting => 0,
-            Self::Sent => 1,
-            Self::Refused => 2,
-            Self::GivenUp => 3,
-            Self::Gone => 4,
-        }
-    }
-
-    fn of(number: i64) -> Self {
-        let found = Self::ALL.into_iter().find(|state| state.number() == number);
-        found.unwrap_or(Self::GivenUp)
     }
 }
 
@@ -140,22 +102,10 @@ pub struct Entry {
     pub way: Way,
     /// Its title.
     pub title: String,
-    /// What became of it.
-    pub state: State,
-    /// When it was put here.
-    pub created_at: UnixMillis,
-    /// When it is tried next; for one that waits.
-    pub next_at: Option<UnixMillis>,
     /// From when on nobody wants it any more.
     pub expires_at: UnixMillis,
-    /// When it was taken, refused or given up.
-    pub ended_at: Option<UnixMillis>,
-    /// How often it was tried.
-    pub tries: u64,
-    /// The last HTTP status.
-    pub status: Option<u16>,
-    /// Why it was not taken the last time.
-    pub trouble: Option<String>,
+    /// What became of it.
+    pub life: Life,
 }
 
 /// Puts a message into the outbox; one of this name is there already: nothing is done.
@@ -189,10 +139,7 @@ pub async fn put(connection: &mut AnyConnection, order: &Order<'_>) -> Result<()
 /// # Errors
 /// [`StoreError`].
 pub async fn find(store: &Store, id: &str) -> Result<Option<Entry>, StoreError> {
-    let row = sqlx::query("SELECT * FROM push_outbox WHERE id = $1")
-        .bind(id)
-        .fetch_optional(store.pool())
-        .await?;
+    let row = MESSAGES.find(store, id).await?;
     row.as_ref().map(entry).transpose()
 }
 
@@ -206,14 +153,7 @@ pub async fn list(
     before: Option<&str>,
     limit: u32,
 ) -> Result<Vec<Entry>, StoreError> {
-    let sql = "SELECT * FROM push_outbox WHERE ($1 < 0 OR state = $1) \
-        AND ($2 = '' OR id < $2) ORDER BY id DESC LIMIT $3";
-    let rows = sqlx::query(sql)
-        .bind(state.map_or(-1, State::number))
-        .bind(before.unwrap_or_default())
-        .bind(i64::from(limit))
-        .fetch_all(store.pool())
-        .await?;
+    let rows = MESSAGES.list(store, state, before, limit).await?;
     rows.iter().map(entry).collect()
 }
 
@@ -225,30 +165,9 @@ pub async fn family_in(
     connection: &mut AnyConnection,
     begins: &str,
 ) -> Result<Vec<(String, Entry)>, StoreError> {
-    let sql =
-        "SELECT * FROM push_outbox WHERE SUBSTR(once, 1, CAST($2 AS INTEGER)) = $1 ORDER BY once";
-    let rows = sqlx::query(sql)
-        .bind(begins)
-        .bind(i64::try_from(begins.chars().count()).unwrap_or(i64::MAX))
-        .fetch_all(connection)
-        .await?;
+    let rows = MESSAGES.family_in(connection, begins).await?;
     let named = |row: &AnyRow| Ok((row.try_get("once")?, entry(row)?));
     rows.iter().map(named).collect()
-}
-
-/// Whether a message is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
-    /// Yes, now.
-    Waits,
-    /// There is none.
-    Unknown,
-    /// It was taken.
-    Sent,
-    /// There is no such browser any longer.
-    Gone,
-    /// What it said is forgotten.
-    Forgotten,
 }
 
 /// Lets a message be tried now, also one that was refused or given up: for as long as it was to be
@@ -261,30 +180,7 @@ pub async fn again(
     id: &str,
     now: UnixMillis,
 ) -> Result<Again, StoreError> {
-    let row = sqlx::query("SELECT state, content FROM push_outbox WHERE id = $1")
-        .bind(id)
-        .fetch_optional(&mut *connection)
-        .await?;
-    let Some(row) = row else {
-        return Ok(Again::Unknown);
-    };
-    let content: String = row.try_get("content")?;
-    match State::of(row.try_get("state")?) {
-        State::Sent => return Ok(Again::Sent),
-        State::Gone => return Ok(Again::Gone),
-        State::Refused | State::GivenUp if content.is_empty() => return Ok(Again::Forgotten),
-        State::Waiting | State::Refused | State::GivenUp => {}
-    }
-    let sql = "UPDATE push_outbox SET \
-        expires_at = CASE state WHEN 0 THEN expires_at ELSE expires_at - created_at + $2 END, \
-        created_at = CASE state WHEN 0 THEN created_at ELSE $2 END, \
-        state = 0, next_at = $2, ended_at = 0 WHERE id = $1";
-    sqlx::query(sql)
-        .bind(id)
-        .bind(to_db(now.0))
-        .execute(connection)
-        .await?;
-    Ok(Again::Waits)
+    MESSAGES.again(connection, id, now).await
 }
 
 /// A message whose turn it is.
@@ -304,13 +200,7 @@ pub(super) async fn due(
     now: UnixMillis,
     limit: u32,
 ) -> Result<Vec<Due>, StoreError> {
-    let sql = "SELECT * FROM push_outbox WHERE state = 0 AND next_at <= $1 \
-        ORDER BY next_at, id LIMIT $2";
-    let rows = sqlx::query(sql)
-        .bind(to_db(now.0))
-        .bind(i64::from(limit))
-        .fetch_all(store.pool())
-        .await?;
+    let rows = MESSAGES.due(store, now, limit).await?;
     let read = |row: &AnyRow| {
         let text = |column: &str| row.try_get::<String, _>(column);
         Ok(Due {
@@ -325,70 +215,6 @@ pub(super) async fn due(
     rows.iter().map(read).collect()
 }
 
-/// What was answered, where anything was, and a sentence.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Why {
-    pub(super) status: Option<u16>,
-    pub(super) text: String,
-}
-
-/// The message has ended so; what it said is forgotten unless it can be tried again.
-pub(super) async fn ended(
-    store: &Store,
-    id: &str,
-    state: State,
-    why: &Why,
-    now: UnixMillis,
-) -> Result<(), StoreError> {
-    let sql = "UPDATE push_outbox SET state = $2, ended_at = $3, tries = tries + 1, status = $4, \
-        trouble = $5, content = CASE WHEN $2 IN (1, 4) THEN '' ELSE content END \
-        WHERE id = $1 AND state = 0";
-    sqlx::query(sql)
-        .bind(id)
-        .bind(state.number())
-        .bind(to_db(now.0))
-        .bind(why.status.map_or(0, i64::from))
-        .bind(&why.text)
-        .execute(store.pool())
-        .await?;
-    Ok(())
-}
-
-/// The message is tried again at `next`.
-pub(super) async fn put_off(
-    store: &Store,
-    id: &str,
-    why: &Why,
-    next: UnixMillis,
-) -> Result<(), StoreError> {
-    let sql = "UPDATE push_outbox SET next_at = $2, tries = tries + 1, status = $3, trouble = $4 \
-        WHERE id = $1 AND state = 0";
-    sqlx::query(sql)
-        .bind(id)
-        .bind(to_db(next.0))
-        .bind(why.status.map_or(0, i64::from))
-        .bind(&why.text)
-        .execute(store.pool())
-        .await?;
-    Ok(())
-}
-
-/// Forgets messages that ended long ago.
-pub(super) async fn forget(store: &Store, now: UnixMillis) -> Result<(), StoreError> {
-    let before = |days: u64| to_db(now.0.saturating_sub(days * DAY));
-    let sql = "UPDATE push_outbox SET content = '' \
-        WHERE state <> 0 AND ended_at < $1 AND content <> ''";
-    sqlx::query(sql)
-        .bind(before(RETRIED_DAYS))
-        .execute(store.pool())
-        .await?;
-    sqlx::query("DELETE FROM push_outbox WHERE state <> 0 AND ended_at < $1")
-        .bind(before(KEPT_DAYS))
-        .execute(store.pool())
-        .await?;
-    Ok(())
-}
-
 fn way(row: &AnyRow) -> Result<Way, sqlx::Error> {
     let target = row.try_get("target")?;
     Ok(match row.try_get::<String, _>("way")?.as_str() {
@@ -401,22 +227,11 @@ fn way(row: &AnyRow) -> Result<Way, sqlx::Error> {
 }
 
 fn entry(row: &AnyRow) -> Result<Entry, StoreError> {
-    let number = |column: &str| row.try_get::<i64, _>(column).map(from_db);
-    let state = State::of(row.try_get("state")?);
-    let ended_at = number("ended_at")?;
-    let next_at = UnixMillis(number("next_at")?);
-    let status = u16::try_from(number("status")?).unwrap_or(0);
     Ok(Entry {
         id: row.try_get("id")?,
         way: way(row)?,
         title: row.try_get("title")?,
-        state,
-        created_at: UnixMillis(number("created_at")?),
-        next_at: (state == State::Waiting).then_some(next_at),
-        expires_at: UnixMillis(number("expires_at")?),
-        ended_at: (ended_at > 0).then_some(UnixMillis(ended_at)),
-        tries: number("tries")?,
-        status: (status > 0).then_some(status),
-        trouble: Some(row.try_get("trouble")?).filter(|text: &String| !text.is_empty()),
+        expires_at: UnixMillis(from_db(row.try_get("expires_at")?)),
+        life: MESSAGES.life(row)?,
     })
 }

@@ -189,14 +189,14 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
 
 async fn in_state(world: &World, id: &str, state: State) -> Entry {
     until("the letter ends so", async || {
-        Some(entry(world, id).await).filter(|entry| entry.state == state)
+        Some(entry(world, id).await).filter(|entry| entry.life.state == state)
     })
     .await
 }
 
 async fn tried(world: &World, id: &str, tries: u64) -> Entry {
     until("the letter is tried", async || {
-        Some(entry(world, id).await).filter(|entry| entry.tries >= tries)
+        Some(entry(world, id).await).filter(|entry| entry.life.tries >= tries)
     })
     .await
 }
@@ -327,7 +327,8 @@ async fn a_letter_of_the_outbox_is_sent_once_and_what_it_said_is_forgotten() {
     assert_eq!(put(&world, "taro@example.com", "a").await, None);
     let _running = Running(mail.start(&world.store));
     let sent = in_state(&world, &id, State::Sent).await;
-    assert_eq!((sent.tries, sent.code, sent.trouble), (1, None, None));
+    let life = sent.life;
+    assert_eq!((life.tries, life.code, life.trouble), (1, None, None));
     let message = server.taken().await.message;
     let name = Uuid::parse_str(&id).unwrap().simple().to_string();
     assert!(
@@ -355,20 +356,21 @@ async fn a_greylisted_letter_comes_back_later_and_a_refused_one_does_not() {
     let id = put(&world, "taro@example.com", "a").await.unwrap();
     let _running = Running(mail.start(&world.store));
     let waiting = tried(&world, &id, 1).await;
-    assert_eq!((waiting.state, waiting.code), (State::Waiting, Some(451)));
+    let life = &waiting.life;
+    assert_eq!((life.state, life.code), (State::Waiting, Some(451)));
     let next = UnixMillis(world.clock.now().0 + 60_000);
-    assert_eq!(waiting.next_at, Some(next));
+    assert_eq!(waiting.life.next_at, Some(next));
     server.is("take").await;
     let refused = put(&world, "nobody@example.com", "b").await.unwrap();
     let after = put(&world, "hanako@example.com", "c").await.unwrap();
     // One that is refused keeps nobody else waiting.
     in_state(&world, &after, State::Sent).await;
     let refused = in_state(&world, &refused, State::Refused).await;
-    assert_eq!((refused.tries, refused.code), (1, Some(550)));
-    assert_eq!(entry(&world, &id).await.state, State::Waiting);
+    assert_eq!((refused.life.tries, refused.life.code), (1, Some(550)));
+    assert_eq!(entry(&world, &id).await.life.state, State::Waiting);
     world.hand.advance(60_000);
     let sent = in_state(&world, &id, State::Sent).await;
-    assert_eq!(sent.tries, 2);
+    assert_eq!(sent.life.tries, 2);
     // Told after the letter is marked as sent.
     until("it is well", async || {
         mail.failing().is_none().then_some(())
@@ -398,7 +400,7 @@ async fn a_wrong_password_fails_no_letter_and_is_told_until_it_is_right() {
     let failing = until("it fails", async || mail.failing()).await;
     assert!(failing.why.contains("it answers 535"), "{}", failing.why);
     assert_eq!(mail.pulse().beat().last_success, None);
-    assert_eq!(entry(&world, &id).await.state, State::Waiting);
+    assert_eq!(entry(&world, &id).await.life.state, State::Waiting);
     secret.set("correct horse");
     in_state(&world, &id, State::Sent).await;
     // Told after the letter is marked as sent.
@@ -446,14 +448,14 @@ async fn a_letter_is_given_up_after_the_days_of_the_policy() {
     tried(&world, &greylisted, 1).await;
     world.hand.advance(DAY);
     let given_up = in_state(&world, &greylisted, State::GivenUp).await;
-    assert_eq!(given_up.code, Some(451));
+    assert_eq!(given_up.life.code, Some(451));
     // Also while nobody can be reached at all.
     secret.set("wrong horse");
     let unsent = put(&world, "taro@example.com", "b").await.unwrap();
     until("it fails", async || mail.failing()).await;
     world.hand.advance(DAY);
     let given_up = in_state(&world, &unsent, State::GivenUp).await;
-    assert!(given_up.trouble.unwrap().contains("535"));
+    assert!(given_up.life.trouble.unwrap().contains("535"));
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn all(world: &World) -> Vec<(String, State)> {
     let found = outbox::list(&world.store, None, None, 100).await.unwrap();
     found
         .into_iter()
-        .map(|entry| (entry.title, entry.state))
+        .map(|entry| (entry.title, entry.life.state))
         .collect()
 }
 

@@ -380,7 +380,7 @@ async fn a_mail_that_is_never_taken_is_given_up_after_the_days_of_the_policy() {
     );
     let mails = outbox::list(&desk.world.store, Some(LetterState::GivenUp), None, 9).await;
     let mails = mails.unwrap();
-    assert!(mails[0].tries < 30, "{}", mails[0].tries);
+    assert!(mails[0].life.tries < 30, "{}", mails[0].life.tries);
     // Tried again by hand, it begins anew.
     desk.server.is("take").await;
     let mut connection = desk.world.store.pool().acquire().await.unwrap();
