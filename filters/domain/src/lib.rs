@@ -19,6 +19,7 @@ pub mod provider;
 pub mod record;
 pub mod scope;
 pub mod signing;
+pub mod sse;
 pub mod units;
 pub mod usage;
 

@@ -8,7 +8,7 @@ mod closing;
 mod frame;
 mod shown;
 
-use sekisho_domain::Provider;
+use sekisho_domain::{Provider, sse};
 use serde_json::Value;
 
 use crate::Operation;
@@ -172,7 +172,7 @@ impl AnswerEvents {
     /// its bytes have been looked at before.
     fn first<'r>(&self, rest: &'r [u8], looked_at: usize) -> Option<(&'r [u8], &'r [u8])> {
         let length = match self.framing {
-            Framing::Lines => lines_of_event(rest, looked_at)?,
+            Framing::Lines => sse::event_length(rest, looked_at)?,
             Framing::Frames => frame::length(rest)?,
             Framing::Unknown | Framing::None => return None,
         };
@@ -202,31 +202,6 @@ impl AnswerEvents {
             },
             Framing::Unknown | Framing::None => event.len() as u64,
         }
-    }
-}
-
-/// Length of the first event of a stream of server-sent events (WHATWG HTML, section 9.2.6), with
-/// the empty line that ends it. In the first `looked_at` bytes it has no end.
-fn lines_of_event(bytes: &[u8], looked_at: usize) -> Option<usize> {
-    // The end that began there may take so many bytes.
-    let mut at = looked_at.saturating_sub(3);
-    let mut begun = (at == 0).then_some(0);
-    loop {
-        let next = match bytes.get(at)? {
-            b'\n' => at + 1,
-            b'\r' => match bytes.get(at + 1)? {
-                b'\n' => at + 2,
-                _ => at + 1,
-            },
-            _ => {
-                at += 1;
-                continue;
-            }
-        };
-        if begun == Some(at) {
-            return Some(next);
-        }
-        (begun, at) = (Some(next), next);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::frame;
 use crate::keeper::essence;
-use sekisho_domain::Cut;
+use sekisho_domain::{Cut, sse};
 
 /// How the events of a stream are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,10 @@ impl Framing {
     /// Length of the first event, if it has come whole; `looked` is for the same bytes and more.
     pub(super) fn length(self, bytes: &[u8], looked: &mut Looked) -> Result<Option<usize>, Cut> {
         let length = match self {
-            Self::Lines => lines(bytes, looked),
+            Self::Lines => {
+                let before = std::mem::replace(&mut looked.at, bytes.len());
+                sse::event_length(bytes, before)
+            }
             Self::Values => value(bytes, looked),
             Self::Frames => {
                 let length = frame::length(bytes).map_err(|_| Cut::Form)?;
@@ -61,31 +64,6 @@ impl Framing {
             *looked = Looked::default();
         }
         Ok(length)
-    }
-}
-
-/// With the empty line that ends it (WHATWG HTML, section 9.2.6).
-fn lines(bytes: &[u8], looked: &mut Looked) -> Option<usize> {
-    // The end that began there may take so many bytes.
-    let mut at = looked.at.saturating_sub(3);
-    looked.at = bytes.len();
-    let mut begun = (at == 0).then_some(0);
-    loop {
-        let next = match bytes.get(at)? {
-            b'\n' => at + 1,
-            b'\r' => match bytes.get(at + 1)? {
-                b'\n' => at + 2,
-                _ => at + 1,
-            },
-            _ => {
-                at += 1;
-                continue;
-            }
-        };
-        if begun == Some(at) {
-            return Some(next);
-        }
-        (begun, at) = (Some(next), next);
     }
 }
 

@@ -223,7 +223,7 @@ fn closing(wire: StreamWire, answer: &[u8]) -> Vec<u8> {
 fn read(bytes: &[u8]) -> Vec<Value> {
     let mut rest = bytes;
     let mut events = Vec::new();
-    while let Some(length) = lines_of_event(rest, 0) {
+    while let Some(length) = sse::event_length(rest, 0) {
         let (event, after) = rest.split_at(length);
         events.push(serde_json::from_slice(&data_of(event)).unwrap_or(json!("[DONE]")));
         rest = after;
