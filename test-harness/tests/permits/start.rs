@@ -58,6 +58,8 @@ pub(crate) fn start(
             let address = surroundings.addresses()[upstream["name"].as_str().unwrap()];
             upstream["url"] = json!(format!("http://{address}"));
         }
+        // The real time passes, also while the machine does other things.
+        file["limits"]["ack_timeout_millis"] = json!(5_000);
         let sidecar = sidecar(world, &file, None, probe);
         let ready = call::request(world, &Case::default(), sidecar.now());
         Box::new(OnEnvoy::start(modules, place, surroundings, sidecar, Some(ready)).unwrap())
