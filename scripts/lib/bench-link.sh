@@ -28,22 +28,15 @@ END
 }
 
 bench_link() {
-    local rounds=5 seconds=3 check=() build=yes command="scripts/bench link${*:+ $*}" departments sidecars=()
+    local rounds=5 seconds=3 command="scripts/bench link${*:+ $*}" departments sidecars=()
     while (($#)); do
         case $1 in
         -h | --help) link_usage && return ;;
-        --rounds | --seconds)
-            [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "$1 needs a number"
-            [[ $1 == --rounds ]] && rounds=$2 || seconds=$2
-            shift
-            ;;
-        --no-build) build= ;;
-        --check) check=(--check) ;;
-        *) die "unknown argument \`$1\`; see scripts/bench link --help" ;;
+        *) take_option "scripts/bench link" "rounds seconds" "$@" ;;
         esac
-        shift
+        shift "$WORDS"
     done
-    if [[ -n $build ]]; then
+    if [[ -n $REBUILD ]]; then
         "$ROOT/scripts/setup" --only rust
         step "Building the sidecar and the load" \
             cargo build --manifest-path "$ROOT/Cargo.toml" --release --locked -p sekisho -p sekisho-bench ||
@@ -63,7 +56,7 @@ bench_link() {
     done
     heading "Measuring"
     "$BUILT/sekisho-bench" link "${sidecars[@]}" --disk "$DEMO" --rounds "$rounds" --seconds "$seconds" \
-        --out "$OUT" --command "$command" "${check[@]}" || die "see above; logs are in $OUT/last/log"
+        --out "$OUT" --command "$command" "${CHECK[@]}" || die "see above; logs are in $OUT/last/log"
 }
 
 # start_link_sidecar DEPARTMENTS: sets STARTED to its ADDRESS:PORT:PID

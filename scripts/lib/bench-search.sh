@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# `scripts/bench search`: how long a search of the audit log takes among many records. prelude.sh and postgres.sh come before it.
+# `scripts/bench search`: how long a search of the audit log takes among many records. prelude.sh, bench.sh and postgres.sh come before it.
 
 search_usage() {
     cat <<END
@@ -23,27 +23,20 @@ END
 }
 
 bench_search() {
-    local records=1000000 people=2000 searches=200 stores=(sqlite postgres) check=() build=yes store
+    local records=1000000 people=2000 searches=200 stores=(sqlite postgres) store
     while (($#)); do
         case $1 in
         -h | --help) search_usage && return ;;
-        --records | --people | --searches)
-            [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "$1 needs a number"
-            printf -v "${1#--}" %s "$2"
-            shift
-            ;;
         --store)
             [[ ${2:-} == sqlite || ${2:-} == postgres ]] || die "--store needs \`sqlite\` or \`postgres\`"
             stores=("$2")
-            shift
+            WORDS=2
             ;;
-        --no-build) build= ;;
-        --check) check=(--check) ;;
-        *) die "unknown argument \`$1\`; see scripts/bench search --help" ;;
+        *) take_option "scripts/bench search" "records people searches" "$@" ;;
         esac
-        shift
+        shift "$WORDS"
     done
-    if [[ -n $build ]]; then
+    if [[ -n $REBUILD ]]; then
         "$ROOT/scripts/setup" --only rust
         step "Building" cargo build --manifest-path "$ROOT/Cargo.toml" --release --locked -p sekisho-bench ||
             die "the build failed; the compiler's words stand above"
@@ -67,7 +60,7 @@ measure_search() {
         url=$POSTGRES_URL
     fi
     "$BUILT/sekisho-bench" search --db "$url" --records "$records" --people "$people" --searches "$searches" \
-        --out "$OUT/search-$1.json" "${check[@]}" || die "see above"
+        --out "$OUT/search-$1.json" "${CHECK[@]}" || die "see above"
     rm -f "$SEARCH_DIR"/sekisho.db*
     stop_postgres
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034  # scripts/bench uses MEASURED
+# shellcheck disable=SC2034  # scripts/bench uses MEASURED, CHECK, REBUILD and WORDS
 # What scripts/bench starts: an issuer's key and tokens, a policy, a sidecar and an Envoy for each row.
 # DEMO (see demo.sh) is the folder of this run.
 
@@ -13,6 +13,26 @@ BENCH_PATH=/v1/chat/completions
 BENCH_TOKEN_PATH=/openai/deployments/whisper/audio/transcriptions
 MEASURED=()
 NEXT_PORT=
+
+# take_option COMMAND NUMBERS ARGUMENT...: takes an option that COMMAND has in common with others: `--check` into CHECK,
+# `--no-build` into REBUILD, a number into that one of the variables NUMBERS that it is called by. WORDS: how many arguments that were.
+take_option() {
+    local command=$1 numbers=$2 variable
+    shift 2
+    WORDS=1
+    case $1 in
+    --check) CHECK=(--check) && return ;;
+    --no-build) REBUILD='' && return ;;
+    esac
+    for variable in $numbers; do
+        [[ $1 == "--${variable,,}" ]] || continue
+        [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die "$1 needs a number"
+        printf -v "$variable" %s "$2"
+        WORDS=2
+        return
+    done
+    die "unknown argument \`$1\`; see $command --help"
+}
 
 # Puts the rows without filters right before the first row that is compared with them, each row once.
 add_bare_rows() {
