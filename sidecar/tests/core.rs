@@ -13,6 +13,8 @@ mod alerts;
 mod archive;
 #[path = "core/azurite.rs"]
 mod azurite;
+#[path = "core/cloud.rs"]
+mod cloud;
 #[path = "core/cold.rs"]
 mod cold;
 #[path = "core/contents.rs"]
@@ -47,6 +49,8 @@ mod reports;
 mod scheduled_reports;
 #[path = "core/searches.rs"]
 mod searches;
+#[path = "core/seaweed.rs"]
+mod seaweed;
 #[path = "core/settings.rs"]
 mod settings;
 #[path = "core/siem.rs"]

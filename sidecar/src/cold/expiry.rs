@@ -56,10 +56,14 @@ pub async fn expire(mover: &Mover, days: u32, author: &mut Author) -> Result<Exp
             "from": first.day, "to": last.day,
         })));
         let mut transaction = store.begin_writing().await?;
+        let mut is_told = true;
         for file in &due {
-            tables::set_state(&mut transaction, file.first, State::Expired).await?;
+            is_told &= !tables::set_state(&mut transaction, file.first, State::Expired).await?;
         }
-        pending::leave(&mut transaction, told).await?;
+        // Unless a sidecar that was active before has just told all of it.
+        if !is_told {
+            pending::leave(&mut transaction, told).await?;
+        }
         transaction.commit().await.map_err(StoreError::from)?;
     }
     let is_left = |file: &&Listed| file.state == State::Expired;

@@ -2,8 +2,9 @@
 //!
 //! A day is moved when it is so many days over. Its records are those up to its last checkpoint,
 //! so all of them are signed; how they are cut into files follows from the records alone. A sidecar
-//! that is killed in between leaves a file that nobody knows, which the next one finds and takes
-//! for its own, or records that are in a file and in the database, which the next one takes out.
+//! that is killed in between leaves a file that is not noted, which the next one finds and takes
+//! for its own, also if it would have cut otherwise; or records that are in a file and in the
+//! database, which the next one takes out. So there are no files but those that are noted.
 
 use std::time::Duration;
 
@@ -120,6 +121,12 @@ impl Mover {
     /// # Errors
     /// [`ColdError`]; what was moved before is moved, and the next round goes on.
     pub async fn round(&self, now: UnixMillis) -> Result<Moved, ColdError> {
+        let today = self.calendar.day(now);
+        let until = today.saturating_sub(i64::from(self.database_days).days());
+        // A place that cannot be used is told from the first day on, not when one is due.
+        self.objects
+            .list(&tables::folder(&until.to_string()))
+            .await?;
         let mut moved = Moved::default();
         let mut connection = self.store.pool().acquire().await?;
         for file in tables::files(&mut connection).await? {
@@ -132,8 +139,6 @@ impl Mover {
         drop(connection);
         // So that no reader looks for the beginnings of calls whose ends it has not read.
         key_usage::catch_up(&self.store, &self.calendar).await?;
-        let today = self.calendar.day(now);
-        let until = today.saturating_sub(i64::from(self.database_days).days());
         while let Some(day) = self.next_day(until).await? {
             let mut edge = day.tree.clone();
             while edge.size() < day.end {
@@ -223,7 +228,8 @@ impl Mover {
         limit: u64,
     ) -> Result<Option<Listed>, ColdError> {
         let first = edge.size();
-        let rows = self.next_rows(day, first).await?;
+        let begun = self.begun(day, first).await?;
+        let rows = self.next_rows(day, first, begun).await?;
         let mut tree = edge.clone();
         for row in &rows {
             let leaf = leaf_hash(&row.body);
@@ -253,12 +259,40 @@ impl Mover {
         file.bytes = content.len() as u64;
         file.sha256 = Sha256::digest(&content).to_vec();
         let mut connection = self.store.pool().acquire().await?;
-        tables::add(&mut connection, &file).await?;
+        if !tables::add(&mut connection, &file).await? {
+            // Somebody else moves: a sidecar that was active before, or is now.
+            let noted = tables::file_of(&mut connection, first).await?;
+            if noted.is_some_and(|noted| noted.first == first && noted.name() != file.name()) {
+                // There is one row for a first record, so none will ever mean this file.
+                self.objects.delete(&file.name()).await?;
+            }
+            return Ok(None);
+        }
         *edge = tree;
         Ok(Some(file))
     }
 
-    async fn next_rows(&self, day: &Day, first: u64) -> Result<Vec<Stored>, ColdError> {
+    /// Where a file from `first` on ends that was written and never noted: its writer was killed,
+    /// and may have been of another release.
+    async fn begun(&self, day: &Day, first: u64) -> Result<Option<u64>, ColdError> {
+        let folder = tables::folder(&day.day.to_string());
+        let there = self.objects.list(&folder).await?;
+        let most = first.saturating_add(MOST_RECORDS as u64).min(day.end);
+        let ends = there.iter().filter_map(|object| {
+            let (from, next) = tables::range(&object.name)?;
+            (from == first && first < next && next <= most).then_some(next)
+        });
+        Ok(ends.max())
+    }
+
+    /// The records of the next file: up to before `begun`, or as many as a file takes.
+    async fn next_rows(
+        &self,
+        day: &Day,
+        first: u64,
+        begun: Option<u64>,
+    ) -> Result<Vec<Stored>, ColdError> {
+        let end = begun.unwrap_or(day.end);
         let sql = format!(
             "SELECT {COLUMNS} FROM audit_entries WHERE seq >= $1 AND seq < $2 \
              ORDER BY seq LIMIT {ROWS}"
@@ -267,7 +301,7 @@ impl Mover {
         loop {
             let read = sqlx::query(AssertSqlSafe(sql.clone()))
                 .bind(to_db(from))
-                .bind(to_db(day.end));
+                .bind(to_db(end));
             let read = read.fetch_all(self.store.pool()).await?;
             if read.is_empty() {
                 return Ok(rows);
@@ -275,7 +309,8 @@ impl Mover {
             for row in &read {
                 let stored = Stored::read(row)?;
                 bytes += stored.body.len();
-                if rows.len() >= self.most_records || (bytes > MOST_BYTES && !rows.is_empty()) {
+                let is_full = rows.len() >= self.most_records || bytes > MOST_BYTES;
+                if is_full && begun.is_none() && !rows.is_empty() {
                     return Ok(rows);
                 }
                 from = from_db(stored.seq).saturating_add(1);

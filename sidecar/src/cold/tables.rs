@@ -120,6 +120,14 @@ pub(crate) fn name(day: &str, first: u64, next: u64) -> String {
     format!("{}/{first:012}-{last:012}.parquet", folder(day))
 }
 
+/// From which record to before which one the file of this name goes.
+pub(crate) fn range(name: &str) -> Option<(u64, u64)> {
+    let (_, name) = name.rsplit_once('/')?;
+    let (first, last) = name.strip_suffix(".parquet")?.split_once('-')?;
+    let last: u64 = last.parse().ok()?;
+    Some((first.parse().ok()?, last.checked_add(1)?))
+}
+
 /// The folder of a day.
 pub(crate) fn folder(day: &str) -> String {
     format!("day={day}")
@@ -163,11 +171,15 @@ pub(crate) async fn between(
     rows.iter().map(Listed::read).collect()
 }
 
-/// Notes a file that is written and was compared.
-pub(crate) async fn add(connection: &mut AnyConnection, file: &Listed) -> Result<(), sqlx::Error> {
+/// Notes a file that is written and was compared; `false`: one with its first record is noted
+/// already.
+pub(crate) async fn add(
+    connection: &mut AnyConnection,
+    file: &Listed,
+) -> Result<bool, sqlx::Error> {
     let sql = "INSERT INTO cold_files (first, next, day, bytes, sha256, from_at, to_at, roots, \
-        state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    sqlx::query(sql)
+        state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+    let noted = sqlx::query(sql)
         .bind(to_db(file.first))
         .bind(to_db(file.next))
         .bind(file.day.clone())
@@ -179,21 +191,18 @@ pub(crate) async fn add(connection: &mut AnyConnection, file: &Listed) -> Result
         .bind(file.state.number())
         .execute(connection)
         .await?;
-    Ok(())
+    Ok(noted.rows_affected() == 1)
 }
 
-/// What became of a file.
+/// What became of a file; `false`: that is known already.
 pub(crate) async fn set_state(
     connection: &mut AnyConnection,
     first: u64,
     state: State,
-) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE cold_files SET state = $2 WHERE first = $1 AND state < $2")
-        .bind(to_db(first))
-        .bind(state.number())
-        .execute(connection)
-        .await?;
-    Ok(())
+) -> Result<bool, sqlx::Error> {
+    let sql = "UPDATE cold_files SET state = $2 WHERE first = $1 AND state < $2";
+    let set = sqlx::query(sql).bind(to_db(first)).bind(state.number());
+    Ok(set.execute(connection).await?.rows_affected() == 1)
 }
 
 /// Takes the next records out of the database that are before `next`, at most `most` of them,

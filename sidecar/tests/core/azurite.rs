@@ -11,6 +11,8 @@ use sha2::Sha256;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::cloud::{Cloud, cache};
+
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Azurite's account and key, which are the same everywhere.
@@ -56,9 +58,13 @@ impl Azurite {
             _process: process,
         }
     }
+}
 
-    /// Makes a container: only its owner does that, never a sidecar.
-    pub(crate) async fn make(&self, container: &str) {
+impl Cloud for Azurite {
+    const SCHEME: &str = "az";
+    const MISSING: &str = "ContainerNotFound";
+
+    async fn make(&self, container: &str) {
         let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
         let (date, version) = (date.to_string(), "2023-11-03");
         let text = format!(
@@ -82,8 +88,7 @@ impl Azurite {
         assert_eq!(made.status(), 201, "{}", made.text().await.unwrap());
     }
 
-    /// What the sidecar's environment says of it.
-    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+    fn environment(&self) -> Vec<(String, String)> {
         let environment = [
             ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT),
             ("AZURE_STORAGE_ACCOUNT_KEY", KEY),
@@ -93,14 +98,6 @@ impl Azurite {
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         environment.to_vec()
     }
-}
-
-/// Where `scripts/setup` installs what tests need.
-fn cache() -> PathBuf {
-    let cache = std::env::var_os("SEKISHO_CACHE").map(PathBuf::from);
-    let cache =
-        cache.or_else(|| Some(PathBuf::from(std::env::var_os("XDG_CACHE_HOME")?).join("sekisho")));
-    cache.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/sekisho"))
 }
 
 fn installed() -> PathBuf {

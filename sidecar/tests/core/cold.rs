@@ -1,5 +1,10 @@
 //! Records that are moved out of the database, and deleted when their time is over.
 
+#[path = "cold/clouds.rs"]
+mod clouds;
+#[path = "cold/readers.rs"]
+mod readers;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -23,7 +28,6 @@ use sekisho_link::v1::contents::Half;
 use sqlx::{AssertSqlSafe, Row as _};
 use url::Url;
 
-use crate::azurite::Azurite;
 use crate::world::{START, World, contents_key, log_key, usage_of};
 
 const DAY: u64 = 24 * 60 * 60 * 1_000;
@@ -394,6 +398,80 @@ async fn whoever_is_killed_while_moving_leaves_every_record_somewhere() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_never_noted_is_taken_though_another_release_cut_it_otherwise() {
+    let (world, kept) = written().await;
+    let before = all_found(&world, kept[0]).await;
+    run(
+        &world,
+        "INSERT INTO forward_cursors (name, next) VALUES ('siem/soc', 7)",
+    )
+    .await;
+    run(
+        &world,
+        "CREATE TABLE away AS SELECT * FROM audit_entries WHERE seq < 7",
+    )
+    .await;
+    let other = mover(&world, 1).await.behind(vec!["siem/soc".into()]);
+    let moved = other.in_files_of(7).round(world.clock.now()).await.unwrap();
+    assert_eq!((moved.files, moved.records), (1, 7));
+    // As it was before the file was noted.
+    run(
+        &world,
+        "INSERT INTO audit_entries SELECT * FROM away; DROP TABLE away; \
+         DELETE FROM audit_cold; DELETE FROM cold_files",
+    )
+    .await;
+    let [file] = &files(&world)[..] else {
+        panic!("{:?}", files(&world));
+    };
+    let content = std::fs::read(file).unwrap();
+    let part = file.with_file_name("000000000000-000000000006.parquet#1");
+    std::fs::write(&part, &content[..9]).unwrap();
+    let moved = mover(&world, 1).await.round(world.clock.now()).await;
+    assert!(moved.unwrap().files > 5);
+    assert_eq!(std::fs::read(file).unwrap(), content);
+    assert_eq!(
+        count(&world, "SELECT next FROM cold_files WHERE first = 0").await,
+        7
+    );
+    let noted = count(&world, "SELECT COUNT(*) FROM cold_files").await;
+    assert_eq!(files(&world).len() as u64, noted.unsigned_abs());
+    World::sound(&world.verify().await);
+    assert_eq!(all_found(&world, kept[0]).await, before);
+}
+
+#[tokio::test]
+async fn two_that_move_and_delete_at_once_leave_one_file_for_each_record_and_tell_once() {
+    let (world, kept) = written().await;
+    let before = all_found(&world, kept[0]).await;
+    let now = world.clock.now();
+    let one = mover(&world, 1).await;
+    let other = mover(&world, 1).await.in_files_of(7);
+    loop {
+        let rounds = tokio::join!(one.round(now), other.round(now));
+        // One may be told by the database that the other was faster.
+        if let (Ok(one), Ok(other)) = rounds
+            && (one, other) == (Moved::default(), Moved::default())
+        {
+            break;
+        }
+    }
+    let noted = count(&world, "SELECT COUNT(*) FROM cold_files").await;
+    assert_eq!(files(&world).len() as u64, noted.unsigned_abs());
+    World::sound(&world.verify().await);
+    assert_eq!(all_found(&world, kept[0]).await, before);
+    let (mut first, mut second) = (author(&world), author(&world));
+    let expired = tokio::join!(expire(&one, 3, &mut first), expire(&other, 3, &mut second));
+    assert!(expired.0.is_ok() || expired.1.is_ok(), "{expired:?}");
+    world.writer.take_pending().await.unwrap();
+    let told = "SELECT COUNT(*) FROM audit_entries WHERE event = 'audit.expire'";
+    assert_eq!(count(&world, told).await, 1);
+    let left = count(&world, "SELECT COUNT(*) FROM cold_files WHERE state < 2").await;
+    assert_eq!(files(&world).len() as u64, left.unsigned_abs());
+    World::sound(&world.verify().await);
+}
+
+#[tokio::test]
 async fn nothing_is_moved_that_is_open_unread_or_not_what_was_signed() {
     let (world, _) = written().await;
     let mover = mover(&world, 1).await;
@@ -662,31 +740,4 @@ async fn a_place_without_the_files_that_were_moved_is_refused() {
     assert!(!world.verify().await.is_ok());
     start().await.unwrap();
     World::sound(&world.verify().await);
-}
-
-#[tokio::test]
-async fn azure_blob_storage_keeps_older_records() {
-    let azurite = Azurite::start().await;
-    let (world, kept) = written().await;
-    let before = all_found(&world, kept[0]).await;
-    azurite.make("cold").await;
-    let place = "az://cold/of/sekisho";
-    let objects = Objects::open(place, azurite.environment()).unwrap();
-    let store = world.store.clone().with_cold(Place::of(objects.clone()));
-    let world = World { store, ..world };
-    let mover = mover_to(&world, 2, place, objects.clone()).await;
-    let moved = mover.round(world.clock.now()).await.unwrap();
-    assert!(moved.files > 5);
-    let report = world.verify().await;
-    World::sound(&report);
-    assert_eq!(report.cold, moved.records);
-    assert_eq!(all_found(&world, kept[0]).await, before);
-    let listed = objects.list("day=2026-11-24").await.unwrap();
-    assert!(!listed.is_empty());
-    objects.delete(&listed[0].name).await.unwrap();
-    let found = whats(&world).await;
-    assert!(
-        matches!(&found[0], What::Cold(why) if why.contains(&listed[0].name)),
-        "{found:?}"
-    );
 }

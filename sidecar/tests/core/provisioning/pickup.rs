@@ -1,7 +1,7 @@
 //! Files that are put into a place are picked up once, whatever happens on the way.
 
-#[path = "azurite.rs"]
-mod azurite;
+#[path = "clouds.rs"]
+mod clouds;
 #[path = "faulty_objects.rs"]
 mod faulty_objects;
 

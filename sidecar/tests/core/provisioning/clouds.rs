@@ -1,22 +1,36 @@
-//! A container of Azure Blob Storage, as Azurite has it.
+//! A container of Azure Blob Storage, as Azurite has it, and a bucket, as SeaweedFS does.
 
 use sekisho::objects::Objects;
 use serde_json::json;
 
-use super::{BAD, Bench, HEADER, PLACE, exact, file};
+use super::{BAD, Bench, HEADER, exact, file};
 use crate::azurite::Azurite;
+use crate::cloud::Cloud;
+use crate::seaweed::Seaweed;
 
 #[tokio::test]
 async fn files_in_a_container_of_azure_are_picked_up_carried_out_and_set_aside() {
-    let azurite = Azurite::start().await;
+    picked_up(Azurite::start().await).await;
+}
+
+#[tokio::test]
+async fn files_in_a_bucket_are_picked_up_carried_out_and_set_aside() {
+    picked_up(Seaweed::start().await).await;
+}
+
+async fn picked_up<C: Cloud>(cloud: C) {
     let mut bench = Bench::new(json!({"apply": true})).await;
-    let objects = Objects::open(PLACE, azurite.environment()).unwrap();
+    let objects = Objects::open(
+        &format!("{}://people/inbox", C::SCHEME),
+        cloud.environment(),
+    )
+    .unwrap();
     let mut pickup = bench.pickup_of(objects.clone());
     let standing = pickup.standing();
     pickup.look().await.unwrap_err();
     let why = super::failure(&standing).unwrap();
-    assert!(why.contains("ContainerNotFound"), "{why}");
-    azurite.make("people").await;
+    assert!(why.contains(C::MISSING), "{why}");
+    cloud.make("people").await;
     let names = [
         "1 名簿 (新).csv.age",
         "2 it's #5 100% [x]&+.csv.age",
