@@ -6,6 +6,7 @@ mod faults;
 mod load;
 mod people;
 mod report;
+mod retention;
 mod sidecars;
 mod site;
 mod stand_in;
@@ -33,6 +34,8 @@ enum Command {
     Budgets(budgets::Arguments),
     /// Make a company's accounts over Microsoft Graph while the sidecar is killed
     People(people::Arguments),
+    /// Move days of records out of the database, and delete them, while the sidecar is killed
+    Retention(retention::Arguments),
     /// Kill and stop the active one of two sidecars, and see how soon gateways have moved
     Takeover(takeover::Arguments),
 }
@@ -110,6 +113,7 @@ fn main() -> ExitCode {
                 Command::Audit(arguments) => runtime.block_on(audit::run(&arguments)),
                 Command::Budgets(arguments) => runtime.block_on(budgets::run(&arguments)),
                 Command::People(arguments) => runtime.block_on(people::run(&arguments)),
+                Command::Retention(arguments) => runtime.block_on(retention::run(&arguments)),
                 Command::Takeover(arguments) => runtime.block_on(takeover::run(&arguments)),
             });
     match done {
