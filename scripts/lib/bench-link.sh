@@ -39,7 +39,7 @@ bench_link() {
     if [[ -n $REBUILD ]]; then
         "$ROOT/scripts/setup" --only rust
         step "Building the sidecar and the load" \
-            cargo build --manifest-path "$ROOT/Cargo.toml" --release --locked -p sekisho -p sekisho-bench ||
+            native_cargo build --release --locked -p sekisho -p sekisho-bench ||
             die "the build failed; the compiler's words stand above"
     fi
     heading "Starting"

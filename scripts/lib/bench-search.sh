@@ -38,7 +38,7 @@ bench_search() {
     done
     if [[ -n $REBUILD ]]; then
         "$ROOT/scripts/setup" --only rust
-        step "Building" cargo build --manifest-path "$ROOT/Cargo.toml" --release --locked -p sekisho-bench ||
+        step "Building" native_cargo build --release --locked -p sekisho-bench ||
             die "the build failed; the compiler's words stand above"
     fi
     # Beside the report, because a temporary folder may be in memory.

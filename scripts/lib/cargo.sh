@@ -9,6 +9,9 @@ DEBIAN_WASI_LIBC=/usr/lib/wasm32-wasi
 # target_dir -> where native builds of this clone go
 target_dir() { printf '%s\n' "${CARGO_TARGET_DIR:-$ROOT/target}"; }
 
+# native_cargo ARGUMENTS...: cargo for this machine. It looks for `.cargo/config.toml` where it is called.
+native_cargo() { (cd "$ROOT" && cargo "$@"); }
+
 # pinned_rust -> the version in rust-toolchain.toml
 pinned_rust() { sed -n 's/^channel *= *"\(.*\)"/\1/p' "$ROOT/rust-toolchain.toml"; }
 

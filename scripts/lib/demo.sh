@@ -12,7 +12,7 @@ build_demo() {
     heading "Building"
     "$ROOT/scripts/build-filters"
     step "Building the sidecar and the demo's programs" \
-        cargo build --manifest-path "$ROOT/Cargo.toml" --release --locked \
+        native_cargo build --release --locked \
         -p sekisho -p sekisho-demo-providers -p sekisho-demo-metering ||
         die "the build failed; the compiler's words stand above"
 }

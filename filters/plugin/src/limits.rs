@@ -74,48 +74,37 @@ const ANTHROPIC: &[(Shown, Names)] = &[
 ];
 
 /// A header that tells where a budget stands.
-pub(crate) type Header = (&'static str, Value);
+pub(crate) type Header = (&'static str, String);
 
-/// What such a header says. Not on the heap: an answer has six of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Value {
-    /// Room for the longest of them: a moment in a year of nine digits.
-    bytes: [u8; 32],
-    length: usize,
-}
-
-impl Value {
-    fn number(number: u64) -> Self {
-        let mut value = Self::default();
-        value.push(Decimal::new(number).as_bytes());
-        value
-    }
-
-    /// Adds ASCII.
-    fn push(&mut self, more: &[u8]) {
-        let room = self.bytes.get_mut(self.length..).unwrap_or_default();
-        for (place, byte) in room.iter_mut().zip(more) {
-            *place = *byte;
-            self.length += 1;
-        }
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
-    }
-}
-
-/// Of several budgets that a convention shows in one place, the one with the least left is
-/// shown. Money and calls under way have no place in any.
+/// Headers that tell where budgets stand, for an answer of our own.
 pub(crate) fn headers(
     provider: Option<Provider>,
     standings: impl IntoIterator<Item = Standing>,
     now: UnixMillis,
 ) -> Vec<Header> {
+    let mut headers = Vec::new();
+    show(provider, standings, now, |name, value| {
+        headers.push(owned(name, value));
+    });
+    headers
+}
+
+/// A header that outlives the look at the budgets.
+pub(crate) fn owned(name: &'static str, value: &[u8]) -> Header {
+    (name, String::from_utf8_lossy(value).into_owned())
+}
+
+/// Names each header that tells where budgets stand, with its value. Nothing of it is on the heap: a
+/// provider's answer has six of them.
+///
+/// Of several budgets that a convention shows in one place, the one with the least left is
+/// shown. Money and calls under way have no place in any.
+pub(crate) fn show(
+    provider: Option<Provider>,
+    standings: impl IntoIterator<Item = Standing>,
+    now: UnixMillis,
+    mut header: impl FnMut(&'static str, &[u8]),
+) {
     let is_anthropic = provider == Some(Provider::Anthropic);
     let places = if is_anthropic { ANTHROPIC } else { OPENAI };
     let mut shown: [Option<Standing>; 4] = [None; 4];
@@ -130,19 +119,40 @@ pub(crate) fn headers(
             }
         }
     }
-    let mut headers = Vec::with_capacity(6);
     for ((_, [limit, remaining, reset]), standing) in places.iter().zip(shown) {
         let Some(standing) = standing else { continue };
+        header(limit, Decimal::new(standing.limit).as_bytes());
+        header(remaining, Decimal::new(standing.remaining).as_bytes());
         let reset_at = if is_anthropic {
             rfc3339(standing.window_end)
         } else {
             duration(standing.window_end.since(now).div_ceil(1000))
         };
-        headers.push((*limit, Value::number(standing.limit)));
-        headers.push((*remaining, Value::number(standing.remaining)));
-        headers.push((*reset, reset_at));
+        header(reset, reset_at.as_bytes());
     }
-    headers
+}
+
+/// When a budget starts anew, as text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Reset {
+    /// Room for the longest of them: a moment in a year of nine digits.
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl Reset {
+    /// Adds ASCII.
+    fn push(&mut self, more: &[u8]) {
+        let room = self.bytes.get_mut(self.length..).unwrap_or_default();
+        for (place, byte) in room.iter_mut().zip(more) {
+            *place = *byte;
+            self.length += 1;
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
 }
 
 /// Where a convention shows a meter. OpenAI's knows tokens of one kind alone.
@@ -159,9 +169,9 @@ const fn place(meter: Meter, is_anthropic: bool) -> Option<Shown> {
 }
 
 /// Seconds as OpenAI writes them: `2s`, `1m2s`, `24h0m0s`.
-fn duration(seconds: u64) -> Value {
+fn duration(seconds: u64) -> Reset {
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let mut text = Value::default();
+    let mut text = Reset::default();
     let mut part = |number, unit| {
         text.push(Decimal::new(number).as_bytes());
         text.push(&[unit]);
@@ -177,7 +187,7 @@ fn duration(seconds: u64) -> Value {
 }
 
 /// A moment in UTC, rounded up to the second (RFC 3339, section 5.6).
-fn rfc3339(at: UnixMillis) -> Value {
+fn rfc3339(at: UnixMillis) -> Reset {
     let seconds = at.0.div_ceil(1000);
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
     // Civil from days (Howard Hinnant, "chrono-compatible low-level date algorithms").
@@ -194,7 +204,7 @@ fn rfc3339(at: UnixMillis) -> Value {
     };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    let mut text = Value::default();
+    let mut text = Reset::default();
     for (number, digits, after) in [
         (year, 4, b'-'),
         (month, 2, b'-'),
@@ -227,11 +237,7 @@ mod tests {
     }
 
     fn shown(provider: Provider, standings: &[Standing]) -> Vec<(&'static str, String)> {
-        let headers = headers(Some(provider), standings.iter().copied(), UnixMillis(1_000));
-        let shown = headers
-            .iter()
-            .map(|(name, value)| (*name, value.as_str().to_owned()));
-        shown.collect()
+        headers(Some(provider), standings.iter().copied(), UnixMillis(1_000))
     }
 
     #[test]
@@ -302,7 +308,7 @@ mod tests {
             (86_400, "24h0m0s"),
             (u64::MAX, "5124095576030431h0m15s"),
         ] {
-            assert_eq!(duration(seconds).as_str(), text);
+            assert_eq!(duration(seconds).as_bytes(), text.as_bytes());
         }
         for (millis, text) in [
             (0, "1970-01-01T00:00:00Z"),
@@ -311,7 +317,7 @@ mod tests {
             (4_107_542_399_000, "2100-02-28T23:59:59Z"),
             (u64::MAX, "584556019-04-03T14:25:52Z"),
         ] {
-            assert_eq!(rfc3339(UnixMillis(millis)).as_str(), text);
+            assert_eq!(rfc3339(UnixMillis(millis)).as_bytes(), text.as_bytes());
         }
     }
 }

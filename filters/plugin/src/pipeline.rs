@@ -395,20 +395,25 @@ pub(crate) fn refuse(worker: &mut Worker, call: &mut Call, denial: &Denial, now:
     call.phase = Phase::Done;
 }
 
-/// Where the caller's budgets stand, as headers.
-pub(crate) fn standing(worker: &Worker, call: &Call, now: UnixMillis) -> Vec<limits::Header> {
+/// Names each header that tells the caller where its budgets stand, with its value.
+pub(crate) fn standing(
+    worker: &Worker,
+    call: &Call,
+    now: UnixMillis,
+    header: impl FnMut(&'static str, &[u8]),
+) {
     let accounts = &worker.accounts;
     if call.reservations.is_empty() {
         let mut standings = Vec::new();
         worker.budgets.covering(&covered(call), |slot| {
             standings.extend(accounts.standing(slot, now));
         });
-        return limits::headers(call.provider, standings, now);
+        return limits::show(call.provider, standings, now, header);
     }
     // Of every budget that covers a call something is set aside for it.
     let reserved = call.reservations.iter();
     let standings = reserved.filter_map(|held| accounts.standing_of(held, now));
-    limits::headers(call.provider, standings, now)
+    limits::show(call.provider, standings, now, header);
 }
 
 /// A reservation as the sidecar reads it.

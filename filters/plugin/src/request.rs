@@ -22,7 +22,7 @@ use crate::key_waits::Wait;
 use crate::pipeline::{self, Next};
 use crate::waiting::HeldForKey;
 use crate::worker::Compiled;
-use crate::{edges, host, link, reply, socket};
+use crate::{edges, host, limits, link, reply, socket};
 
 /// The peer's address, or that which so many trusted hops before it tell; Envoy sets it.
 const PEER_HEADER: &[u8] = b"x-envoy-external-address";
@@ -653,7 +653,10 @@ impl Filter {
         let mut call = self.call.borrow_mut();
         pipeline::refuse(&mut worker, &mut call, denial, now);
         worker.flush(self.context, now);
-        let more = pipeline::standing(&worker, &call, now);
+        let mut more = Vec::new();
+        pipeline::standing(&worker, &call, now, |name, value| {
+            more.push(limits::owned(name, value));
+        });
         reply::send(denial, call.provider, &call.passage.record_id, &more);
         Action::Pause
     }

@@ -46,8 +46,12 @@ impl Filter {
             return Action::Continue;
         }
         let stages = self.worker.borrow().stages;
-        if stages.quota {
-            self.show_budgets();
+        // Read once: the clock is the proxy's.
+        let now = (stages.quota || stages.audit).then(host::now);
+        if stages.quota
+            && let Some(now) = now
+        {
+            self.show_budgets(now);
         }
         self.note_upstream();
         let sieves = stages.upstream && self.call.borrow().ask.is_some();
@@ -67,7 +71,7 @@ impl Filter {
         if !stages.audit {
             return Action::Continue;
         }
-        self.response.began = Some(host::now());
+        self.response.began = now;
         let is_digested = !self.call.borrow().contents().is_none();
         self.response.digest = is_digested.then(Digest::default);
         let record_id = self.call.borrow().passage.record_id;
@@ -355,12 +359,10 @@ impl Filter {
     }
 
     /// Tells the client where its budgets stand.
-    pub(crate) fn show_budgets(&self) {
+    pub(crate) fn show_budgets(&self, now: UnixMillis) {
         let worker = self.worker.borrow();
         let call = self.call.borrow();
-        for (name, value) in pipeline::standing(&worker, &call, host::now()) {
-            host::set_response_header(name, value.as_bytes());
-        }
+        pipeline::standing(&worker, &call, now, host::set_response_header);
     }
 }
 

@@ -25,9 +25,9 @@ impl Filter {
         if status.as_deref() != Some(b"101") {
             return false;
         }
-        self.show_budgets();
-        self.note_upstream();
         let now = host::now();
+        self.show_budgets(now);
+        self.note_upstream();
         let call = self.call.borrow();
         let record_id = call.passage.record_id;
         host::set_response_header(reply::RECORD_HEADER, record_id.to_string().as_bytes());

@@ -82,7 +82,7 @@ pub(super) async fn run(
         root: site.path("calls"),
     };
     runs.prepare(site).await?;
-    let mut positions = runs.positions(site).await?;
+    let mut positions = runs.positions(site, report).await?;
     let all = positions.len();
     random.shuffle(&mut positions);
     if arguments.faults > 0 {
@@ -178,12 +178,20 @@ impl Runs {
     }
 
     /// Every call of every stage, each with each error.
-    async fn positions(&self, site: &Site) -> Result<Vec<Position>, ChaosError> {
+    async fn positions(
+        &self,
+        site: &Site,
+        report: &mut Report,
+    ) -> Result<Vec<Position>, ChaosError> {
         let mut positions = Vec::new();
         for (number, stage) in stages().into_iter().enumerate() {
             let folder = self.folder(&format!("count-{number}"), stage.begin)?;
             let mut run = self.begin(folder, &site.policy_file())?;
             let traced = run.go(stage, None, 2).await?;
+            if traced.slow_syncs > 0 {
+                let problem = "SQLite was built without fdatasync: see .cargo/config.toml";
+                report.problems.push(problem.to_owned());
+            }
             for (call, count) in traced.counts {
                 for error in [Errno::Io, Errno::NoSpace] {
                     positions.extend((1..=count).map(|nth| Position {

@@ -47,6 +47,9 @@ pub(super) struct Fault {
 pub(super) struct Traced {
     /// The most that one thread made of each call.
     pub(super) counts: BTreeMap<&'static str, u64>,
+    /// Syncs of the write-ahead log that also write down when it was changed: SQLite was built
+    /// without `fdatasync`.
+    pub(super) slow_syncs: u64,
     pub(super) injected: Option<Injected>,
 }
 
@@ -70,7 +73,9 @@ impl Injected {
         // it may stay there.
         let tidying = self.ending && self.line.contains("sekisho.db>");
         // SQLite does not look whether a folder could be synced; the sidecar does, afterwards.
-        let folder = fault.call == "fsync" && !self.line.contains("/sekisho.db") && !self.ending;
+        let is_record = ["/sekisho.db", "/checkpoints-"];
+        let is_record = is_record.iter().any(|file| self.line.contains(file));
+        let folder = fault.call.contains("sync") && !is_record && !self.ending;
         let may_go_on = room || tidying || folder;
         let wrong = end.success() && !may_go_on;
         wrong.then(|| {
@@ -205,6 +210,9 @@ impl Tracer {
                 said.strip_prefix(call)
                     .is_some_and(|rest| rest.starts_with('('))
             });
+            if call == Some("fsync") && said.contains("/sekisho.db-wal>") {
+                traced.slow_syncs += 1;
+            }
             if let Some(call) = call {
                 let count = by_thread.entry((thread, call)).or_default();
                 *count += 1;
