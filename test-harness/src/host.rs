@@ -25,6 +25,7 @@ mod observe;
 mod plugin;
 mod pump;
 mod shared;
+mod stopwatch;
 mod stream;
 mod thread;
 mod timers;

@@ -18,7 +18,8 @@ use crate::gateway::{
     Request, Response, Seen, Side,
 };
 use crate::host::{
-    FailPolicy, Headers, Host, Outcome, PluginSpec, RequestHead, StreamId, UnixNanos, WorkerId,
+    FailPolicy, Headers, Host, HostBuilder, Outcome, PluginSpec, RequestHead, StreamId, UnixNanos,
+    WorkerId,
 };
 use crate::sidecar::Sidecar;
 
@@ -93,21 +94,44 @@ impl OnHost {
         sidecar: Sidecar,
         workers: usize,
     ) -> Result<Self, GatewayError> {
+        let mut builder = Host::builder();
+        for name in foreign_functions {
+            builder = builder.without_foreign_function(name);
+        }
+        Self::begin(builder, modules, place, sidecar, workers)
+    }
+
+    /// The same on a host with one worker that takes the time that VMs take.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub fn start_timed(
+        modules: ModuleSet,
+        place: &Place,
+        sidecar: Sidecar,
+    ) -> Result<Self, GatewayError> {
+        Self::begin(Host::builder().timed(), modules, place, sidecar, 1)
+    }
+
+    fn begin(
+        builder: HostBuilder,
+        modules: ModuleSet,
+        place: &Place,
+        sidecar: Sidecar,
+        workers: usize,
+    ) -> Result<Self, GatewayError> {
         let hand = sidecar.hand().cloned().ok_or(GatewayError::RealTime)?;
         let bridge = Bridge::new(&sidecar, hand)?;
         let bridge = Rc::new(RefCell::new(bridge));
         let body_limit = usize::try_from(sidecar.policy().request_body_bytes).unwrap_or(usize::MAX);
         let now = UnixNanos(sidecar.now().0.saturating_mul(1_000_000));
-        let mut builder = Host::builder()
+        let mut builder = builder
             .starts_at(now)
             // Other runs have other random bytes.
             .seed(now.0)
             .buffer_limit(body_limit)
             .workers(workers)
             .grpc_peer(SIDECAR, Rc::clone(&bridge));
-        for name in foreign_functions {
-            builder = builder.without_foreign_function(name);
-        }
         for name in modules.names() {
             let path = place.filters.join(format!("{name}.wasm"));
             let wasm = std::fs::read(&path).map_err(|_| GatewayError::NoModule(path))?;

@@ -3,6 +3,10 @@
 
 /// The most digits that a number has.
 const MOST: usize = 20;
+/// Digits that are taken off a number at once.
+const GROUP_DIGITS: usize = 8;
+/// One more than the largest number of so many digits.
+const GROUP: u64 = 100_000_000;
 
 /// A number in decimal (ASCII).
 #[derive(Clone, Copy, Debug)]
@@ -18,19 +22,25 @@ impl Decimal {
     pub fn new(number: u64) -> Self {
         let mut digits = [b'0'; MOST];
         let (mut start, mut rest) = (MOST, number);
-        // Two at a time: to divide is what takes long.
-        for pair in digits.rchunks_exact_mut(2) {
-            // Less than 100.
-            let two = (rest % 100) as u8;
-            rest /= 100;
-            if let [tens, ones] = pair {
-                (*tens, *ones) = (b'0' | (two / 10), b'0' | (two % 10));
+        // To divide is what takes long, in 64 bits far longer than in 32: so eight digits at a time,
+        // and of these two.
+        for group in digits.rchunks_mut(GROUP_DIGITS) {
+            let is_last = rest < GROUP;
+            let mut part = if is_last { rest } else { rest % GROUP } as u32;
+            for pair in group.rchunks_exact_mut(2) {
+                // Less than 100.
+                let two = (part % 100) as u8;
+                part /= 100;
+                if let [tens, ones] = pair {
+                    (*tens, *ones) = (b'0' | (two / 10), b'0' | (two % 10));
+                }
+                start -= 2;
+                if is_last && part == 0 {
+                    start += usize::from(two < 10);
+                    return Self { digits, start };
+                }
             }
-            start -= 2;
-            if rest == 0 {
-                start += usize::from(two < 10);
-                break;
-            }
+            rest /= GROUP;
         }
         Self { digits, start }
     }

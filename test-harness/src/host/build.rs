@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::clock::Random;
-use super::engine;
+use super::engine::{self, Measured};
 use super::plugin::{Plugin, PluginSpec};
 use super::world::{Settings, World};
 use super::{GrpcPeer, Host, HttpPeer, Level, LoadError, UnixNanos};
@@ -37,6 +37,7 @@ pub struct HostBuilder {
     seed: u64,
     reload_backoff: Duration,
     settings: Settings,
+    measured: Measured,
     grpc_peers: BTreeMap<String, Box<dyn GrpcPeer>>,
     http_peers: BTreeMap<String, Box<dyn HttpPeer>>,
 }
@@ -53,6 +54,7 @@ impl Default for HostBuilder {
             seed: 0,
             reload_backoff: Duration::from_secs(1),
             settings: Settings::default(),
+            measured: Measured::default(),
             grpc_peers: BTreeMap::new(),
             http_peers: BTreeMap::new(),
         }
@@ -160,13 +162,20 @@ impl HostBuilder {
         self
     }
 
+    /// Takes the time that VMs take instead of counting their instructions.
+    #[must_use]
+    pub fn timed(mut self) -> Self {
+        self.measured = Measured::Time;
+        self
+    }
+
     /// Loads the modules and starts the plugins on every thread.
     pub fn build(self) -> Result<Host, HostError> {
         let mut plugins = Vec::new();
         for spec in self.plugins {
             let wasm = self.modules.get(&spec.module);
             let wasm = wasm.ok_or_else(|| HostError::NoModule(spec.module.clone()))?;
-            let module = engine::load(wasm).map_err(|source| HostError::Load {
+            let module = engine::load(wasm, self.measured).map_err(|source| HostError::Load {
                 module: spec.module.clone(),
                 source,
             })?;

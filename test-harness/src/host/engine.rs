@@ -27,23 +27,43 @@ pub enum LoadError {
 /// A module with its imports resolved.
 pub(crate) type LoadedModule = InstancePre<VmData>;
 
+/// What is measured of what VMs do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Measured {
+    /// Instructions are counted, which takes longer than many of them do.
+    #[default]
+    Instructions,
+    /// Code is made as good as can be, as Envoy's V8 does, and its time is taken.
+    Time,
+}
+
 /// Compiles a module, or finds it compiled.
-pub(crate) fn load(wasm: &[u8]) -> Result<LoadedModule, LoadError> {
-    static MODULES: OnceLock<Mutex<HashMap<Vec<u8>, LoadedModule>>> = OnceLock::new();
+pub(crate) fn load(wasm: &[u8], measured: Measured) -> Result<LoadedModule, LoadError> {
+    type Modules = HashMap<(Measured, Vec<u8>), LoadedModule>;
+    static MODULES: OnceLock<Mutex<Modules>> = OnceLock::new();
     let modules = MODULES.get_or_init(Mutex::default);
     // Held while compiling, so that parallel tests wait for one compilation.
     let mut modules = modules.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(module) = modules.get(wasm) {
+    let key = (measured, wasm.to_vec());
+    if let Some(module) = modules.get(&key) {
         return Ok(module.clone());
     }
-    let module = compile(wasm)?;
-    modules.insert(wasm.to_vec(), module.clone());
+    let module = compile(wasm, engine(measured))?;
+    modules.insert(key, module.clone());
     Ok(module)
 }
 
-fn compile(wasm: &[u8]) -> Result<LoadedModule, LoadError> {
+/// What is measured of a module that was loaded.
+pub(crate) fn measured(module: &LoadedModule) -> Measured {
+    let is_timed = Engine::same(module.module().engine(), engine(Measured::Time));
+    match is_timed {
+        true => Measured::Time,
+        false => Measured::Instructions,
+    }
+}
+
+fn compile(wasm: &[u8], engine: &Engine) -> Result<LoadedModule, LoadError> {
     let malformed = |error: wasmtime::Error| LoadError::Malformed(error.to_string());
-    let engine = engine();
     let module = Module::new(engine, wasm).map_err(malformed)?;
     let exports = |name: &str| module.get_export(name).is_some();
     if !exports("proxy_abi_version_0_2_1") {
@@ -67,13 +87,17 @@ fn compile(wasm: &[u8]) -> Result<LoadedModule, LoadError> {
     linker.instantiate_pre(&module).map_err(malformed)
 }
 
-fn engine() -> &'static Engine {
-    static ENGINE: OnceLock<Engine> = OnceLock::new();
-    ENGINE.get_or_init(|| {
+fn engine(measured: Measured) -> &'static Engine {
+    static COUNTING: OnceLock<Engine> = OnceLock::new();
+    static TIMED: OnceLock<Engine> = OnceLock::new();
+    let (engine, level) = match measured {
+        Measured::Instructions => (&COUNTING, OptLevel::None),
+        Measured::Time => (&TIMED, OptLevel::Speed),
+    };
+    engine.get_or_init(|| {
         let mut config = Config::new();
-        config.cranelift_opt_level(OptLevel::None);
-        // Instructions are counted.
-        config.consume_fuel(true);
+        config.cranelift_opt_level(level);
+        config.consume_fuel(measured == Measured::Instructions);
         // Without the cache every test process would compile the modules again.
         let mut cache = CacheConfig::new();
         cache.with_directory(cache_directory());

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use wasmtime::{CallHook, Memory, Store, StoreLimits, StoreLimitsBuilder, TypedFunc};
 
 use super::clock::UnixNanos;
-use super::engine::LoadedModule;
+use super::engine::{self, LoadedModule, Measured};
 use super::metrics::Kind;
+use super::stopwatch::Stopwatch;
 use super::stream::StreamId;
 use super::world::{AfterCalls, World};
 use super::{Headers, Thread};
@@ -71,8 +72,11 @@ pub enum Callback {
 /// time it can be compared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// WebAssembly instructions.
+    /// WebAssembly instructions; none where time is taken.
     pub instructions: u64,
+    /// Time that the VM took, not that of the host's functions, nanoseconds; none where instructions
+    /// are counted.
+    pub nanos: u64,
     /// How often the VM was entered: the callback itself, and its allocator for each host call that
     /// returns data. None if the module does not have the callback.
     pub entries: u32,
@@ -83,6 +87,7 @@ pub struct Cost {
 impl std::ops::AddAssign for Cost {
     fn add_assign(&mut self, more: Self) {
         self.instructions += more.instructions;
+        self.nanos += more.nanos;
         self.entries += more.entries;
         self.host_calls += more.host_calls;
     }
@@ -152,8 +157,10 @@ pub(crate) struct VmData {
     pub(crate) metrics: BTreeMap<u32, (Kind, String)>,
     pub(crate) next_metric: [u32; 3],
     pub(crate) limits: StoreLimits,
-    /// Of the running callback, but for the instructions.
+    /// What callbacks have made the VM do, but for instructions and time.
     pub(crate) cost: Cost,
+    /// Where time is taken.
+    pub(crate) watch: Option<Stopwatch>,
     pub(crate) world: World,
 }
 
@@ -245,6 +252,7 @@ impl Vm {
         identity: VmIdentity,
         world: &mut World,
     ) -> wasmtime::Result<Self> {
+        let is_timed = engine::measured(module) == Measured::Time;
         let data = VmData {
             index: identity.index,
             thread: identity.thread,
@@ -264,18 +272,26 @@ impl Vm {
             next_metric: [0; 3],
             limits: StoreLimitsBuilder::new().memory_size(MOST_MEMORY).build(),
             cost: Cost::default(),
+            watch: is_timed.then(Stopwatch::default),
             world: World::default(),
         };
         let mut store = Store::new(module.module().engine(), data);
         store.limiter(|data| &mut data.limits);
-        // Counts instructions downwards; nobody runs out of them.
-        store.set_fuel(u64::MAX)?;
+        if !is_timed {
+            // Counts instructions downwards; nobody runs out of them.
+            store.set_fuel(u64::MAX)?;
+        }
         store.call_hook(|mut vm, passing| {
-            let cost = &mut vm.data_mut().cost;
+            let data = vm.data_mut();
             match passing {
-                CallHook::CallingWasm => cost.entries += 1,
-                CallHook::CallingHost => cost.host_calls += 1,
+                CallHook::CallingWasm => data.cost.entries += 1,
+                CallHook::CallingHost => data.cost.host_calls += 1,
                 CallHook::ReturningFromWasm | CallHook::ReturningFromHost => {}
+            }
+            match &mut data.watch {
+                Some(watch) if passing.entering_host() => watch.stop(),
+                Some(watch) => watch.start(),
+                None => {}
             }
             Ok(())
         });
@@ -314,7 +330,8 @@ impl Vm {
     /// What callbacks have made this VM do so far.
     pub(crate) fn cost(&self) -> Cost {
         Cost {
-            instructions: u64::MAX - self.store.get_fuel().unwrap_or_default(),
+            instructions: self.store.get_fuel().map_or(0, |left| u64::MAX - left),
+            nanos: self.store.data().watch.as_ref().map_or(0, Stopwatch::nanos),
             ..self.store.data().cost
         }
     }

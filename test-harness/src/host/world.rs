@@ -99,6 +99,7 @@ impl World {
         if let Some(last) = self.callbacks.last_mut() {
             last.cost = Cost {
                 instructions: after.instructions - before.instructions,
+                nanos: after.nanos - before.nanos,
                 entries: after.entries - before.entries,
                 host_calls: after.host_calls - before.host_calls,
             };

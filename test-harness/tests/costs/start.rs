@@ -30,6 +30,15 @@ pub(crate) enum Mode {
 
 /// `gateway.wasm` with its sidecar, and the first so many of five budgets in force.
 pub(crate) fn gateway(mode: Mode, budgets: usize) -> OnHost {
+    OnHost::start(ModuleSet::Gateway, &place(), sidecar(mode, budgets)).unwrap()
+}
+
+/// The same on a host that takes the time of VMs.
+pub(crate) fn timed(mode: Mode, budgets: usize) -> OnHost {
+    OnHost::start_timed(ModuleSet::Gateway, &place(), sidecar(mode, budgets)).unwrap()
+}
+
+fn sidecar(mode: Mode, budgets: usize) -> Sidecar {
     let mode = match mode {
         Mode::Relaxed => "relaxed",
         Mode::Strict => "strict",
@@ -81,8 +90,7 @@ pub(crate) fn gateway(mode: Mode, budgets: usize) -> OnHost {
         issuer_keys: key_set(ISSUER, &[key]),
         stands_at: Some(STANDS_AT),
     };
-    let sidecar = Sidecar::start(setup).unwrap();
-    OnHost::start(ModuleSet::Gateway, &place(), sidecar).unwrap()
+    Sidecar::start(setup).unwrap()
 }
 
 /// `scope.wasm` with its policy in its configuration.

@@ -72,6 +72,7 @@ fn print_row(what: &str, cost: Cost) {
         instructions,
         entries,
         host_calls,
+        ..
     } = cost;
     println!("  {instructions:>7} {entries:>3} {host_calls:>3}   {what}");
 }
