@@ -6,9 +6,9 @@
 //! sidecar is active.
 
 pub mod config;
+mod keep;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::civil::Date;
 use sekisho_domain::{Policy, UnixMillis};
@@ -27,10 +27,7 @@ use crate::mail::{self, Letter, Mail, TemplateError};
 use crate::objects::{Objects, ObjectsError, environment};
 use crate::store::figures::to_db;
 use crate::store::{Store, StoreError};
-use crate::vitals::{Kind, Pulse, Vitals};
 
-/// Between looks.
-const LOOK: Duration = Duration::from_secs(60);
 /// Reports of so many periods are made up for after a time in which no sidecar ran.
 const MOST_LATE: usize = 31;
 
@@ -88,36 +85,6 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// Never ends. What fails is told once, noted among `vitals`, and tried again.
-    pub async fn run(self, vitals: Vitals) {
-        let noted = |schedule: &Schedule| {
-            let pulse = Pulse::default();
-            vitals.add(Kind::Report, &schedule.name, pulse.clone());
-            pulse
-        };
-        let pulses: Vec<Pulse> = self.schedules.iter().map(noted).collect();
-        loop {
-            for (schedule, pulse) in self.schedules.iter().zip(&pulses) {
-                let (name, sent) = (&schedule.name, self.round(schedule).await);
-                match sent {
-                    Ok(sent) => {
-                        pulse.well(self.clock.now());
-                        for period in sent {
-                            tracing::info!(report = name, period, "a report was sent");
-                        }
-                    }
-                    Err(error) => {
-                        let why = error.to_string();
-                        if pulse.failed(self.clock.now(), why.clone()) {
-                            tracing::error!(report = name, why, "a report cannot be sent");
-                        }
-                    }
-                }
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
     /// Sends the reports of one schedule that are due; their periods.
     ///
     /// # Errors
@@ -131,6 +98,12 @@ impl Scheduler {
             None => {
                 // What was over before anybody wanted it is not sent.
                 self.note(schedule, last_over, &[], now).await?;
+                let (report, first) = (&schedule.name, last_over.next().name());
+                tracing::info!(
+                    report,
+                    first,
+                    "a new schedule; its first report is of this period"
+                );
                 return Ok(Vec::new());
             }
         };

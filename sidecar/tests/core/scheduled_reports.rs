@@ -139,10 +139,14 @@ async fn what_cannot_be_written_is_sent_later() {
     std::fs::write(&blocked, b"a file").unwrap();
     let error = scheduler.round(&schedules[0]).await.unwrap_err();
     assert!(error.to_string().contains("blocked"), "{error}");
+    // That is told before anything is due.
+    let error = scheduler.try_place(&schedules[0]).await.unwrap_err();
+    assert!(error.to_string().contains("blocked"), "{error}");
     std::fs::remove_file(&blocked).unwrap();
     assert_eq!(
         scheduler.round(&schedules[0]).await.unwrap(),
         ["2026-11-23"]
     );
+    scheduler.try_place(&schedules[0]).await.unwrap();
     assert_eq!(names(&blocked.join("inside/daily")), ["2026-11-23.json"]);
 }
