@@ -1,5 +1,9 @@
 //! Where people ask for accounts: files are planned, and single people ordered, here.
 
+mod confirming;
+mod files;
+mod people;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,20 +11,18 @@ use sekisho_domain::Policy;
 use sqlx::AnyConnection;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 use super::config::PeopleSettings;
 use super::jobs::{self, Deed, NewJob, NewTask, Phase, State, Task, Wanted};
-use super::pickup::{self, Found};
 use crate::events::Author;
 use crate::people::Person;
-use crate::people::csv::{self, RowProblem, Rules};
-use crate::people::encoding::Encoding;
-use crate::people::plan::{self, Action, Identities, Plan, plan};
-use crate::people::sealed::{Opener, SealError, is_sealed};
+use crate::people::csv::RowProblem;
+use crate::people::sealed::{Opener, SealError};
 use crate::snapshot::SnapshotHub;
-use crate::store::units::{self, NewUnit, Units};
-use crate::store::{Store, StoreError, pending, people};
+use crate::store::units::{NewUnit, Units};
+use crate::store::{Store, StoreError, pending};
+pub use confirming::NotConfirmed;
+pub use files::{Missing, Uploaded, Wishes};
 
 /// How often is looked whether a job has ended.
 const LOOK: Duration = Duration::from_millis(40);
@@ -36,44 +38,6 @@ pub struct Desk {
     accounts: &'static str,
     has_mail: bool,
     wake: Arc<Notify>,
-}
-
-/// What is to become of a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
-    /// It is carried out at once.
-    pub apply: bool,
-    /// Rows with nothing wrong are taken though others are wrong.
-    pub partial: bool,
-    /// What becomes of people who are not in the file.
-    pub missing: Missing,
-}
-
-/// What becomes of people who are not in a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Missing {
-    /// They stay as they are.
-    #[default]
-    Keep,
-    /// They become inactive.
-    Disable,
-    /// They are deleted.
-    Delete,
-}
-
-/// A file that was planned.
-#[derive(Clone, Debug)]
-pub struct Uploaded {
-    /// Id of the job.
-    pub job: String,
-    /// What is wrong with rows that were left out.
-    pub problems: Vec<RowProblem>,
-    /// The encoding of the file.
-    pub encoding: Option<Encoding>,
-    /// Rows of the file.
-    pub total: usize,
-    /// What is created with the job.
-    pub creates: Vec<NewUnit>,
 }
 
 /// Why a file was not taken.
@@ -112,25 +76,6 @@ pub enum Refused {
     /// Another sidecar has taken the file.
     #[error("the file was taken already")]
     Taken,
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why a job was not confirmed.
-#[derive(Debug, thiserror::Error)]
-pub enum NotConfirmed {
-    /// There is none, or it was confirmed or cancelled before.
-    #[error("the job is not waiting to be confirmed")]
-    NotPlanned,
-    /// What is to be created does not fit the policy.
-    #[error("departments or titles that the file names cannot be created: {0}")]
-    Units(String),
-    /// The directory changed since, and the file would change something else now.
-    #[error(
-        "the directory was changed since the job was planned, so that it would do something else now: upload the file again"
-    )]
-    Outdated,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -185,182 +130,6 @@ impl Desk {
         self.has_mail
     }
 
-    /// Reads a file, and plans what it would change; carries it out at once, if that is wished.
-    /// `id`: of the job.
-    ///
-    /// # Errors
-    /// [`Refused`]; then nothing is changed.
-    pub async fn upload(
-        &self,
-        file: &[u8],
-        wishes: Wishes,
-        id: String,
-        author: &mut Author,
-    ) -> Result<Uploaded, Refused> {
-        self.take(file, wishes, id, author, None).await
-    }
-
-    /// As [`Self::upload`]. `found`: where the file was; that it is taken is noted with the job.
-    pub(super) async fn take(
-        &self,
-        file: &[u8],
-        wishes: Wishes,
-        id: String,
-        author: &mut Author,
-        found: Option<&Found>,
-    ) -> Result<Uploaded, Refused> {
-        let tenant = self.tenant.as_deref().ok_or(Refused::NoTenant)?;
-        let file = self.opened(file)?;
-        let creates = self.settings.create_departments || self.settings.create_titles;
-        let _turn = match creates {
-            true => Some(self.hub.turn().await),
-            false => None,
-        };
-        let rules = Rules {
-            known_titles: self.settings.known_titles,
-            create_departments: self.settings.create_departments,
-            create_titles: self.settings.create_titles,
-        };
-        let reading = csv::read(&file, &self.hub.policy(), &rules);
-        let (total, encoding) = (reading.total, reading.encoding);
-        let mut problems = reading.problems;
-        if !problems.is_empty() && (!wishes.partial || reading.rows.is_empty()) {
-            // What rows have against each other and the directory is said at the same time.
-            let everybody = people::changed_after(&self.store, -1).await?;
-            problems
-                .extend(plan(&everybody, tenant, reading.rows, Identities::WithAccount).problems);
-            problems.sort_by_key(|problem| problem.line);
-            return Err(Refused::Problems { problems, total });
-        }
-        let mut transaction = self.store.begin_writing().await?;
-        // Takes its turn: nobody changes the directory between plan and job.
-        let version = people::next_version(&mut transaction).await?;
-        let everybody = people::everybody_in(&mut transaction).await?;
-        if let Some(found) = found
-            && !pickup::note(&mut transaction, found, (&id, true), "", author).await?
-        {
-            return Err(Refused::Taken);
-        }
-        let mut plan = plan(&everybody, tenant, reading.rows, Identities::WithAccount);
-        problems.append(&mut plan.problems);
-        problems.sort_by_key(|problem| problem.line);
-        if !problems.is_empty() && (!wishes.partial || plan.people.is_empty()) {
-            return Err(Refused::Problems { problems, total });
-        }
-        let mut tasks: Vec<NewTask> = Vec::new();
-        // Whoever is wrong in the file is in it all the same.
-        if problems.is_empty() {
-            tasks.extend(left_out(&everybody, &plan, wishes.missing));
-        }
-        let planned = plan.people.into_iter();
-        let mut all: Vec<NewTask> = planned
-            .map(|planned| {
-                let deed = planned.action.into();
-                let mut task = new_task(deed, planned.line, planned.changes, &planned.person);
-                if let Some(wanted) = &mut task.wanted {
-                    wanted.creates = planned.creates;
-                }
-                task
-            })
-            .collect();
-        all.append(&mut tasks);
-        let job = NewJob {
-            id,
-            kind: "csv",
-            caller: author.caller().clone(),
-            at: author.at(),
-            planned: !wishes.apply,
-            version,
-            tasks: all,
-        };
-        jobs::add(&mut transaction, &job).await?;
-        let wanted = job.tasks.iter().filter_map(|task| task.wanted.as_ref());
-        let creates = distinct(wanted);
-        let mut units = None;
-        if wishes.apply {
-            units = units::create_in(&mut transaction, version, &creates, author).await?;
-            self.check(units.as_ref()).map_err(Refused::Units)?;
-        }
-        if let (Some(_), false) = (found, problems.is_empty()) {
-            pickup::keep_errors(&mut transaction, &job.id, &problems).await?;
-        }
-        let name = if wishes.apply {
-            "provisioning.apply"
-        } else {
-            "provisioning.plan"
-        };
-        tell(&mut transaction, author, name, &job.id, &summary(&job)).await?;
-        transaction.commit().await.map_err(StoreError::from)?;
-        self.put_in_force(units.as_ref());
-        self.wake.notify_one();
-        Ok(Uploaded {
-            job: job.id,
-            problems,
-            encoding,
-            total,
-            creates,
-        })
-    }
-
-    fn opened(&self, file: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refused> {
-        if is_sealed(file) {
-            let opener = self.opener.as_ref().ok_or(Refused::NoKey)?;
-            return Ok(opener.open(file)?);
-        }
-        if self.settings.plain_csv {
-            Ok(Zeroizing::new(file.to_vec()))
-        } else {
-            Err(Refused::Plain)
-        }
-    }
-
-    /// Confirms a job.
-    ///
-    /// # Errors
-    /// [`NotConfirmed`].
-    pub async fn confirm(&self, id: &str, author: &mut Author) -> Result<(), NotConfirmed> {
-        let job = jobs::job(&self.store, id).await?;
-        let job = job.filter(|job| job.state == "planned");
-        let job = job.ok_or(NotConfirmed::NotPlanned)?;
-        let creates = self.creates(id).await?;
-        let _turn = match creates.is_empty() {
-            false => Some(self.hub.turn().await),
-            true => None,
-        };
-        let mut transaction = self.store.begin_writing().await?;
-        let version = people::next_version(&mut transaction).await?;
-        if version != job.version + 1 && self.is_outdated(&mut transaction, id).await? {
-            return Err(NotConfirmed::Outdated);
-        }
-        if !jobs::apply(&mut transaction, id, author.at()).await? {
-            return Err(NotConfirmed::NotPlanned);
-        }
-        let units = units::create_in(&mut transaction, version, &creates, author).await?;
-        self.check(units.as_ref()).map_err(NotConfirmed::Units)?;
-        tell(&mut transaction, author, "provisioning.apply", id, "").await?;
-        transaction.commit().await.map_err(StoreError::from)?;
-        self.put_in_force(units.as_ref());
-        self.wake.notify_one();
-        Ok(())
-    }
-
-    /// What a job that is planned creates.
-    async fn creates(&self, id: &str) -> Result<Vec<NewUnit>, StoreError> {
-        let (mut all, mut after) = (Vec::new(), 0);
-        loop {
-            let tasks = jobs::tasks(&self.store, id, after, 1000).await?;
-            let Some(last) = tasks.last() else {
-                return Ok(all);
-            };
-            after = last.number;
-            for new in distinct(tasks.iter().filter_map(|task| task.wanted.as_ref())) {
-                if !all.contains(&new) {
-                    all.push(new);
-                }
-            }
-        }
-    }
-
     /// Whether the policy is sound with these.
     fn check(&self, units: Option<&Units>) -> Result<(), String> {
         let Some(units) = units else { return Ok(()) };
@@ -376,28 +145,6 @@ impl Desk {
         if let Some(Err(problems)) = replaced {
             // What was sound a moment ago is sound.
             tracing::error!(?problems, "departments cannot be put in force");
-        }
-    }
-
-    /// Whether the tasks of a job would do something else now than when they were planned.
-    async fn is_outdated(
-        &self,
-        connection: &mut AnyConnection,
-        id: &str,
-    ) -> Result<bool, StoreError> {
-        let mut after = 0;
-        loop {
-            let tasks = jobs::tasks(&self.store, id, after, 1000).await?;
-            let Some(last) = tasks.last() else {
-                return Ok(false);
-            };
-            after = last.number;
-            for task in &tasks {
-                let now = people::find_in(connection, task.person.as_str()).await?;
-                if !still_so(task, now.as_ref()) {
-                    return Ok(true);
-                }
-            }
         }
     }
 
@@ -429,54 +176,6 @@ impl Desk {
         }
         self.wake.notify_one();
         Ok(done)
-    }
-
-    /// Orders a new person, as a row of a file says it.
-    ///
-    /// # Errors
-    /// [`Refused`].
-    pub async fn create(
-        &self,
-        values: &[(&'static str, String)],
-        id: String,
-        author: &mut Author,
-    ) -> Result<(), Refused> {
-        let tenant = self.tenant.as_deref().ok_or(Refused::NoTenant)?;
-        let row = self.row(values)?;
-        let mut transaction = self.store.begin_writing().await?;
-        people::next_version(&mut transaction).await?;
-        let everybody = people::everybody_in(&mut transaction).await?;
-        let plan = plan(&everybody, tenant, vec![row], Identities::WithAccount);
-        let planned = plan.people.into_iter().next();
-        let Some(planned) = planned else {
-            let problems = plan.problems;
-            return Err(Refused::Problems { problems, total: 1 });
-        };
-        if planned.action != Action::Create {
-            return Err(Refused::Known);
-        }
-        let task = new_task(Deed::Create, 0, Vec::new(), &planned.person);
-        let job = order(id, task, author);
-        jobs::add(&mut transaction, &job).await?;
-        transaction.commit().await.map_err(StoreError::from)?;
-        self.wake.notify_one();
-        Ok(())
-    }
-
-    /// One person's values, checked like a row of a file.
-    ///
-    /// # Errors
-    /// [`Refused::Problems`].
-    pub fn row(&self, values: &[(&'static str, String)]) -> Result<csv::Row, Refused> {
-        let file = csv::single(values);
-        let rules = Rules {
-            known_titles: self.settings.known_titles,
-            ..Rules::default()
-        };
-        let reading = csv::read(file.as_bytes(), &self.hub.policy(), &rules);
-        let problems = reading.problems;
-        let row = reading.rows.into_iter().next();
-        row.ok_or(Refused::Problems { problems, total: 1 })
     }
 
     /// Orders something that needs no change of the directory, or one by whoever carries it out.
@@ -596,44 +295,6 @@ fn new_task(deed: Deed, line: u64, changes: Vec<&'static str>, person: &Person) 
     }
 }
 
-/// Tasks for people who are not in the file.
-fn left_out(everybody: &[Person], plan: &Plan, missing: Missing) -> Vec<NewTask> {
-    let left_out = plan::missing(everybody, plan).into_iter();
-    match missing {
-        Missing::Keep => Vec::new(),
-        Missing::Delete => left_out
-            .map(|person| new_task(Deed::Delete, 0, Vec::new(), person))
-            .collect(),
-        Missing::Disable => left_out
-            .filter(|person| person.enabled)
-            .map(|person| {
-                let person = Person {
-                    enabled: false,
-                    ..person.clone()
-                };
-                new_task(Deed::Disable, 0, vec!["status"], &person)
-            })
-            .collect(),
-    }
-}
-
-/// Whether a task would do now what it was planned to.
-fn still_so(task: &Task, now: Option<&Person>) -> bool {
-    match (task.deed, now) {
-        (Deed::Create, now) => now.is_none(),
-        (Deed::Unchanged, now) => now.is_some(),
-        (_, None) => false,
-        (Deed::Delete, Some(_)) => true,
-        (_, Some(now)) => {
-            let Some(wanted) = &task.wanted else {
-                return false;
-            };
-            let after = wanted.person(&task.person, Some(now));
-            plan::changes(now, &after).join(" ") == task.changes
-        }
-    }
-}
-
 async fn tell(
     connection: &mut AnyConnection,
     author: &mut Author,
@@ -648,13 +309,4 @@ async fn tell(
         told.detail(detail)
     };
     pending::leave(connection, told).await
-}
-
-/// `create 3, update 1`.
-fn summary(job: &NewJob) -> String {
-    let counted = Deed::ALL.into_iter().filter_map(|deed| {
-        let count = job.tasks.iter().filter(|task| task.deed == deed).count();
-        (count > 0).then(|| format!("{} {count}", deed.as_str()))
-    });
-    counted.collect::<Vec<_>>().join(", ")
 }
