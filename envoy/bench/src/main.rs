@@ -3,6 +3,7 @@
 
 mod baseline;
 mod clock;
+mod fill;
 mod link;
 mod load;
 mod measure;
@@ -35,7 +36,9 @@ enum Command {
     Measure(measure::Arguments),
     /// Measure what running sidecars commit and grant over Link, and write the report
     Link(link::Arguments),
-    /// Fill a database with records and measure searches of them
+    /// Fill an empty database with the records of a company's calls
+    Fill(fill::Arguments),
+    /// Measure searches of the records of a filled database over the REST API of its sidecar
     Search(search::Arguments),
 }
 
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Tokens(arguments) => tokens::run(&arguments).map_err(|error| error.to_string()),
         Command::Measure(arguments) => measure::run(&arguments).map_err(|error| error.to_string()),
         Command::Link(arguments) => link::run(&arguments).map_err(|error| error.to_string()),
+        Command::Fill(arguments) => fill::run(&arguments).map_err(|error| error.to_string()),
         Command::Search(arguments) => search::run(&arguments).map_err(|error| error.to_string()),
     };
     match done {

@@ -1,37 +1,42 @@
-//! How long a search of the audit log takes among many records: a database is filled with records
-//! as a company's calls make them, and pages are asked for as the REST API does.
+//! How long searches of the audit log take among many records, over the REST API of a sidecar that
+//! serves a database which was filled before.
 
-mod fill;
+mod auditor;
+mod questions;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use sekisho::log::search::{Cursor, Filter, MOST, search};
-use sekisho::store::{Store, StoreError};
-use sekisho_domain::UnixMillis;
+use hyper::header::HeaderValue;
 use serde::Serialize;
 
 use crate::clock;
+use crate::fill::company::{self, Company};
 use crate::statistics::percentile;
-use fill::{Company, fill};
+use auditor::Auditor;
+use questions::QUESTIONS;
 
-/// What a search may take at the 95th percentile, milliseconds.
+/// What a page may take at the 95th percentile, milliseconds.
 const GOAL: f64 = 200.0;
-/// Records of a page, unless somebody asks for more.
-const PAGE: u32 = 100;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The database, which is filled up to so many records
-    #[arg(long, value_name = "URL")]
-    db: String,
-    /// Records in it
-    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..))]
-    records: u64,
-    /// People who call
-    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..))]
-    people: u32,
+    /// Where the REST API of the sidecar listens
+    #[arg(long, value_name = "ADDRESS")]
+    api: SocketAddr,
+    /// An auditor's token
+    #[arg(long, value_name = "FILE")]
+    token: PathBuf,
+    /// The name of its database, for the report
+    #[arg(long, value_name = "NAME")]
+    database: String,
+    #[command(flatten)]
+    size: company::Size,
+    /// Ask for the first months alone, of a database that has no others
+    #[arg(long, default_value_t = company::MONTHS, value_parser = clap::value_parser!(u64).range(1..=company::MONTHS))]
+    months: u64,
     /// Searches of each kind
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(20..))]
     searches: u32,
@@ -46,11 +51,29 @@ pub(crate) struct Arguments {
 /// Why it cannot be measured.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SearchError {
-    #[error("the database: {0}")]
-    Store(#[from] StoreError),
-    #[error("the database: {0}")]
-    Database(#[from] sqlx::Error),
-    #[error("a record cannot be written as JSON: {0}")]
+    #[error("`{file}` cannot be read: {source}")]
+    Token {
+        file: String,
+        source: std::io::Error,
+    },
+    #[error("`{file}` holds no token")]
+    NotAToken { file: String },
+    #[error("the sidecar at {address} cannot be reached: {source}")]
+    Unreachable {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    #[error("the sidecar does not answer: {0}")]
+    Silent(#[from] hyper::Error),
+    #[error("a question that cannot be sent: {0}")]
+    Question(#[from] hyper::http::Error),
+    #[error("the sidecar answered {status} to `{question}`: {body}")]
+    Refused {
+        status: u16,
+        question: &'static str,
+        body: String,
+    },
+    #[error("not the JSON that was expected: {0}")]
     Json(#[from] serde_json::Error),
     #[error("`{file}` cannot be written: {source}")]
     Report {
@@ -59,28 +82,47 @@ pub(crate) enum SearchError {
     },
     #[error("no runtime: {0}")]
     Runtime(std::io::Error),
-    #[error("a search found nothing: the database was filled by another run")]
-    Nothing,
+    #[error("`{0}` found nothing: the database was not filled with as many records and people")]
+    Nothing(&'static str),
 }
 
 /// What is measured.
 #[derive(Debug, Serialize)]
 struct Row {
     what: &'static str,
-    records: u64,
+    /// Of an answer, on average.
+    records: f64,
     p50_millis: f64,
     p95_millis: f64,
     most_millis: f64,
+    /// What it may take; none where all pages are asked for.
+    goal_millis: Option<f64>,
+}
+
+impl Row {
+    fn is_met(&self) -> bool {
+        self.goal_millis.is_none_or(|goal| self.p95_millis <= goal)
+    }
+
+    fn line(&self) -> String {
+        format!(
+            "{:<48} {:>7.1} records  p50 {:>7.1} ms  p95 {:>7.1} ms  most {:>7.1} ms{}",
+            self.what,
+            self.records,
+            self.p50_millis,
+            self.p95_millis,
+            self.most_millis,
+            if self.is_met() { "" } else { "  OVER" }
+        )
+    }
 }
 
 #[derive(Debug, Serialize)]
 struct Report {
-    database: &'static str,
+    database: String,
     records: u64,
     people: u32,
     searches: u32,
-    fill_seconds: f64,
-    goal_millis: f64,
     is_met: bool,
     rows: Vec<Row>,
 }
@@ -91,12 +133,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, SearchError> {
         .build()
         .map_err(SearchError::Runtime)?;
     let report = runtime.block_on(measure(arguments))?;
-    for row in &report.rows {
-        println!(
-            "{:<10} {:<44} {:>6} records  p50 {:>7.2} ms  p95 {:>7.2} ms  most {:>7.2} ms",
-            report.database, row.what, row.records, row.p50_millis, row.p95_millis, row.most_millis
-        );
-    }
     let written = serde_json::to_vec_pretty(&report)?;
     std::fs::write(&arguments.out, written).map_err(|source| SearchError::Report {
         file: arguments.out.display().to_string(),
@@ -111,100 +147,51 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, SearchError> {
 }
 
 async fn measure(arguments: &Arguments) -> Result<Report, SearchError> {
-    let is_sqlite = arguments.db.starts_with("sqlite:");
-    let database = if is_sqlite { "SQLite" } else { "PostgreSQL" };
-    let store = Store::open(&arguments.db).await?;
-    let company = Company::new(arguments.people);
-    let began = clock::now();
-    fill(&store, &company, arguments.records, is_sqlite).await?;
-    let fill_seconds = began.elapsed().as_secs_f64();
-    println!("{database}: filled in {fill_seconds:.0} s");
+    let token = std::fs::read_to_string(&arguments.token).map_err(|source| SearchError::Token {
+        file: arguments.token.display().to_string(),
+        source,
+    })?;
+    let mut authorization =
+        HeaderValue::try_from(format!("Bearer {}", token.trim())).map_err(|_| {
+            SearchError::NotAToken {
+                file: arguments.token.display().to_string(),
+            }
+        })?;
+    authorization.set_sensitive(true);
+    let mut auditor = Auditor::connect(arguments.api, authorization).await?;
+    let company = Company::new(arguments.size.people);
     let mut random = fastrand::Rng::with_seed(9);
     let mut rows = Vec::new();
-    for (what, kind) in KINDS {
+    for question in QUESTIONS {
         let (mut times, mut found) = (Vec::new(), 0);
         for _ in 0..arguments.searches {
-            let filter = kind.filter(&company, &mut random);
+            let asked = question.asked(company, arguments.months, &mut random);
             let began = clock::now();
-            found += kind.ask(&store, &filter).await?;
+            found += auditor.ask(question, &asked).await?;
             times.push(began.elapsed().as_secs_f64() * 1_000.0);
         }
-        if found == 0 {
-            return Err(SearchError::Nothing);
+        if found == 0 && question.finds {
+            return Err(SearchError::Nothing(question.what));
         }
         times.sort_by(f64::total_cmp);
-        rows.push(Row {
-            what,
-            records: found / u64::from(arguments.searches),
+        #[expect(clippy::cast_precision_loss, reason = "records of an answer")]
+        let row = Row {
+            what: question.what,
+            records: found as f64 / f64::from(arguments.searches),
             p50_millis: percentile(&times, 0.5).unwrap_or_default(),
             p95_millis: percentile(&times, 0.95).unwrap_or_default(),
             most_millis: times.last().copied().unwrap_or_default(),
-        });
+            goal_millis: (!question.whole).then_some(GOAL),
+        };
+        println!("{}", row.line());
+        rows.push(row);
     }
-    let is_met = rows.first().is_some_and(|row| row.p95_millis <= GOAL);
     Ok(Report {
-        database,
-        records: arguments.records,
-        people: arguments.people,
+        database: arguments.database.clone(),
+        records: arguments.size.records,
+        people: arguments.size.people,
         searches: arguments.searches,
-        fill_seconds,
-        goal_millis: GOAL,
-        is_met,
+        is_met: rows.iter().all(Row::is_met),
         rows,
     })
-}
-
-/// What is asked for. The first is what the goal is about.
-const KINDS: [(&str, Kind); 4] = [
-    ("person and month, a page", Kind::Page),
-    ("person and month, all of it", Kind::Whole),
-    ("person, month and model, a page", Kind::Model),
-    ("department and month, a page", Kind::Department),
-];
-
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Page,
-    Whole,
-    Model,
-    Department,
-}
-
-impl Kind {
-    fn filter(self, company: &Company, random: &mut fastrand::Rng) -> Filter {
-        let (from, to) = company.any_month(random);
-        let mut filter = Filter {
-            from: Some(UnixMillis(from)),
-            to: Some(UnixMillis(to)),
-            ..Filter::default()
-        };
-        let person = company.any_person(random);
-        match self {
-            Self::Page | Self::Whole => filter.user = Some(person.id.clone()),
-            Self::Model => {
-                filter.user = Some(person.id.clone());
-                filter.model = Some("gpt-4o".to_owned());
-            }
-            Self::Department => filter.department = Some(person.department.clone()),
-        }
-        filter
-    }
-
-    async fn ask(self, store: &Store, filter: &Filter) -> Result<u64, SearchError> {
-        let mut cursor: Option<Cursor> = None;
-        let mut found = 0;
-        loop {
-            let limit = if matches!(self, Self::Whole) {
-                MOST
-            } else {
-                PAGE
-            };
-            let page = search(store, filter, cursor, limit).await?;
-            found += page.records.len() as u64;
-            cursor = page.next;
-            if cursor.is_none() || !matches!(self, Self::Whole) {
-                return Ok(found);
-            }
-        }
-    }
 }

@@ -39,6 +39,9 @@ pub(crate) struct Arguments {
     /// The tokens' `scp`
     #[arg(long)]
     scope: String,
+    /// The tokens' `roles`
+    #[arg(long = "role")]
+    roles: Vec<String>,
     /// The tokens' `iat`, Unix seconds
     #[arg(long, value_name = "SECONDS")]
     issued_at: u64,
@@ -124,7 +127,7 @@ fn token(
     person: &Person<'_>,
 ) -> Result<String, TokensError> {
     let issued = arguments.issued_at;
-    let claims = json!({
+    let mut claims = json!({
         "aud": arguments.audience,
         "iss": arguments.issuer,
         "iat": issued,
@@ -150,6 +153,11 @@ fn token(
         "ver": "2.0",
         "xms_ftd": "kT3Vt0hVQm2aXbUuV0kq8w",
     });
+    if !arguments.roles.is_empty()
+        && let Some(claims) = claims.as_object_mut()
+    {
+        claims.insert("roles".to_owned(), json!(arguments.roles));
+    }
     let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
     let signed = format!(
         "{}.{}",
