@@ -250,17 +250,14 @@ fn seed() -> Result<[u8; 32], StoreError> {
 
 /// The place of the first record that is not older, and of the last event of a budget that is.
 async fn first_since(store: &Store, since: UnixMillis) -> Result<(u64, u64), StoreError> {
-    let sql = "SELECT CAST(COALESCE((SELECT MIN(seq) FROM audit_entries WHERE at >= $1), \
-        (SELECT MAX(seq) + 1 FROM audit_entries), 0) AS BIGINT) AS first, \
-        CAST(COALESCE((SELECT MAX(seq) FROM budget_events WHERE at < $1), 0) AS BIGINT) AS last";
+    let mut connection = store.pool().acquire().await?;
+    let first = crate::log::tables::first_since(&mut connection, since).await?;
+    let sql =
+        "SELECT CAST(COALESCE(MAX(seq), 0) AS BIGINT) AS last FROM budget_events WHERE at < $1";
     let row = sqlx::query(sql)
         .bind(to_db(since.0))
-        .fetch_one(store.pool());
-    let row = row.await?;
-    Ok((
-        from_db(row.try_get("first")?),
-        from_db(row.try_get("last")?),
-    ))
+        .fetch_one(&mut *connection);
+    Ok((first, from_db(row.await?.try_get("last")?)))
 }
 
 fn sight(row: &AnyRow) -> Result<(u64, Sight), sqlx::Error> {

@@ -207,12 +207,10 @@ impl Mover {
 
     /// The first record that must stay: an open call's beginning, or what somebody has not read.
     async fn limit(&self) -> Result<u64, ColdError> {
-        let sql = "SELECT CAST(MIN(seq) AS BIGINT) AS first FROM audit_entries \
-            JOIN ledger_calls ON ledger_calls.record_id = audit_entries.record_id \
-            WHERE audit_entries.kind = 1";
-        let row = sqlx::query(sql).fetch_one(self.store.pool()).await?;
-        let first: Option<i64> = row.try_get("first")?;
-        let mut limit = first.map_or(u64::MAX, from_db);
+        let mut connection = self.store.pool().acquire().await?;
+        let first = crate::log::tables::first_open(&mut connection).await?;
+        drop(connection);
+        let mut limit = first.unwrap_or(u64::MAX);
         for cursor in &self.cursors {
             let read = crate::forward::cursors::read(&self.store, cursor).await?;
             limit = limit.min(read.unwrap_or(0));

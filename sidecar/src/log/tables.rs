@@ -1,7 +1,7 @@
 //! The log in the database. Only the writer changes it.
 
 use prost::bytes::Bytes;
-use sekisho_domain::{Micros, RecordId, RecordKind};
+use sekisho_domain::{Micros, RecordId, RecordKind, UnixMillis};
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
@@ -245,6 +245,46 @@ pub(crate) async fn since(
     Ok(found)
 }
 
+// Databases have to be told that few calls are open, and that the newest records are wanted: left
+// to themselves they read the whole log, which takes a minute when there are millions of records.
+
+/// Admits of the calls that have not ended.
+const OPEN_ADMITS: &str = "SELECT record_id, body FROM audit_entries \
+    WHERE kind = 1 AND record_id IN (SELECT record_id FROM ledger_calls)";
+
+const FIRST_OPEN: &str = "SELECT CAST(MIN(seq + 0) AS BIGINT) AS first FROM audit_entries \
+    WHERE kind = 1 AND record_id IN (SELECT record_id FROM ledger_calls)";
+
+const FIRST_SINCE: &str = "SELECT CAST(COALESCE( \
+    (SELECT MIN(seq + 0) FROM audit_entries WHERE at >= $1), \
+    (SELECT MAX(seq) + 1 FROM audit_entries), 0) AS BIGINT) AS first";
+
+/// Ids and bodies of the admits of the calls that have not ended.
+pub(crate) async fn open_admits(
+    connection: &mut AnyConnection,
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, sqlx::Error> {
+    let rows = sqlx::query(OPEN_ADMITS).fetch_all(connection).await?;
+    let admit = |row: &AnyRow| Ok((row.try_get("record_id")?, row.try_get("body")?));
+    rows.iter().map(admit).collect()
+}
+
+/// The place of the first of them.
+pub(crate) async fn first_open(connection: &mut AnyConnection) -> Result<Option<u64>, sqlx::Error> {
+    let row = sqlx::query(FIRST_OPEN).fetch_one(connection).await?;
+    let first: Option<i64> = row.try_get("first")?;
+    Ok(first.map(from_db))
+}
+
+/// The place of the first record that is not older; where the next will be, if all are.
+pub(crate) async fn first_since(
+    connection: &mut AnyConnection,
+    since: UnixMillis,
+) -> Result<u64, sqlx::Error> {
+    let row = sqlx::query(FIRST_SINCE).bind(to_db(since.0));
+    let row = row.fetch_one(connection).await?;
+    Ok(from_db(row.try_get("first")?))
+}
+
 /// The admit of a call.
 pub(crate) async fn admit_of(
     connection: &mut AnyConnection,
@@ -362,4 +402,32 @@ pub(crate) async fn save_checkpoint(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::AssertSqlSafe;
+
+    use super::*;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_start_does_not_read_the_whole_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("d.db").display());
+        let store = Store::open(&url).await.unwrap();
+        let cases = [
+            (OPEN_ADMITS, "(record_id=? AND kind=?)"),
+            (FIRST_OPEN, "(record_id=? AND kind=?)"),
+            (FIRST_SINCE, "audit_entries_at (at>?)"),
+        ];
+        for (sql, way) in cases {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let rows = sqlx::query(explain).fetch_all(store.pool()).await.unwrap();
+            let lines = rows.iter().map(|row| row.get::<String, _>("detail"));
+            let plan = lines.collect::<Vec<_>>().join("\n");
+            assert!(plan.contains(way), "{plan}");
+            assert!(!plan.contains("SCAN audit_entries"), "{plan}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use ed25519_dalek::SigningKey;
 use sekisho_domain::{AuditRecord, Outcome, Policy, RecordId, RecordKind, UnixMillis, UsageSource};
 use sekisho_link::v1;
-use sqlx::{AnyConnection, Row as _};
+use sqlx::AnyConnection;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::batch::{Batch, Entry, Part};
@@ -597,12 +597,8 @@ async fn commit(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
 async fn open_facts(
     connection: &mut AnyConnection,
 ) -> Result<HashMap<RecordId, Facts>, StartError> {
-    let sql = "SELECT audit_entries.record_id AS record_id, body FROM audit_entries \
-        JOIN ledger_calls ON ledger_calls.record_id = audit_entries.record_id \
-        WHERE audit_entries.kind = 1";
     let mut facts = HashMap::new();
-    for row in sqlx::query(sql).fetch_all(connection).await? {
-        let (id, body): (Vec<u8>, Vec<u8>) = (row.try_get("record_id")?, row.try_get("body")?);
+    for (id, body) in tables::open_admits(connection).await? {
         let read = RecordId::from_slice(&id)
             .and_then(|id| Recorded::read(RecordKind::Admit, id, body.into()).ok());
         match read {
