@@ -119,8 +119,8 @@ const FORMATS: [(&str, Format); 3] = [
 /// A page of records, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Page {
-    /// There may be fewer than asked for, or none, and a next page all the same: of one page at
-    /// most 100000 records are looked at.
+    /// There may be fewer than asked for, or none, and a next page all the same: for one page
+    /// at most 100000 records are looked at, for about a tenth of a second.
     records: Vec<Record>,
     /// Where the next page begins; absent: this was the last.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,12 +2,14 @@
 //!
 //! A page is found along one index: records of a person, of a department, refusals, events,
 //! unknown ends, or all, each in the order of time. What else is asked for is looked up in the
-//! records on the way, at most [`MOST_EXAMINED`] of them for a page: what is rare in a
-//! long time takes several pages, and no page takes long.
+//! records on the way, at most [`MOST_EXAMINED`] of them for a page and for no longer than
+//! [`PATIENCE`]: what is rare in a long time takes several pages, and no page takes long.
 
 mod page;
 mod statement;
 mod text;
+
+use std::time::Duration;
 
 use sekisho_domain::{RecordId, RecordKind, UnixMillis};
 
@@ -20,6 +22,13 @@ pub const MOST: u32 = 1000;
 
 /// Most records that are looked at for one page.
 pub const MOST_EXAMINED: u32 = 100_000;
+
+/// So many are looked at together: a hundredth of a second's work where they are in memory.
+const STEP: u32 = 2_000;
+
+/// No more steps are begun for a page after so long. Records that nobody has read for a while
+/// come from the disk, a page of it each, which takes many times as long.
+pub const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Longest text that is searched for, bytes.
 pub const MOST_TEXT: usize = 200;

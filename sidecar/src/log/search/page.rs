@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Row as _};
+use tokio::time::Instant;
 
-use super::{Filter, MOST, MOST_EXAMINED, statement, text};
+use super::{Filter, MOST, MOST_EXAMINED, PATIENCE, STEP, statement, text};
 use crate::cold::search as cold;
 use crate::log::tables::Stored;
 use crate::store::{Store, StoreError};
@@ -75,7 +77,7 @@ pub async fn search(
     let limit = limit.clamp(1, MOST);
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     // First what is in the database: a record that is moved meanwhile is found twice, not never.
-    let warm = among(store, filter, cursor, (limit, MOST_EXAMINED)).await?;
+    let warm = step_by_step(store, filter, cursor, (wanted, STEP), PATIENCE).await?;
     let cold = cold::find(store, filter, (cursor, warm.next), wanted).await?;
     Ok(merged(warm, cold, wanted))
 }
@@ -109,6 +111,34 @@ fn merged(warm: Warm, cold: cold::Found, wanted: usize) -> Page {
     Page {
         records: records.collect(),
         next,
+    }
+}
+
+/// Looks at records until there are enough, or it has taken long enough: there is one step at least.
+async fn step_by_step(
+    store: &Store,
+    filter: &Filter,
+    cursor: Option<Cursor>,
+    (wanted, step): (usize, u32),
+    patience: Duration,
+) -> Result<Warm, StoreError> {
+    let late = Instant::now() + patience;
+    let (mut page, mut examined) = (Warm::default(), 0);
+    page.next = cursor;
+    loop {
+        let missing = wanted.saturating_sub(page.rows.len());
+        let missing = u32::try_from(missing).unwrap_or(MOST);
+        let part = among(store, filter, page.next, (missing, step)).await?;
+        page.rows.extend(part.rows);
+        page.next = part.next;
+        examined += step;
+        if page.next.is_none()
+            || page.rows.len() >= wanted
+            || examined >= MOST_EXAMINED
+            || Instant::now() >= late
+        {
+            return Ok(page);
+        }
     }
 }
 
@@ -195,7 +225,9 @@ mod tests {
         for examined in [1, 3, 10, 49, 50, 51] {
             let (mut found, mut cursor, mut pages) = (Vec::new(), None, 0);
             loop {
-                let page = among(&store, &rare, cursor, (2, examined)).await.unwrap();
+                // One step a page.
+                let page = step_by_step(&store, &rare, cursor, (2, examined), Duration::ZERO);
+                let page = page.await.unwrap();
                 found.extend(page.rows.iter().map(|row| row.seq));
                 pages += 1;
                 cursor = page.next;
@@ -205,6 +237,17 @@ mod tests {
             }
             assert_eq!(found, [43, 23, 3], "{examined}");
             assert!(pages <= 53 / examined + 3, "{pages} pages of {examined}");
+            // As many steps as it takes.
+            let all = step_by_step(
+                &store,
+                &rare,
+                None,
+                (4, examined),
+                Duration::from_secs(3600),
+            );
+            let all = all.await.unwrap();
+            let found: Vec<_> = all.rows.iter().map(|row| row.seq).collect();
+            assert_eq!((found, all.next), (vec![43, 23, 3], None), "{examined}");
         }
     }
 

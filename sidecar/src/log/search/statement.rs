@@ -5,7 +5,7 @@ use sqlx::any::AnyArguments;
 use sqlx::{Arguments as _, AssertSqlSafe, Row as _};
 
 use super::text::pattern;
-use super::{Cursor, End, Filter, MOST_EXAMINED};
+use super::{Cursor, End, Filter, STEP};
 use crate::log::tables::{self, COLUMNS};
 use crate::store::figures::to_db;
 use crate::store::{Dialect, Store, StoreError};
@@ -146,7 +146,11 @@ fn inner(query: &mut Where, filter: &Filter, cursor: Option<Cursor>, along: Alon
         ("at >=", "at <")
     };
     query.number(from, filter.from.map(|at| to_db(at.0)));
-    query.number(until, filter.to.map(|at| to_db(at.0)));
+    // One bound, whichever comes first: SQLite enters an index by one alone, and would read on
+    // from the filter's all that earlier pages have had.
+    let to = filter.to.map(|at| to_db(at.0));
+    let after = cursor.map(|cursor| cursor.at.saturating_add(1));
+    query.number(until, to.into_iter().chain(after).min());
     if let Some(cursor) = cursor {
         query.after(cursor, along.is_few());
     }
@@ -186,7 +190,7 @@ fn rest(query: &mut Where, filter: &Filter, along: Along, dialect: Dialect) -> O
 /// [`StoreError`].
 pub async fn plan(store: &Store, filter: &Filter) -> Result<String, StoreError> {
     let dialect = store.dialect();
-    let Statement { sql, arguments, .. } = find(filter, None, (100, MOST_EXAMINED), dialect);
+    let Statement { sql, arguments, .. } = find(filter, None, (100, STEP), dialect);
     let (explain, column) = match dialect {
         Dialect::Sqlite => ("EXPLAIN QUERY PLAN", "detail"),
         Dialect::Postgres => ("EXPLAIN", "QUERY PLAN"),
@@ -256,11 +260,11 @@ impl Where {
         }
     }
 
+    /// Of the records of the cursor's moment only those before it in the log.
     fn after(&mut self, cursor: Cursor, is_few: bool) {
         let at = if is_few { "at + 0" } else { "at" };
         if self.arguments.add(cursor.at).is_ok() && self.arguments.add(cursor.seq).is_ok() {
             let (moment, seq) = (self.parameter(), self.parameter());
-            self.fixed(&format!("{at} <= {moment}"));
             self.fixed(&format!("({at} < {moment} OR seq < {seq})"));
         }
     }
@@ -280,6 +284,8 @@ impl Where {
 
 #[cfg(test)]
 mod tests {
+    use sekisho_domain::UnixMillis;
+
     use super::*;
 
     #[test]
@@ -314,6 +320,26 @@ mod tests {
         ];
         for (filter, along) in cases {
             assert_eq!(Along::of(&filter), along, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn an_index_is_entered_where_the_page_begins() {
+        let month = Filter {
+            from: Some(UnixMillis(100)),
+            to: Some(UnixMillis(200)),
+            ..Filter::default()
+        };
+        let bounds = |at| {
+            let cursor = Some(Cursor { at, seq: 7 });
+            find(&month, cursor, (5, 100), Dialect::Sqlite).sql
+        };
+        for at in [150, 250] {
+            let sql = bounds(at);
+            assert!(
+                sql.contains("WHERE at >= $1 AND at < $2 AND (at < $3 OR seq < $4)"),
+                "{sql}"
+            );
         }
     }
 
