@@ -207,11 +207,11 @@ start_row() {
     bench_policy "$mode" "$budgets" >"$dir/sekisho.yaml"
     "$BUILT/sekisho" users import "$DEMO/people.csv" --policy "$dir/sekisho.yaml" --db "sqlite:$dir/sekisho.db" \
         >"$dir/import.log" || die "the bench's people could not be imported: $(tail -n 3 "$dir/import.log")"
-    take_port
-    link=$TAKEN
+    # As where sidecar and Envoy are on one machine. Its path has 107 bytes at most, whatever this clone is called.
+    link=unix:$SOCKETS/$row
     take_port
     launch "$row-sidecar" "$BUILT/sekisho" serve --policy "$dir/sekisho.yaml" --db "sqlite:$dir/sekisho.db" \
-        --state "$dir" --api "127.0.0.1:$TAKEN" --link "127.0.0.1:$link"
+        --state "$dir" --api "127.0.0.1:$TAKEN" --link "$link"
     wait_until "$row-sidecar" 20 url_answers "http://127.0.0.1:$TAKEN/v1/system/health"
     render_row "$dir/sekisho.yaml" "$link" none --filters "$filters" --modules "$modules" >"$dir/envoy.yaml"
     start_row_envoy "$row" "$dir/envoy.yaml" "$row-sidecar"
@@ -248,17 +248,17 @@ start_baseline() {
     bare | native | floor) bench_policy relaxed ;;
     *) token_policy ;;
     esac >"$dir/sekisho.yaml"
-    render_row "$dir/sekisho.yaml" 1 "$log" --filters "$FILTERS" --modules separate >"$dir/rendered.yaml"
+    render_row "$dir/sekisho.yaml" 127.0.0.1:1 "$log" --filters "$FILTERS" --modules separate >"$dir/rendered.yaml"
     "$BUILT/sekisho-bench" baseline --rendered "$dir/rendered.yaml" --cluster llm --filters "${filters[@]}" >"$dir/envoy.yaml"
     start_row_envoy "$row" "$dir/envoy.yaml"
 }
 
-# render_row POLICY LINK-PORT ACCESS-LOG OPTIONS...
+# render_row POLICY LINK ACCESS-LOG OPTIONS...
 render_row() {
     local policy=$1 link=$2 log=$3
     shift 3
     "$BUILT/sekisho" render envoy --policy "$policy" --listen "127.0.0.1:$ROW_PORT" --admin "127.0.0.1:$ADMIN_PORT" \
-        --link "127.0.0.1:$link" --secrets "$DEMO" --access-log "$log" "$@"
+        --link "$link" --secrets "$DEMO" --access-log "$log" "$@"
 }
 
 # start_row_envoy ROW CONFIGURATION [SIDECAR]
@@ -293,7 +293,7 @@ stop_bench() {
         # So that the shell does not report each as killed.
         wait "$pid" 2>/dev/null || true
     done
-    rm -rf "$OUT/last"
+    rm -rf "$OUT/last" "${SOCKETS:-$OUT/last}"
     mv "$DEMO" "$OUT/last" 2>/dev/null || true
     find "$OUT/last" -name '*.db*' -delete 2>/dev/null || true
 }

@@ -35,6 +35,8 @@ const REQUEST: Duration = Duration::from_secs(60);
 /// A request is tried again for so long.
 const RETRY: Duration = Duration::from_secs(20);
 const RETRIES: usize = 4;
+/// How often others may get in first when a file is written.
+const MOST_OTHERS: u32 = 100;
 
 /// Why objects cannot be reached.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -224,13 +226,7 @@ impl Objects {
     /// # Errors
     /// [`ObjectsError::Object`].
     pub async fn create(&self, name: &str, content: Bytes) -> Result<bool, ObjectsError> {
-        let options = PutOptions::from(PutMode::Create);
-        let path = self.path(name)?;
-        let is_new = match self.store.put_opts(&path, content.into(), options).await {
-            Ok(_) => true,
-            Err(object_store::Error::AlreadyExists { .. }) => false,
-            Err(error) => return Err(self.refused(name, &error)),
-        };
+        let is_new = self.put(name, content, PutMode::Create).await?;
         self.clear_unfinished(name).await?;
         Ok(is_new)
     }
@@ -240,10 +236,30 @@ impl Objects {
     /// # Errors
     /// [`ObjectsError::Object`].
     pub async fn replace(&self, name: &str, content: Bytes) -> Result<(), ObjectsError> {
-        let path = self.path(name)?;
-        let put = self.store.put(&path, content.into()).await;
-        put.map_err(|error| self.refused(name, &error))?;
+        self.put(name, content, PutMode::Overwrite).await?;
         self.clear_unfinished(name).await
+    }
+
+    /// Writes an object; `false`: there is one already that must stay. In a folder, whoever has just
+    /// given the same object its name has deleted what others had begun to write of it: they begin
+    /// again.
+    async fn put(&self, name: &str, content: Bytes, mode: PutMode) -> Result<bool, ObjectsError> {
+        let path = self.path(name)?;
+        let mut others = 0;
+        loop {
+            let options = PutOptions::from(mode.clone());
+            let put = self.store.put_opts(&path, content.clone().into(), options);
+            let error = match put.await {
+                Ok(_) => return Ok(true),
+                Err(object_store::Error::AlreadyExists { .. }) => return Ok(false),
+                Err(error) => error,
+            };
+            let may_be_others = self.folder.is_some() && others < MOST_OTHERS;
+            if !may_be_others || self.find(name).await?.is_none() {
+                return Err(self.refused(name, &error));
+            }
+            others += 1;
+        }
     }
 
     /// Reads an object whole, with what a list would say of it now; `None`: there is none of that
@@ -463,6 +479,35 @@ fn without_queries(text: &str) -> String {
 mod tests {
     use super::*;
     use url::Url;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn several_write_the_same_object_at_once_and_each_has_its_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Url::from_directory_path(folder.path()).unwrap();
+        let objects = Objects::open(url.as_str(), Vec::new()).unwrap();
+        let writers = (0..4u8).map(|writer| {
+            let objects = objects.clone();
+            tokio::spawn(async move {
+                let mut first = 0;
+                for round in 0..50 {
+                    let content = || Bytes::from(vec![writer; 10_000]);
+                    objects.replace("report.csv", content()).await.unwrap();
+                    let once = format!("day/{round}.bin");
+                    first += u32::from(objects.create(&once, content()).await.unwrap());
+                }
+                first
+            })
+        });
+        let mut first = 0;
+        for writer in writers.collect::<Vec<_>>() {
+            first += writer.await.unwrap();
+        }
+        assert_eq!(first, 50, "each is new for one of them");
+        let whole = objects.read("report.csv").await.unwrap().unwrap();
+        assert!(whole.len() == 10_000 && whole.iter().all(|byte| Some(byte) == whole.first()));
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 2, "a file and a folder");
+    }
 
     #[tokio::test]
     async fn an_object_is_written_once_read_listed_and_deleted() {
