@@ -254,8 +254,7 @@ impl Objects {
                 Err(object_store::Error::AlreadyExists { .. }) => return Ok(false),
                 Err(error) => error,
             };
-            let may_be_others = self.folder.is_some() && others < MOST_OTHERS;
-            if !may_be_others || self.find(name).await?.is_none() {
+            if self.folder.is_none() || others == MOST_OTHERS || !is_gone(&error) {
                 return Err(self.refused(name, &error));
             }
             others += 1;
@@ -410,6 +409,19 @@ impl Objects {
             why: words(error),
         }
     }
+}
+
+/// Whether a file was not where it was a moment ago.
+fn is_gone(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let file = error.downcast_ref::<std::io::Error>();
+        if file.is_some_and(|file| file.kind() == std::io::ErrorKind::NotFound) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// What whoever sets up a place in a cloud forgets first.
