@@ -185,6 +185,29 @@ pub struct Pulses {
     pub checkpoints: Pulse,
 }
 
+/// A batch that was handed over.
+#[derive(Debug)]
+pub struct Submitted(oneshot::Receiver<Result<v1::Down, ApplyError>>);
+
+impl Submitted {
+    /// Its acknowledgement, once all of it is durable. Cancel-safe; not to be asked for again.
+    ///
+    /// # Errors
+    /// [`ApplyError`], as of [`Writer::apply`].
+    pub async fn answered(&mut self) -> Result<v1::Down, ApplyError> {
+        (&mut self.0).await.map_err(|_| WriterGone)?
+    }
+
+    /// The same, if it is there already.
+    pub fn try_answered(&mut self) -> Option<Result<v1::Down, ApplyError>> {
+        match self.0.try_recv() {
+            Ok(answer) => Some(answer),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            Err(oneshot::error::TryRecvError::Closed) => Some(Err(WriterGone.into())),
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Request {
     Apply(Box<Batch>, oneshot::Sender<Result<v1::Down, ApplyError>>),
@@ -307,12 +330,21 @@ impl Writer {
     /// [`ApplyError`]; nothing of the batch has been taken then, unless the writer is gone:
     /// then nobody knows.
     pub async fn apply(&self, session: &Session, up: v1::Up) -> Result<v1::Down, ApplyError> {
+        self.submit(session, up).await?.answered().await
+    }
+
+    /// Hands a batch of `session` over, behind those before. If one of a session is not taken,
+    /// none that was handed over later is taken either.
+    ///
+    /// # Errors
+    /// [`ApplyError`]; nothing of the batch has been taken then.
+    pub async fn submit(&self, session: &Session, up: v1::Up) -> Result<Submitted, ApplyError> {
         // Parsing and hashing is done here, on the session's task.
         let batch = Box::new(Batch::read(*session, up)?);
         let (answer, answered) = oneshot::channel();
         let request = Request::Apply(batch, answer);
         self.requests.send(request).await.map_err(|_| WriterGone)?;
-        answered.await.map_err(|_| WriterGone)?
+        Ok(Submitted(answered))
     }
 
     /// What is pushed to a holder goes to this sender, from before its first batch on.

@@ -37,6 +37,8 @@ mod key_sets;
 mod mail;
 #[path = "core/older_release.rs"]
 mod older_release;
+#[path = "core/pipelined.rs"]
+mod pipelined;
 #[path = "core/provisioning.rs"]
 mod provisioning;
 #[path = "core/push.rs"]

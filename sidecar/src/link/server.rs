@@ -215,33 +215,39 @@ impl link_server::Link for LinkServer {
     }
 }
 
-/// Carries a session until either side ends it.
+/// Carries a session until either side ends it. Batches are read while others are with the
+/// writer, which then has the next as soon as it has done with one.
 async fn carry(
     mut session: LinkSession,
     mut ups: Streaming<v1::Up>,
     downs: mpsc::Sender<Result<v1::Down, Status>>,
     mut ended: watch::Receiver<bool>,
 ) {
-    loop {
-        let taken = tokio::select! {
+    let mut is_open = true;
+    // Whoever says nothing more still hears what became of all that it said.
+    while is_open || !session.is_settled() {
+        let reads = is_open && session.has_room();
+        tokio::select! {
             biased;
             () = downs.closed() => return,
             () = stopping(&mut ended) => return,
-            down = session.recv() => {
-                if downs.send(Ok(down)).await.is_err() {
+            down = session.recv() => match down {
+                Ok(down) => {
+                    if downs.send(Ok(down)).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a stream of a gateway is closed");
+                    let _ = downs.send(Err(status(&error))).await;
                     return;
                 }
-                continue;
-            }
-            up = ups.message() => match up {
-                Ok(Some(up)) => session.take(up).await,
-                Ok(None) | Err(_) => return,
             },
-        };
-        if let Err(error) = taken {
-            tracing::warn!(%error, "a stream of a gateway is closed");
-            let _ = downs.send(Err(status(&error))).await;
-            return;
+            up = ups.message(), if reads => match up {
+                Ok(Some(up)) => session.submit(up).await,
+                Ok(None) => is_open = false,
+                Err(_) => return,
+            },
         }
     }
 }

@@ -15,7 +15,10 @@ use crate::jwks::KeySets;
 use crate::ledger::{HolderId, VmId};
 use crate::snapshot::{SnapshotHub, Subscription};
 use crate::vitals::Pulse;
-use crate::writer::{ApplyError, LEASE_TTL_MILLIS, Session, Writer};
+use crate::writer::{ApplyError, LEASE_TTL_MILLIS, Session, Submitted, Writer};
+
+/// Batches of one stream that the writer has at a time; more are not read meanwhile.
+const MOST_UNDER_WAY: usize = 2;
 
 /// Why a stream ends.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +97,8 @@ impl Link {
             questions: Questions::new(self.key_sets.clone()),
             pushed: mpsc::unbounded_channel(),
             ready: VecDeque::from([first]),
+            under_way: VecDeque::new(),
+            failed: None,
             session: None,
             seq: 0,
             gateway: self.gateways.clone(),
@@ -114,6 +119,10 @@ pub struct LinkSession {
         mpsc::UnboundedReceiver<v1::Down>,
     ),
     ready: VecDeque<v1::Down>,
+    /// Batches that the writer has, oldest first.
+    under_way: VecDeque<Submitted>,
+    /// Why the stream ends once they are answered.
+    failed: Option<LinkError>,
     session: Option<Session>,
     seq: u64,
     gateway: Gateways,
@@ -133,7 +142,41 @@ impl LinkSession {
     ///
     /// # Errors
     /// [`LinkError`]: the stream must be closed.
-    pub async fn take(&mut self, mut up: v1::Up) -> Result<(), LinkError> {
+    pub async fn take(&mut self, up: v1::Up) -> Result<(), LinkError> {
+        self.submit(up).await;
+        while let Some(batch) = self.under_way.front_mut() {
+            let answer = batch.answered().await;
+            self.answered(answer)?;
+        }
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    /// Whether another batch may be submitted.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.failed.is_none() && self.under_way.len() < MOST_UNDER_WAY
+    }
+
+    /// Whether nothing is left to be said of batches that were submitted.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.ready.is_empty() && self.under_way.is_empty() && self.failed.is_none()
+    }
+
+    /// Hands a batch to the writer, behind those that it has of this stream, and waits for none
+    /// of them: what becomes of each is said by [`Self::recv`], in their order.
+    pub async fn submit(&mut self, up: v1::Up) {
+        if self.failed.is_some() {
+            // Nothing counts behind what was wrong.
+            return;
+        }
+        match self.hand_over(up).await {
+            Ok(batch) => self.under_way.push_back(batch),
+            Err(error) => self.failed = Some(error),
+        }
+    }
+
+    async fn hand_over(&mut self, mut up: v1::Up) -> Result<Submitted, LinkError> {
         let expected = self.seq + 1;
         if up.seq != expected {
             let found = up.seq;
@@ -156,27 +199,43 @@ impl LinkSession {
         for question in std::mem::take(&mut up.key_set_requests) {
             self.questions.ask(question);
         }
-        let down = self.writer.apply(&session, up).await?;
+        Ok(self.writer.submit(&session, up).await?)
+    }
+
+    /// The oldest batch under way has its answer.
+    fn answered(&mut self, answer: Result<v1::Down, ApplyError>) -> Result<(), LinkError> {
+        self.under_way.pop_front();
+        let down = answer?;
         self.gateway.heard(&mut self.is_counted);
         self.ready.push_back(down);
         Ok(())
     }
 
     /// The next message, as soon as there is one. Cancel-safe.
-    pub async fn recv(&mut self) -> v1::Down {
+    ///
+    /// # Errors
+    /// [`LinkError`], after the answers to all batches before: the stream must be closed.
+    pub async fn recv(&mut self) -> Result<v1::Down, LinkError> {
         loop {
             if let Some(down) = self.try_recv() {
-                return down;
+                return Ok(down);
+            }
+            if self.under_way.is_empty()
+                && let Some(error) = self.failed.take()
+            {
+                return Err(error);
             }
             tokio::select! {
-                next = self.changes.next() => return change(next),
-                Some(down) = self.pushed.1.recv() => return down,
+                biased;
+                answer = oldest(&mut self.under_way) => self.answered(answer)?,
+                next = self.changes.next() => return Ok(change(next)),
+                Some(down) = self.pushed.1.recv() => self.queue_pushed(down)?,
                 answer = self.questions.next() => self.queue(answer),
             }
         }
     }
 
-    /// The next message, if there is one already.
+    /// The next message, if there is one already; not the answers to batches under way.
     #[must_use]
     pub fn try_recv(&mut self) -> Option<v1::Down> {
         if let Some(down) = self.ready.pop_front() {
@@ -185,12 +244,24 @@ impl LinkSession {
         if let Some(next) = self.changes.poll_next() {
             return Some(change(next));
         }
-        if let Ok(down) = self.pushed.1.try_recv() {
+        if self.under_way.is_empty()
+            && let Ok(down) = self.pushed.1.try_recv()
+        {
             return Some(down);
         }
         let answer = self.questions.poll_next()?;
         self.queue(answer);
         self.ready.pop_front()
+    }
+
+    /// The writer answers a batch before it pushes what follows from it: a worker must have heard
+    /// of a lease before that is recalled.
+    fn queue_pushed(&mut self, down: v1::Down) -> Result<(), LinkError> {
+        while let Some(answer) = self.under_way.front_mut().and_then(Submitted::try_answered) {
+            self.answered(answer)?;
+        }
+        self.ready.push_back(down);
+        Ok(())
     }
 
     /// Returns when every question for signing keys so far has its answer ready.
@@ -225,6 +296,14 @@ impl Drop for LinkSession {
         if let Some(session) = self.session {
             self.writer.disconnect(session.holder);
         }
+    }
+}
+
+/// What becomes of the oldest batch under way. Cancel-safe.
+async fn oldest(under_way: &mut VecDeque<Submitted>) -> Result<v1::Down, ApplyError> {
+    match under_way.front_mut() {
+        Some(batch) => batch.answered().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -233,8 +233,9 @@ impl Core {
         self.desk.leave(holder);
     }
 
-    /// Tells what is due.
-    fn push(&mut self) {
+    /// Tells what is due, once whoever has sent a batch has its answer: a lease is granted before
+    /// it is called back.
+    pub(super) fn push(&mut self) {
         for (holder, down) in self.desk.take_outgoing() {
             if let Some(session) = self.sessions.get(&holder) {
                 // Its end is on the way.
@@ -251,10 +252,13 @@ impl Core {
     /// Looks after those who wait, as is due every [`LOOK_MILLIS`] while anybody does.
     pub(super) async fn look_after_waiting(&mut self, now: UnixMillis) -> Result<(), Poison> {
         self.desk.grow_impatient();
-        self.apply(Vec::new(), Vec::new(), now).await.map(|_| ())
+        self.apply(Vec::new(), Vec::new(), now).await?;
+        self.push();
+        Ok(())
     }
 
-    /// Applies batches, in order, and then events, in one transaction.
+    /// Applies batches, in order, and then events, in one transaction. What is to be told besides
+    /// is told by [`Self::push`].
     pub(super) async fn apply(
         &mut self,
         batches: Vec<Batch>,
@@ -278,7 +282,6 @@ impl Core {
             .map(|event| self.event(event, &mut work, now))
             .collect();
         self.commit(work, now).await?;
-        self.push();
         Ok((answers, recordings))
     }
 
@@ -349,6 +352,8 @@ impl Core {
     ) -> Result<Result<v1::Down, ApplyError>, Poison> {
         let session = batch.session;
         if !batch.parts.is_empty() && !self.contents.has_master() {
+            // Its stream's next batch may be here already, and must not be taken without this one.
+            self.disconnect(session.holder);
             return Ok(Err(ApplyError::NoContentsKey));
         }
         if batch.first {

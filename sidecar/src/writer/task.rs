@@ -155,6 +155,7 @@ async fn serve(
             for (answer, recording) in recordings.into_iter().zip(recorded) {
                 let _ = answer.send(recording);
             }
+            core.push();
         }
         Err(reason) => {
             for answer in answers {

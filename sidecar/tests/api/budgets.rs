@@ -167,7 +167,7 @@ async fn a_lowered_limit_calls_idle_leases_back_and_lets_nothing_more_pass() {
         (&json!("1"), &json!("3"))
     );
     let recall = loop {
-        let mut down = worker.session.recv().await;
+        let mut down = worker.session.recv().await.unwrap();
         if !down.recalls.is_empty() {
             break down.recalls.remove(0);
         }

@@ -1,13 +1,16 @@
 //! A real gRPC client from its first batch to the bill.
 
+use std::time::Duration;
+
 use sekisho::link::{LinkAddress, LinkListener};
 use sekisho_domain::Micros;
 use sekisho_link::v1;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codegen::http::uri::PathAndQuery;
 
-use crate::world::{Worker, World, usage_of};
+use crate::world::{Worker, World, hold, usage_of};
 
 type Ups = mpsc::Sender<v1::Up>;
 type Downs = tonic::Streaming<v1::Down>;
@@ -105,6 +108,81 @@ async fn a_call_is_admitted_on_a_lease_completed_billed_and_verified() {
     World::sound(&report);
     assert_eq!((report.records, report.signed, report.exported), (2, 2, 1));
     assert!(report.open.is_empty());
+}
+
+/// Acknowledgements, in the order in which they come, to the end of the stream.
+async fn acknowledgements(downs: &mut Downs) -> Vec<u64> {
+    let mut acks = Vec::new();
+    while let Some(down) = downs.message().await.unwrap() {
+        acks.extend(Some(down.ack).filter(|ack| *ack > 0));
+    }
+    acks
+}
+
+#[tokio::test]
+async fn batches_are_acknowledged_in_their_order_also_to_whoever_says_nothing_more() {
+    let world = World::new().await;
+    let (ups, mut downs) = connect(&world).await;
+    let mut worker = world.worker(1);
+    let held = hold(&world.writer).await;
+    for n in 0..6 {
+        let call = worker.call(n, "sales");
+        let up = worker.batch(v1::Up {
+            entries: vec![call.refuse()],
+            ..v1::Up::default()
+        });
+        ups.send(up).await.unwrap();
+    }
+    drop(ups);
+    drop(held);
+    assert_eq!(acknowledgements(&mut downs).await, [1, 2, 3, 4, 5, 6]);
+    world.writer.tick().await.unwrap();
+    let report = world.verify().await;
+    World::sound(&report);
+    assert_eq!(report.records, 6);
+}
+
+#[tokio::test]
+async fn what_the_writer_has_no_time_for_is_not_read() {
+    const BATCHES: u64 = 32;
+    let world = World::new().await;
+    let (ups, mut downs) = connect(&world).await;
+    let mut worker = world.worker(1);
+    let held = hold(&world.writer).await;
+    let mut batches = (0..BATCHES).map(|_| {
+        // One of these is as much as may be sent ahead.
+        let asked = vec![v1::LeaseReturn {
+            budget: "x".repeat(1024 * 1024),
+            ..v1::LeaseReturn::default()
+        }];
+        worker.batch(v1::Up {
+            lease_returns: asked,
+            ..v1::Up::default()
+        })
+    });
+    let mut sent = 0;
+    let mut stuck = None;
+    for up in &mut batches {
+        match timeout(Duration::from_millis(500), ups.reserve()).await {
+            Ok(room) => room.unwrap().send(up),
+            Err(_) => {
+                stuck = Some(up);
+                break;
+            }
+        }
+        sent += 1;
+    }
+    assert!(sent < BATCHES, "{sent} batches were read");
+    drop(held);
+    let rest = stuck.into_iter().chain(batches).collect::<Vec<_>>();
+    let telling = tokio::spawn(async move {
+        for up in rest {
+            ups.send(up).await.unwrap();
+        }
+    });
+    let acks = acknowledgements(&mut downs).await;
+    assert_eq!(acks, (1..=BATCHES).collect::<Vec<_>>());
+    telling.await.unwrap();
 }
 
 #[tokio::test]

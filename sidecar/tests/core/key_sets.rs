@@ -207,7 +207,7 @@ async fn ask(worker: &mut Worker, kids: &[&str]) -> (Vec<Vec<String>>, BTreeMap<
     worker.session.take(up).await.unwrap();
     let (mut sets, mut answers) = (Vec::new(), BTreeMap::new());
     while answers.len() < kids.len() {
-        let down = worker.session.recv().await;
+        let down = worker.session.recv().await.unwrap();
         for set in down.snapshot.iter().flat_map(|s| &s.issuer_keys) {
             assert!(answers.is_empty(), "a key comes before the answer");
             sets.push(set.keys.iter().map(|key| key.kid.clone()).collect());
@@ -296,7 +296,7 @@ async fn others_do_not_wait_while_a_key_is_looked_for() {
     });
     let began = now();
     worker.session.take(up).await.unwrap();
-    while worker.session.recv().await.ack == 0 {}
+    while worker.session.recv().await.unwrap().ack == 0 {}
     assert!(began.elapsed() < Duration::from_millis(400));
 }
 

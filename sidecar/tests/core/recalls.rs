@@ -50,7 +50,7 @@ async fn ask(worker: &mut Worker, id: u64, amount: u64) -> Vec<v1::LeaseAnswer> 
 async fn pushed(session: &mut LinkSession) -> v1::Down {
     let down = async {
         loop {
-            let down = session.recv().await;
+            let down = session.recv().await.unwrap();
             if down.snapshot.is_none() {
                 return down;
             }

@@ -169,6 +169,22 @@ impl World {
     }
 }
 
+/// The writer does nothing as long as this is there.
+pub(crate) struct Held {
+    _open: std::sync::mpsc::Sender<()>,
+}
+
+pub(crate) async fn hold(writer: &Writer) -> Held {
+    let (open, gate) = std::sync::mpsc::channel();
+    let (holds, held) = tokio::sync::oneshot::channel();
+    writer.spawn(async move {
+        holds.send(()).unwrap();
+        let _ = gate.recv();
+    });
+    held.await.unwrap();
+    Held { _open: open }
+}
+
 /// Whether the tests run on PostgreSQL.
 pub(crate) fn on_postgres() -> bool {
     std::env::var_os("SEKISHO_TEST_POSTGRES").is_some()
@@ -242,7 +258,7 @@ impl Worker {
         let up = self.batch(up);
         self.session.send(&up.encode_to_vec()).await?;
         loop {
-            let down = self.session.recv().await;
+            let down = self.session.recv().await?;
             if down.ack > 0 {
                 assert_eq!(down.ack, self.seq);
                 return Ok(down);

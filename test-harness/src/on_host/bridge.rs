@@ -95,11 +95,11 @@ impl Bridge {
         for (stream, session) in &mut self.sessions {
             let change = async { timeout(PUSHED_WITHIN, session.recv()).await };
             match self.runtime.block_on(change) {
-                Ok(down) => {
+                Ok(Ok(down)) => {
                     let message = prost::Message::encode_to_vec(&down);
                     self.arrived.push_back((*stream, Ok(message)));
                 }
-                Err(_) => everybody = false,
+                Ok(Err(_)) | Err(_) => everybody = false,
             }
         }
         everybody
