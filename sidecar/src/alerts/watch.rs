@@ -24,9 +24,11 @@ use crate::store::{Store, StoreError, budgets};
 use crate::vitals::Beat;
 use crate::writer::Writer;
 
-/// How often the log is looked at, and at most how often something is stored: each time is a
-/// commit that the log's own would have to wait for.
+/// How often the log is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
+/// In how many rounds what was looked at is stored, where no alert is: each time is a commit
+/// that the log's own has to wait for. Whoever goes on after a crash looks at the rest again.
+const STORE: u32 = 10;
 /// Most records that are looked at between two commits.
 const MOST_RECORDS: i64 = 5_000;
 /// Most events of budgets that are looked at at a time.
@@ -53,8 +55,10 @@ pub(super) struct Watcher {
 }
 
 struct Known {
-    records: u64,
-    budgets: u64,
+    /// What is next of the log and of the events of budgets.
+    next: (u64, u64),
+    /// The same as it is stored.
+    stored: (u64, u64),
     memory: Memory,
 }
 
@@ -116,20 +120,14 @@ impl Watcher {
             Some(known) => known,
             None => self.begin().await?,
         };
-        let sights = self.sights(known.records).await?;
-        let events = budgets::events(&self.store, None, known.budgets, MOST_EVENTS).await?;
+        let (records, budgets) = known.next;
+        let (sights, next) = self.sights(records).await?;
+        let events = budgets::events(&self.store, None, budgets, MOST_EVENTS).await?;
         self.rounds = self.rounds.wrapping_add(1);
-        let (records, budgets) = (
-            sights.last().map_or(known.records, |(seq, _)| seq + 1),
-            events.last().map_or(known.budgets, |event| event.seq),
-        );
-        if (records, budgets) == (known.records, known.budgets) {
-            self.known = Some(known);
-            return Ok(false);
-        }
+        known.next = (next, events.last().map_or(budgets, |event| event.seq));
         let mut alerts = Vec::new();
         let settings = self.settings.now();
-        for (_, sight) in &sights {
+        for sight in &sights {
             let found = rules::see(&settings.rules, &self.calendar, &mut known.memory, sight);
             alerts.extend(found);
         }
@@ -139,14 +137,13 @@ impl Watcher {
                 .filter_map(|event| rules::budgets::see(rule, event));
             alerts.extend(found);
         }
-        let next = Known {
-            records,
-            budgets,
-            memory: known.memory,
-        };
-        let has_more = i64::try_from(sights.len()).unwrap_or(i64::MAX) >= MOST_RECORDS;
-        self.store(alerts, (known.records, known.budgets), next)
-            .await?;
+        let has_more = are_most(sights.len());
+        let is_due = has_more || self.rounds.is_multiple_of(STORE);
+        if known.next != known.stored && (is_due || !alerts.is_empty()) {
+            self.store(alerts, known).await?;
+        } else {
+            self.has_seen(known);
+        }
         Ok(has_more)
     }
 
@@ -156,41 +153,52 @@ impl Watcher {
             Some(next) => (next, 0),
             None => first_since(&self.store, since(self.clock.now())).await?,
         };
+        let stored = (
+            cursors::begin(&self.store, RECORDS, first).await?,
+            cursors::begin(&self.store, BUDGETS, last).await?,
+        );
         Ok(Known {
-            records: cursors::begin(&self.store, RECORDS, first).await?,
-            budgets: cursors::begin(&self.store, BUDGETS, last).await?,
+            next: stored,
+            stored,
             memory: Memory::new(memory::load(&self.store).await?),
         })
     }
 
-    /// The next records as rules see them, each with its place in the log.
-    async fn sights(&self, from: u64) -> Result<Vec<(u64, Sight)>, StoreError> {
+    /// The next records as rules see them, and the place in the log where those after them begin.
+    /// No rule asks of a call that ended as it should.
+    async fn sights(&self, from: u64) -> Result<(Vec<Sight>, u64), StoreError> {
+        let sql = "SELECT CAST(COALESCE(MAX(seq) + 1, 0) AS BIGINT) AS records FROM audit_entries";
+        let row = sqlx::query(sql).fetch_one(self.store.pool()).await?;
+        let to = from.max(from_db(row.try_get("records")?));
         let sql = "SELECT seq, kind, at, record_id, user_id, object_id, department, denial, \
             outcome, CASE WHEN denial IS NOT NULL OR event IS NOT NULL THEN body END AS body \
-            FROM audit_entries WHERE seq >= $1 ORDER BY seq LIMIT $2";
+            FROM audit_entries WHERE seq >= $1 AND seq < $2 \
+            AND (kind <> 2 OR denial IS NOT NULL OR outcome = 'unknown') ORDER BY seq LIMIT $3";
         let rows = sqlx::query(sql)
             .bind(to_db(from))
+            .bind(to_db(to))
             .bind(MOST_RECORDS)
             .fetch_all(self.store.pool())
             .await?;
-        Ok(rows.iter().map(sight).collect::<Result<_, _>>()?)
+        let mut next = to;
+        if let Some(last) = rows.last().filter(|_| are_most(rows.len())) {
+            let seq: i64 = last.try_get("seq")?;
+            next = from_db(seq.saturating_add(1));
+        }
+        Ok((rows.iter().map(sight).collect::<Result<_, _>>()?, next))
     }
 
     /// Stores all that comes of a round, or nothing.
-    async fn store(
-        &mut self,
-        alerts: Vec<Alert>,
-        before: (u64, u64),
-        mut next: Known,
-    ) -> Result<(), StoreError> {
+    async fn store(&mut self, alerts: Vec<Alert>, mut known: Known) -> Result<(), StoreError> {
         let now = self.clock.now();
         let mut author = Author::program("sekisho serve", now, seed()?);
         let mut connection = self.store.pool().acquire().await?;
         let mut transaction = connection
             .begin_with(self.store.dialect().begin_writing())
             .await?;
-        let moved = cursors::move_on(&mut transaction, RECORDS, before.0, next.records).await?
-            && cursors::move_on(&mut transaction, BUDGETS, before.1, next.budgets).await?;
+        let (before, next) = (known.stored, known.next);
+        let moved = cursors::move_on(&mut transaction, RECORDS, before.0, next.0).await?
+            && cursors::move_on(&mut transaction, BUDGETS, before.1, next.1).await?;
         if !moved {
             // Another sidecar has looked at them: what it remembers is in the database.
             transaction.rollback().await?;
@@ -204,24 +212,29 @@ impl Watcher {
                 self.letters.put(&mut transaction, alert, now).await?;
             }
         }
-        memory::save(&mut transaction, &next.memory.take_touched()).await?;
-        if self.rounds.is_multiple_of(FORGET) || next.memory.is_full() {
-            next.memory.forget(now);
+        memory::save(&mut transaction, known.memory.take_touched()).await?;
+        if self.rounds.is_multiple_of(FORGET) || known.memory.is_full() {
+            known.memory.forget(now);
             memory::forget(&mut transaction, now).await?;
-            if next.memory.is_full() {
+            if known.memory.is_full() {
                 tracing::warn!("rules know too many subjects: new ones are not looked at");
             }
         }
         transaction.commit().await?;
-        let records = next.records;
-        self.standing
-            .send_modify(|standing| standing.next = records);
-        self.known = Some(next);
+        known.stored = next;
+        self.has_seen(known);
         if raised > 0 && self.writer.take_pending().await.is_err() {
             // The next one to run puts them into the log first.
             tracing::debug!("the writer has gone");
         }
         Ok(())
+    }
+
+    fn has_seen(&mut self, known: Known) {
+        let (records, _) = known.next;
+        self.standing
+            .send_modify(|standing| standing.next = records);
+        self.known = Some(known);
     }
 
     fn well(&self) {
@@ -260,7 +273,12 @@ async fn first_since(store: &Store, since: UnixMillis) -> Result<(u64, u64), Sto
     Ok((first, from_db(row.await?.try_get("last")?)))
 }
 
-fn sight(row: &AnyRow) -> Result<(u64, Sight), sqlx::Error> {
+/// Whether these are as many as are looked at: there may be more.
+fn are_most(records: usize) -> bool {
+    i64::try_from(records).unwrap_or(i64::MAX) >= MOST_RECORDS
+}
+
+fn sight(row: &AnyRow) -> Result<Sight, sqlx::Error> {
     let id: Vec<u8> = row.try_get("record_id")?;
     let kind: i64 = row.try_get("kind")?;
     let outcome: Option<String> = row.try_get("outcome")?;
@@ -283,5 +301,5 @@ fn sight(row: &AnyRow) -> Result<(u64, Sight), sqlx::Error> {
     if let Some(body) = body {
         sight.look_inside(&body);
     }
-    Ok((from_db(row.try_get("seq")?), sight))
+    Ok(sight)
 }

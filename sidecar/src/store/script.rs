@@ -2,6 +2,11 @@
 //! database no longer than the writing itself.
 
 use prost::bytes::Bytes;
+use sqlx::any::AnyArguments;
+use sqlx::{AnyConnection, Arguments as _, AssertSqlSafe};
+
+/// Rows per statement, largest first: few different texts, so that each stays prepared.
+const BATCHES: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 
 /// A statement that is run over rows of values.
 #[derive(Clone, Copy, Debug)]
@@ -132,5 +137,51 @@ impl Script {
             values: row.into(),
             is_guard: true,
         });
+    }
+
+    /// Runs all of it within a transaction; `false`: a row that had to change did not, and the
+    /// transaction must be rolled back.
+    pub(crate) async fn run(&self, connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+        for step in &self.steps {
+            let changed = step.run(connection).await?;
+            if step.is_guard && changed != 1 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Step {
+    /// Several rows per statement: each goes to another thread or machine and back. Returns how
+    /// many rows have changed.
+    async fn run(&self, connection: &mut AnyConnection) -> Result<u64, sqlx::Error> {
+        let columns = self.rows.columns.max(1);
+        let mut rest = self.values.as_slice();
+        let mut changed = 0;
+        while let Some((values, after)) = BATCHES
+            .iter()
+            .find_map(|rows| rest.split_at_checked(rows * columns))
+        {
+            rest = after;
+            let mut arguments = AnyArguments::default();
+            for value in values {
+                add(&mut arguments, value).map_err(sqlx::Error::Encode)?;
+            }
+            let sql = AssertSqlSafe(self.rows.sql(values.len() / columns));
+            let done = sqlx::query_with(sql, arguments).execute(&mut *connection);
+            changed += done.await?.rows_affected();
+        }
+        Ok(changed)
+    }
+}
+
+fn add(arguments: &mut AnyArguments, value: &Value) -> Result<(), sqlx::error::BoxDynError> {
+    match value {
+        Value::Integer(integer) => arguments.add(*integer),
+        Value::Text(text) => arguments.add(text.clone()),
+        Value::Blob(bytes) => arguments.add(bytes.to_vec()),
+        Value::NoInteger => arguments.add(None::<i64>),
+        Value::NoText => arguments.add(None::<String>),
     }
 }

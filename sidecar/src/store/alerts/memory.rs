@@ -9,6 +9,7 @@ use sqlx::{AnyConnection, Row as _};
 use crate::alerts::alert::{RuleName, Subject};
 use crate::alerts::rules::{Place, State};
 use crate::store::figures::to_db;
+use crate::store::script::{Rows, Script};
 use crate::store::{Store, StoreError};
 
 /// Everything.
@@ -26,25 +27,35 @@ pub(crate) async fn load(store: &Store) -> Result<BTreeMap<Place, State>, StoreE
     Ok(states)
 }
 
+const SAVE: Rows = Rows {
+    head: "INSERT INTO alert_memory (rule, subject_kind, subject, state, expires) VALUES",
+    columns: 5,
+    tail: "ON CONFLICT (rule, subject_kind, subject) \
+           DO UPDATE SET state = excluded.state, expires = excluded.expires",
+};
+
 pub(crate) async fn save(
     connection: &mut AnyConnection,
-    states: &[(Place, State)],
+    states: Vec<(Place, State)>,
 ) -> Result<(), StoreError> {
-    for ((rule, subject), state) in states {
-        let json = serde_json::to_string(state);
-        let json = json.map_err(|error| sqlx::Error::Encode(error.into()))?;
-        let sql = "INSERT INTO alert_memory (rule, subject_kind, subject, state, expires) \
-            VALUES ($1, $2, $3, $4, $5) ON CONFLICT (rule, subject_kind, subject) \
-            DO UPDATE SET state = excluded.state, expires = excluded.expires";
-        sqlx::query(sql)
-            .bind(rule.as_str())
-            .bind(subject.kind.clone())
-            .bind(subject.id.clone())
-            .bind(json)
-            .bind(to_db(state.expires().0))
-            .execute(&mut *connection)
-            .await?;
-    }
+    let states = states.into_iter().map(|((rule, subject), state)| {
+        let json = serde_json::to_string(&state);
+        json.map(|json| (rule, subject, json, state.expires()))
+    });
+    let states: Result<Vec<_>, _> = states.collect();
+    let states = states.map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let mut script = Script::default();
+    // Many at a time: while this transaction lasts no record becomes durable.
+    script.write(SAVE, states, |(rule, subject, json, expires)| {
+        [
+            rule.as_str().to_owned().into(),
+            subject.kind.into(),
+            subject.id.into(),
+            json.into(),
+            to_db(expires.0).into(),
+        ]
+    });
+    script.run(connection).await?;
     Ok(())
 }
 

@@ -9,8 +9,12 @@ use super::JournalError;
 use super::wal::Trim;
 use crate::store::script::{Script, Step, Value};
 
-/// How long a transaction waits for another one, of the REST API, to end.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a transaction rests before it looks whether another one, of the REST API, has ended:
+/// SQLite would rest longer each time, up to a tenth of a second, and calls wait for this one.
+const REST: Duration = Duration::from_micros(200);
+
+/// How often it looks: for ten seconds.
+const LOOKS: i32 = 50_000;
 
 /// Different statements that stay prepared.
 const PREPARED: usize = 32;
@@ -44,11 +48,9 @@ impl Direct {
     pub(super) fn commit(&mut self, script: &Script) -> Result<(), JournalError> {
         self.trim.finish_if_long(&self.connection);
         self.is_sound()?;
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let ran = run(&self.connection, script).and_then(|()| {
-            self.connection.execute_batch("COMMIT")?;
-            Ok(())
-        });
+        execute(&self.connection, "BEGIN IMMEDIATE")?;
+        let ran =
+            run(&self.connection, script).and_then(|()| Ok(execute(&self.connection, "COMMIT")?));
         if let Err(error) = ran {
             // The first error is the one to tell. There may be no transaction any more.
             let _ = self.connection.execute_batch("ROLLBACK");
@@ -62,11 +64,21 @@ impl Direct {
 fn connect(file: &str) -> Result<Connection, rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
-    connection.busy_timeout(PATIENCE)?;
+    connection.busy_handler(Some(wait))?;
     // An acknowledged record must survive a power cut: FULL syncs at each commit. The log
     // is carried over by `Trim`, which nobody waits for.
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")?;
     Ok(connection)
+}
+
+/// Runs a statement that stays prepared.
+fn execute(connection: &Connection, sql: &str) -> Result<(), rusqlite::Error> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+fn wait(looks: i32) -> bool {
+    std::thread::sleep(REST);
+    looks < LOOKS
 }
 
 fn run(connection: &Connection, script: &Script) -> Result<(), JournalError> {
