@@ -10,6 +10,7 @@ pub mod proof;
 pub mod prove;
 pub mod search;
 pub mod sheet;
+pub(crate) mod sorted;
 pub(crate) mod tables;
 pub mod tiles;
 pub mod tree;

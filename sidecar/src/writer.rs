@@ -64,6 +64,16 @@ pub enum StartError {
         /// Size of the tree.
         size: u64,
     },
+    /// More records are said to be sorted than there are.
+    #[error(
+        "of the {size} records of the log {sorted} are said to be sorted: run `sekisho audit verify`"
+    )]
+    Sorted {
+        /// Records that are said to be sorted.
+        sorted: u64,
+        /// Size of the tree.
+        size: u64,
+    },
     /// Another process writes to this database.
     #[error("another sidecar writes to this database (`{0}`)")]
     Taken(String),

@@ -3,6 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
+use crate::log::sorted;
 use crate::log::tree::{Hash, Tree};
 use crate::store::figures::{from_db, to_db};
 
@@ -226,6 +227,7 @@ pub(crate) async fn take_out(
         .bind(to_db(to))
         .execute(&mut *connection)
         .await?;
+    sorted::take_out(connection, (first, to)).await?;
     sqlx::query("DELETE FROM audit_entries WHERE seq >= $1 AND seq < $2")
         .bind(to_db(first))
         .bind(to_db(to))

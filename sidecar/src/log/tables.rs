@@ -306,10 +306,12 @@ pub(crate) struct TreeRow {
     pub(crate) size: u64,
     pub(crate) roots: Vec<u8>,
     pub(crate) epoch: i64,
+    /// See [`super::sorted`].
+    pub(crate) sorted: u64,
 }
 
 pub(crate) async fn tree(connection: &mut AnyConnection) -> Result<Option<TreeRow>, sqlx::Error> {
-    let sql = "SELECT origin, size, roots, epoch FROM audit_tree WHERE id = 1";
+    let sql = "SELECT origin, size, roots, epoch, sorted FROM audit_tree WHERE id = 1";
     let row = sqlx::query(sql).fetch_optional(connection).await?;
     row.map(|row| {
         Ok(TreeRow {
@@ -317,6 +319,7 @@ pub(crate) async fn tree(connection: &mut AnyConnection) -> Result<Option<TreeRo
             size: from_db(row.try_get("size")?),
             roots: row.try_get("roots")?,
             epoch: row.try_get("epoch")?,
+            sorted: from_db(row.try_get("sorted")?),
         })
     })
     .transpose()
@@ -386,22 +389,16 @@ pub(crate) fn save_tree(script: &mut Script, tree: &Tree, epoch: i64, refusals_d
     );
 }
 
+const CHECKPOINT: Rows = Rows {
+    head: "INSERT INTO audit_checkpoints (size, at, note) VALUES",
+    columns: 3,
+    tail: "ON CONFLICT (size) DO NOTHING",
+};
+
 /// Stores a checkpoint.
-pub(crate) async fn save_checkpoint(
-    connection: &mut AnyConnection,
-    size: u64,
-    at: u64,
-    note: &str,
-) -> Result<(), sqlx::Error> {
-    let sql = "INSERT INTO audit_checkpoints (size, at, note) VALUES ($1, $2, $3) \
-        ON CONFLICT (size) DO NOTHING";
-    sqlx::query(sql)
-        .bind(to_db(size))
-        .bind(to_db(at))
-        .bind(note.to_owned())
-        .execute(connection)
-        .await?;
-    Ok(())
+pub(crate) fn save_checkpoint(script: &mut Script, size: u64, at: u64, note: &str) {
+    let row = [to_db(size).into(), to_db(at).into(), note.to_owned().into()];
+    script.write(CHECKPOINT, [row], |row| row);
 }
 
 #[cfg(test)]

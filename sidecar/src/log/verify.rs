@@ -6,6 +6,7 @@ mod books;
 mod checkpoints;
 mod contents;
 mod older;
+mod sorted;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -217,6 +218,20 @@ pub enum What {
         /// The first that is not.
         before: u64,
     },
+    /// More records are said to be sorted than there are.
+    #[error("of the {size} records of the stored tree {sorted} are said to be sorted")]
+    SortedTo {
+        /// Records that are said to be sorted.
+        sorted: u64,
+        /// Of the stored tree.
+        size: u64,
+    },
+    /// Searches would not find it.
+    #[error("it is missing in `{0}`, by which it is searched for")]
+    NotSorted(&'static str),
+    /// Searches would find it where it does not belong.
+    #[error("`{0}`, by which it is searched for, says something else than the log")]
+    WronglySorted(&'static str),
     /// An open call that the ledger does not know, or the other way round.
     #[error("the ledger and the log disagree whether the call is open")]
     OpenCall,
@@ -377,6 +392,7 @@ pub async fn verify(
         .compare(&mut connection, &books.open, &mut report)
         .await?;
     books.compare(&mut connection, &mut report).await?;
+    sorted::compare(&mut connection, &tree, &mut report).await?;
     match archived {
         None => {}
         Some((_, Err(what))) => report.add(None, None, what),

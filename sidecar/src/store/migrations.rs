@@ -86,11 +86,14 @@ const VERSION_18: &[&str] = &[crate::cold::tables::DDL];
 /// Reports that are sent by themselves.
 const VERSION_19: &[&str] = &[crate::report::schedule::DDL];
 
+/// Records of people and departments that are sorted after they are durable.
+const VERSION_20: &[&str] = &[crate::log::sorted::DDL_20];
+
 /// Every version, oldest first.
 const VERSIONS: &[&[&str]] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
     VERSION_9, VERSION_10, VERSION_11, VERSION_12, VERSION_13, VERSION_14, VERSION_15, VERSION_16,
-    VERSION_17, VERSION_18, VERSION_19,
+    VERSION_17, VERSION_18, VERSION_19, VERSION_20,
 ];
 
 pub(super) async fn run(store: &Store) -> Result<(), StoreError> {

@@ -1,13 +1,16 @@
 //! What the writer owns, and one transaction of it.
 
 mod budgets;
+mod checkpoints;
 mod contents;
 mod recording;
 mod records;
 mod room;
+mod sorting;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use sekisho_domain::{AuditRecord, Outcome, Policy, RecordId, RecordKind, UnixMillis, UsageSource};
@@ -22,9 +25,10 @@ use crate::contents::keys::Ring;
 use crate::contents::tables::Piece;
 use crate::ledger::desk::Desk;
 use crate::ledger::{self, HolderId, Ledger};
-use crate::log::checkpoint::{Checkpoint, origin};
+use crate::log::checkpoint::origin;
 use crate::log::entry::Facts;
 use crate::log::export::Export;
+use crate::log::sorted::{self, Unsorted};
 use crate::log::tables::{self, Appended};
 use crate::log::tree::Tree;
 use crate::log::{Malformed, Recorded};
@@ -34,7 +38,9 @@ use crate::store::reserve::Reserve;
 use crate::store::script::Script;
 use crate::store::{Dialect, Lock, Store, active, pending};
 use crate::usage::{self, Figures, Place};
+use checkpoints::Exporting;
 use contents::OpenContents;
+use sorting::Sorting;
 
 /// Why the writer must stop.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +90,10 @@ pub(super) struct Core {
     epoch: i64,
     ledger: Ledger,
     tree: Tree,
+    sorting: Sorting,
     checkpointed: u64,
+    /// The checkpoint on its way to the second place.
+    exporting: Option<Exporting>,
     recent: Recent,
     facts: HashMap<RecordId, Facts>,
     contents: OpenContents,
@@ -95,6 +104,10 @@ pub(super) struct Core {
     /// What is pushed to each holder goes here.
     sessions: HashMap<HolderId, UnboundedSender<v1::Down>>,
 }
+
+/// How long the database or the second place of checkpoints may take for anything. Beyond that
+/// it is not slow but gone, and nobody would ever hear of an answer that is lost.
+pub(super) const STUCK: Duration = Duration::from_secs(15);
 
 /// Between looks after requests that wait for leases of others, milliseconds.
 pub(super) const LOOK_MILLIS: u64 = 20;
@@ -167,6 +180,10 @@ impl Core {
             .await?
             .ok_or(sqlx::Error::RowNotFound)?;
         let tree = Tree::from_stored(row.size, &row.roots)?;
+        if row.sorted > row.size {
+            let (sorted, size) = (row.sorted, row.size);
+            return Err(StartError::Sorted { sorted, size });
+        }
         let records = tables::records(&mut connection).await?;
         if records != row.size {
             let size = row.size;
@@ -178,6 +195,8 @@ impl Core {
         let contents = OpenContents::load(&mut connection, contents_key).await?;
         let next_event = events::next(&mut connection).await?;
         let checkpointed = tables::newest_checkpoint(&mut connection).await?;
+        let left = sorted::left(&mut connection, row.sorted).await?;
+        let sorting = Sorting::new(row.sorted, left);
         let recent = Recent::new(now);
         let lately = tables::since(&mut connection, recent.first()).await?;
         let recent = recent.with(lately);
@@ -210,7 +229,9 @@ impl Core {
             epoch: row.epoch,
             ledger,
             tree,
+            sorting,
             checkpointed,
+            exporting: None,
             recent,
             facts,
             contents,
@@ -432,6 +453,7 @@ impl Core {
         }
         let mut script = Script::default();
         Self::save_contents(&mut work, &mut script);
+        let unsorted = work.rows.iter().map(Unsorted::of).collect();
         tables::append(&mut script, work.rows);
         pending::taken(&mut script, work.taken);
         ledger::tables::save(&mut script, &self.ledger, &touched);
@@ -439,11 +461,18 @@ impl Core {
         self.next_event += touched.levels.len() as u64;
         usage::add(&mut script, work.sums);
         tables::save_tree(&mut script, &self.tree, self.epoch, work.refusals_dropped);
+        self.write(&script).await?;
+        self.sorting.extend(unsorted);
+        Ok(())
+    }
+
+    /// Makes a script durable; if the disk is full, with the space that is kept.
+    async fn write(&mut self, script: &Script) -> Result<(), Poison> {
         let connection = &mut self.connection;
-        match self.journal.commit(connection, &script).await {
+        match self.journal.commit(connection, script).await {
             Err(error) if error.is_full() && self.make_room() => {
                 let connection = &mut self.connection;
-                Ok(self.journal.commit(connection, &script).await?)
+                Ok(self.journal.commit(connection, script).await?)
             }
             committed => Ok(committed?),
         }
@@ -537,52 +566,6 @@ impl Core {
         tracing::warn!(record = %id, why, "nobody knows how an open call ended; charged at its worst");
         self.complete(end, work, now);
         self.seal(id, work, now)
-    }
-
-    /// Signs what is durable, if there is anything new, and keeps it in both places.
-    async fn checkpoint(&mut self, now: UnixMillis) -> Result<(), Poison> {
-        if self.tree.size() == self.checkpointed {
-            return Ok(());
-        }
-        let checkpoint = Checkpoint::of(&self.origin, &self.tree);
-        let note = checkpoint.sign(&self.key);
-        let mut saved = self.save_checkpoint(checkpoint.size, &note, now).await;
-        if saved.as_ref().is_err_and(room::is_full) && self.make_room() {
-            saved = self.save_checkpoint(checkpoint.size, &note, now).await;
-        }
-        saved?;
-        let mut exported = self.export(&note, now).await;
-        if let Err(error) = &exported
-            && error.kind() == std::io::ErrorKind::StorageFull
-            && self.make_room()
-        {
-            exported = self.export(&note, now).await;
-        }
-        exported.map_err(Poison::Export)?;
-        self.pulses.checkpoints.well(now);
-        self.checkpointed = checkpoint.size;
-        Ok(())
-    }
-
-    async fn save_checkpoint(
-        &mut self,
-        size: u64,
-        note: &str,
-        now: UnixMillis,
-    ) -> Result<(), sqlx::Error> {
-        tables::save_checkpoint(&mut self.connection, size, now.0, note).await
-    }
-
-    /// Keeps a checkpoint in the second place.
-    async fn export(&mut self, note: &str, now: UnixMillis) -> std::io::Result<()> {
-        let Some(export) = self.export.clone() else {
-            return Ok(());
-        };
-        let note = note.to_owned();
-        let appended = tokio::task::spawn_blocking(move || export.append(&note, now));
-        appended
-            .await
-            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
     }
 }
 

@@ -8,16 +8,12 @@ use sekisho_domain::UnixMillis;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
-use super::core::{Core, LOOK_MILLIS, Poison};
+use super::core::{Core, LOOK_MILLIS, Poison, STUCK};
 use super::{ApplyError, Pulses, Request, WriterGone};
 use crate::clock::Clock;
 
 /// Most requests of one transaction.
 const MOST: usize = 512;
-
-/// How long the database may take for anything. Beyond that it is not slow but gone, and
-/// nobody would ever hear of an answer that is lost.
-const STUCK: Duration = Duration::from_secs(15);
 
 /// How often checkpoints are made and silent gateways are looked for.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -36,12 +32,15 @@ pub(super) async fn run(
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut backlog = Backlog::default();
     loop {
+        // After what takes its time itself, nobody is to wait for the backlog as well.
+        let mut is_turn = true;
         let mut done = tokio::select! {
             biased;
             _ = period.tick() => {
-                backlog.is_there = true;
+                (backlog.has_events, backlog.is_unsorted, is_turn) = (true, true, false);
                 in_time(core.tick(clock.now())).await
             }
+            exported = core.exported() => core.note_exported(exported, clock.now()),
             _ = look.tick(), if core.is_anybody_waiting() => {
                 in_time(core.look_after_waiting(clock.now())).await
             }
@@ -53,11 +52,13 @@ pub(super) async fn run(
                     }
                     return;
                 }
-                in_time(serve(&mut core, &clock, &mut waiting, &mut backlog)).await
+                let served = in_time(serve(&mut core, &clock, &mut waiting, &mut backlog)).await;
+                backlog.is_unsorted |= core.has_much_to_sort();
+                served
             }
-            () = std::future::ready(()), if backlog.is_there => Ok(()),
+            () = std::future::ready(()), if backlog.is_there() => Ok(()),
         };
-        if done.is_ok() && backlog.is_there {
+        if done.is_ok() && is_turn && backlog.is_there() {
             done = in_time(backlog.shorten(&mut core, &clock)).await;
         }
         if let Err(reason) = done {
@@ -67,28 +68,38 @@ pub(super) async fn run(
     }
 }
 
-/// Events that changes have left to be recorded, which may be as many as a company has people.
-/// They are taken in between the batches of gateways, a part at a time: calls are not to wait for
-/// all of them.
+/// What nobody waits for: events that changes have left to be recorded, which may be as many as a
+/// company has people, and records that are to be sorted. It is done in between the batches of
+/// gateways, a part at a time: calls are not to wait for all of it.
 #[derive(Default)]
 struct Backlog {
-    /// There may be some.
-    is_there: bool,
-    /// Whoever waits until there are none.
+    /// There may be events.
+    has_events: bool,
+    /// There are records to sort.
+    is_unsorted: bool,
+    /// Whoever waits until there are no events.
     waiting: Vec<Box<dyn FnOnce() + Send>>,
     ticks: Vec<oneshot::Sender<()>>,
 }
 
 impl Backlog {
+    const fn is_there(&self) -> bool {
+        self.has_events || self.is_unsorted
+    }
+
     fn then(&mut self, tell: impl FnOnce() + Send + 'static) {
-        self.is_there = true;
+        self.has_events = true;
         self.waiting.push(Box::new(tell));
     }
 
-    /// Takes a part in, and tells those who wait if that was all.
+    /// Does a part of it, and tells those who wait if that was all.
     async fn shorten(&mut self, core: &mut Core, clock: &Clock) -> Result<(), Poison> {
-        self.is_there = core.take_pending(clock.now()).await?;
-        if self.is_there {
+        if !self.has_events {
+            self.is_unsorted = core.sort().await?;
+            return Ok(());
+        }
+        self.has_events = core.take_pending(clock.now()).await?;
+        if self.has_events {
             return Ok(());
         }
         for tell in self.waiting.drain(..) {
@@ -96,6 +107,8 @@ impl Backlog {
         }
         for done in std::mem::take(&mut self.ticks) {
             core.tick(clock.now()).await?;
+            core.settle_checkpoints(clock.now()).await?;
+            while core.sort().await? {}
             let _ = done.send(());
         }
         Ok(())
@@ -104,7 +117,8 @@ impl Backlog {
 
 async fn finish(core: &mut Core, clock: &Clock) -> Result<(), Poison> {
     while in_time(core.take_pending(clock.now())).await? {}
-    core.tick(clock.now()).await
+    core.tick(clock.now()).await?;
+    in_time(core.settle_checkpoints(clock.now())).await
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T, Poison>>) -> Result<T, Poison> {
@@ -141,7 +155,7 @@ async fn serve(
                 let _ = done.send(());
             }),
             Request::Tick(done) => {
-                backlog.is_there = true;
+                backlog.has_events = true;
                 backlog.ticks.push(done);
             }
         }

@@ -23,6 +23,12 @@ const KINDS: [&str; 9] = [
 const BUDGETS: &str = "DROP TABLE budget_events; DROP TABLE budgets; DROP TABLE budget_changes; \
     ALTER TABLE ledger_terms DROP COLUMN definition;";
 
+/// What version 20 has added, and what it has taken away.
+const SORTED: &str = "DROP TABLE audit_by_user; DROP TABLE audit_by_department; \
+    ALTER TABLE audit_tree DROP COLUMN sorted; \
+    CREATE INDEX audit_entries_department ON audit_entries (department, at); \
+    CREATE INDEX audit_entries_user ON audit_entries (user_id, at);";
+
 /// What version 7 has added, and what it has taken away.
 const EVENTS: &str = "DROP TABLE pending_events; DROP INDEX audit_entries_event; \
     DROP INDEX audit_entries_unknown; ALTER TABLE audit_entries DROP COLUMN event; \
@@ -58,6 +64,7 @@ async fn rows_without_kinds_stay_readable_and_fit_the_log() {
     });
     let to_version_2 = drop_kinds.concat()
         + BUDGETS
+        + SORTED
         + EVENTS
         + "DROP TABLE active_sidecar; DROP TABLE state_marks; \
            DROP TABLE forward_cursors; DROP TABLE mail_outbox; \

@@ -172,6 +172,16 @@ enum Change {
     },
     Settled,
     ForgetCall,
+    /// Changes one of the sorted records, by which searches find those of the log.
+    Sorted {
+        table: &'static str,
+        change: &'static str,
+        nth: usize,
+    },
+    /// Says that so many more records are sorted.
+    SortedTo {
+        more: i64,
+    },
     /// Changes a stored checkpoint.
     Note {
         byte: usize,
@@ -209,6 +219,13 @@ fn change(records: usize) -> impl Strategy<Value = (Change, bool)> {
         "estimated",
         "cost_micros",
     ];
+    let tables = vec!["audit_by_user", "audit_by_department"];
+    let changes = vec![
+        "DELETE FROM {}",
+        "UPDATE {} SET whose = whose || 'x'",
+        "UPDATE {} SET moment = moment - 1",
+        "UPDATE {} SET place = place + 1000",
+    ];
     let change = prop_oneof![
         6 => (bytes, seq.clone(), any::<prop::sample::Index>(), 0u8..8).prop_map(
             |(column, seq, byte, bit)| Change::Bit { column, seq, byte: byte.index(16), bit }),
@@ -220,10 +237,14 @@ fn change(records: usize) -> impl Strategy<Value = (Change, bool)> {
         2 => (seq.clone(), 1..records).prop_map(move |(one, by)| Change::Swap {
             one, other: (one + by) % records,
         }),
-        2 => seq.prop_map(|from| Change::Truncate { from }),
+        2 => seq.clone().prop_map(|from| Change::Truncate { from }),
         1 => prop::sample::select(figures).prop_map(|column| Change::Figure { column }),
         1 => Just(Change::Settled),
         1 => Just(Change::ForgetCall),
+        2 => (prop::sample::select(tables), prop::sample::select(changes), seq)
+            .prop_map(|(table, change, nth)| Change::Sorted { table, change, nth }),
+        1 => prop::sample::select(vec![-3i64, -1, 1, 100])
+            .prop_map(|more| Change::SortedTo { more }),
         1 => (0usize..100).prop_map(|byte| Change::Note { byte }),
         1 => (0usize..32).prop_map(|byte| Change::TreeRoots { byte }),
         1 => Just(Change::Rollback),
@@ -260,6 +281,14 @@ async fn apply(store: &Store, change: &Change) {
         Change::Figure { column } => format!("UPDATE usage_rollups SET {column} = {column} + 1"),
         Change::Settled => "UPDATE ledger_windows SET settled = settled - 1".to_owned(),
         Change::ForgetCall => "DELETE FROM ledger_calls".to_owned(),
+        Change::Sorted { table, change, nth } => {
+            let change = change.replace("{}", table);
+            format!(
+                "{change} WHERE (whose, moment, place) = (SELECT whose, moment, place FROM {table} \
+                 LIMIT 1 OFFSET {nth} % (SELECT COUNT(*) FROM {table}))"
+            )
+        }
+        Change::SortedTo { more } => format!("UPDATE audit_tree SET sorted = sorted + {more}"),
         Change::Note { byte } => format!(
             "UPDATE audit_checkpoints SET note = \
              substr(note, 1, {byte}) || '!' || substr(note, {byte} + 2)"

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Row as _};
 use tokio::time::Instant;
 
+use super::statement::Statement;
 use super::{Filter, MOST, MOST_EXAMINED, PATIENCE, STEP, statement, text};
 use crate::cold::search as cold;
 use crate::log::tables::Stored;
@@ -76,27 +77,34 @@ pub async fn search(
 ) -> Result<Page, StoreError> {
     let limit = limit.clamp(1, MOST);
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    // First what is in the database: a record that is moved meanwhile is found twice, not never.
-    let warm = step_by_step(store, filter, cursor, (wanted, STEP), PATIENCE).await?;
-    let cold = cold::find(store, filter, (cursor, warm.next), wanted).await?;
-    Ok(merged(warm, cold, wanted))
+    // In the order of a record's way: one that is sorted or moved meanwhile is found twice, not
+    // never.
+    let lately = lately(store, filter, cursor, limit).await?;
+    let sorted = step_by_step(store, filter, cursor, (wanted, STEP), PATIENCE).await?;
+    let until = lately.next.max(sorted.next);
+    let cold = cold::find(store, filter, (cursor, until), wanted).await?;
+    let cold = Part {
+        rows: cold.rows,
+        next: cold.next,
+    };
+    Ok(merged([lately, sorted, cold], wanted))
 }
 
-/// Records in the database, newest first.
+/// Records of one place, newest first.
 #[derive(Default)]
-struct Warm {
+struct Part {
     rows: Vec<Stored>,
     next: Option<Cursor>,
 }
 
-fn merged(warm: Warm, cold: cold::Found, wanted: usize) -> Page {
-    // Up to here all was looked at, in both.
-    let end = warm.next.max(cold.next);
+fn merged(parts: [Part; 3], wanted: usize) -> Page {
+    // Up to here all was looked at, in each.
+    let end = parts.iter().filter_map(|part| part.next).max();
     let place = |row: &Stored| Cursor {
         at: row.at,
         seq: row.seq,
     };
-    let mut rows: Vec<Stored> = warm.rows.into_iter().chain(cold.rows).collect();
+    let mut rows: Vec<Stored> = parts.into_iter().flat_map(|part| part.rows).collect();
     rows.retain(|row| end.is_none_or(|end| place(row) >= end));
     rows.sort_by_key(|row| std::cmp::Reverse(place(row)));
     rows.dedup_by_key(|row| row.seq);
@@ -121,9 +129,9 @@ async fn step_by_step(
     cursor: Option<Cursor>,
     (wanted, step): (usize, u32),
     patience: Duration,
-) -> Result<Warm, StoreError> {
+) -> Result<Part, StoreError> {
     let late = Instant::now() + patience;
-    let (mut page, mut examined) = (Warm::default(), 0);
+    let (mut page, mut examined) = (Part::default(), 0);
     page.next = cursor;
     loop {
         let missing = wanted.saturating_sub(page.rows.len());
@@ -142,17 +150,45 @@ async fn step_by_step(
     }
 }
 
+/// Looks at records that are not sorted yet.
+async fn lately(
+    store: &Store,
+    filter: &Filter,
+    cursor: Option<Cursor>,
+    limit: u32,
+) -> Result<Part, StoreError> {
+    match statement::lately(filter, cursor, limit + 1, store.dialect()) {
+        None => Ok(Part::default()),
+        Some(find) => Ok(read(store, filter, find, limit).await?.0),
+    }
+}
+
 async fn among(
     store: &Store,
     filter: &Filter,
     cursor: Option<Cursor>,
     (limit, examined): (u32, u32),
-) -> Result<Warm, StoreError> {
+) -> Result<Part, StoreError> {
     let find = statement::find(filter, cursor, (limit + 1, examined), store.dialect());
     let is_bounded = find.is_bounded;
+    let (mut page, is_cut) = read(store, filter, find, limit).await?;
+    if !is_cut && is_bounded {
+        page.next = end(store, filter, cursor, examined).await?;
+    }
+    Ok(page)
+}
+
+/// The first `limit` rows that a statement finds, and whether it finds more: those begin at the
+/// part's `next`.
+async fn read(
+    store: &Store,
+    filter: &Filter,
+    find: Statement,
+    limit: u32,
+) -> Result<(Part, bool), StoreError> {
     let rows = sqlx::query_with(AssertSqlSafe(find.sql), find.arguments);
     let rows = rows.fetch_all(store.pool()).await?;
-    let mut page = Warm::default();
+    let mut page = Part::default();
     let mut last = None;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     for row in rows.iter().take(wanted) {
@@ -167,14 +203,9 @@ async fn among(
             page.rows.push(stored);
         }
     }
-    page.next = if rows.len() > wanted {
-        last
-    } else if is_bounded {
-        end(store, filter, cursor, examined).await?
-    } else {
-        None
-    };
-    Ok(page)
+    let is_cut = rows.len() > wanted;
+    page.next = last.filter(|_| is_cut);
+    Ok((page, is_cut))
 }
 
 /// The last record that was looked at, unless those were all.

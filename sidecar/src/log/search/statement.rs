@@ -6,6 +6,7 @@ use sqlx::{Arguments as _, AssertSqlSafe, Row as _};
 
 use super::text::pattern;
 use super::{Cursor, End, Filter, STEP};
+use crate::log::sorted::{BY_DEPARTMENT, BY_USER, By};
 use crate::log::tables::{self, COLUMNS};
 use crate::store::figures::to_db;
 use crate::store::{Dialect, Store, StoreError};
@@ -23,6 +24,8 @@ enum Along {
     User,
     Refusals,
     Department,
+    /// Records of a person or a department that are not sorted yet.
+    Lately,
     All,
 }
 
@@ -50,7 +53,45 @@ impl Along {
 
     /// Few records whatever the time: the database is to find them first and sort them after.
     const fn is_few(self) -> bool {
-        matches!(self, Self::Record | Self::Open)
+        matches!(self, Self::Record | Self::Open | Self::Lately)
+    }
+
+    /// The table that has them in the order of time, if it is another than the log's own.
+    const fn sorted(self) -> Option<By> {
+        match self {
+            Self::User => Some(BY_USER),
+            Self::Department => Some(BY_DEPARTMENT),
+            _ => None,
+        }
+    }
+
+    /// What is read, with the condition that joins it.
+    fn source(self) -> (String, Option<&'static str>) {
+        match self.sorted() {
+            None => ("audit_entries".to_owned(), None),
+            // SQLite goes through the tables of a `CROSS JOIN` as they stand.
+            Some(by) => (
+                format!("{} CROSS JOIN audit_entries", by.table),
+                Some("seq = place"),
+            ),
+        }
+    }
+
+    /// How moments are compared, and places.
+    const fn names(self) -> (&'static str, &'static str) {
+        if self.sorted().is_some() {
+            ("moment", "place")
+        } else if self.is_few() {
+            // No index has this order, so none is used for it.
+            ("at + 0", "seq")
+        } else {
+            ("at", "seq")
+        }
+    }
+
+    fn order(self) -> String {
+        let (at, seq) = self.names();
+        format!(" ORDER BY {at} DESC, {seq} DESC")
     }
 }
 
@@ -71,20 +112,24 @@ pub(super) fn find(
 ) -> Statement {
     let along = Along::of(filter);
     let mut query = Where::default();
+    let (source, join) = along.source();
+    if let Some(join) = join {
+        query.fixed(join);
+    }
     inner(&mut query, filter, cursor, along);
-    let (inner, order) = (query.take(), order(along));
+    let (inner, order) = (query.take(), along.order());
     let rest = rest(&mut query, filter, along, dialect);
     let is_bounded = rest.is_some();
     let sql = match rest {
-        None => format!("SELECT {COLUMNS} FROM audit_entries{inner}{order} LIMIT {limit}"),
+        None => format!("SELECT {COLUMNS} FROM {source}{inner}{order} LIMIT {limit}"),
         Some(rest) => {
             // SQLite would look at all before it sorts what comes in order already.
             let order_again = match dialect {
                 Dialect::Sqlite => "",
-                Dialect::Postgres => order,
+                Dialect::Postgres => " ORDER BY at DESC, seq DESC",
             };
             format!(
-                "SELECT {COLUMNS} FROM (SELECT {COLUMNS} FROM audit_entries{inner}{order} \
+                "SELECT {COLUMNS} FROM (SELECT {COLUMNS} FROM {source}{inner}{order} \
                  LIMIT {examined}) AS examined{rest}{order_again} LIMIT {limit}"
             )
         }
@@ -96,30 +141,45 @@ pub(super) fn find(
     }
 }
 
+/// The statement that finds at most `limit` records among those that [`find`] does not know of
+/// because they are not sorted yet; `None`: it knows of all.
+pub(super) fn lately(
+    filter: &Filter,
+    cursor: Option<Cursor>,
+    limit: u32,
+    dialect: Dialect,
+) -> Option<Statement> {
+    Along::of(filter).sorted()?;
+    let mut query = Where::default();
+    inner(&mut query, filter, cursor, Along::Lately);
+    let inner = query.take();
+    let rest = rest(&mut query, filter, Along::Lately, dialect)?;
+    let order = Along::Lately.order();
+    let both = rest.replacen(" WHERE ", " AND ", 1);
+    Some(Statement {
+        sql: format!("SELECT {COLUMNS} FROM audit_entries{inner}{both}{order} LIMIT {limit}"),
+        arguments: query.arguments,
+        is_bounded: false,
+    })
+}
+
 /// The statement that finds the last record that [`find`] has looked at, if there are more.
 pub(super) fn end(filter: &Filter, cursor: Option<Cursor>, examined: u32) -> Statement {
     let along = Along::of(filter);
     let mut query = Where::default();
     inner(&mut query, filter, cursor, along);
+    let (at, seq) = along.names();
     let sql = format!(
-        "SELECT at, seq FROM audit_entries{}{} LIMIT 1 OFFSET {}",
+        "SELECT {at} AS at, {seq} AS seq FROM {}{}{} LIMIT 1 OFFSET {}",
+        along.sorted().map_or("audit_entries", |by| by.table),
         query.take(),
-        order(along),
+        along.order(),
         examined.saturating_sub(1)
     );
     Statement {
         sql,
         arguments: query.arguments,
         is_bounded: true,
-    }
-}
-
-const fn order(along: Along) -> &'static str {
-    if along.is_few() {
-        // No index has this order, so none is used for it.
-        " ORDER BY at + 0 DESC, seq DESC"
-    } else {
-        " ORDER BY at DESC, seq DESC"
     }
 }
 
@@ -135,24 +195,21 @@ fn inner(query: &mut Where, filter: &Filter, cursor: Option<Cursor>, along: Alon
         }
         Along::Unknown => query.fixed("outcome = 'unknown'"),
         Along::Events => query.fixed("event IS NOT NULL"),
-        Along::User => query.text("user_id =", &filter.user),
+        Along::User => query.text("whose =", &filter.user),
         Along::Refusals => query.fixed("denial IS NOT NULL"),
-        Along::Department => query.text("department =", &filter.department),
+        Along::Department => query.text("whose =", &filter.department),
+        Along::Lately => query.fixed("seq >= (SELECT sorted FROM audit_tree WHERE id = 1)"),
         Along::All => {}
     }
-    let (from, until) = if along.is_few() {
-        ("at + 0 >=", "at + 0 <")
-    } else {
-        ("at >=", "at <")
-    };
-    query.number(from, filter.from.map(|at| to_db(at.0)));
+    let (at, seq) = along.names();
+    query.number(at, ">=", filter.from.map(|at| to_db(at.0)));
     // One bound, whichever comes first: SQLite enters an index by one alone, and would read on
     // from the filter's all that earlier pages have had.
     let to = filter.to.map(|at| to_db(at.0));
     let after = cursor.map(|cursor| cursor.at.saturating_add(1));
-    query.number(until, to.into_iter().chain(after).min());
+    query.number(at, "<", to.into_iter().chain(after).min());
     if let Some(cursor) = cursor {
-        query.after(cursor, along.is_few());
+        query.after(cursor, (at, seq));
     }
 }
 
@@ -171,7 +228,7 @@ fn rest(query: &mut Where, filter: &Filter, along: Along, dialect: Dialect) -> O
     query.text("event =", &filter.event);
     let is_told = along == Along::Events && filter.event.is_none();
     let kind = filter.kind.filter(|_| !is_told);
-    query.number("kind =", kind.map(tables::kind_number));
+    query.number("kind", "=", kind.map(tables::kind_number));
     if let Some(End::As(outcome)) = filter.end
         && along != Along::Unknown
     {
@@ -231,16 +288,16 @@ impl Where {
         format!("${}", self.parameters)
     }
 
-    fn compared(&mut self, condition: &'static str) {
+    fn compared(&mut self, condition: &str) {
         let parameter = self.parameter();
         self.fixed(&format!("{condition} {parameter}"));
     }
 
-    fn number(&mut self, condition: &'static str, value: Option<i64>) {
+    fn number(&mut self, name: &str, relation: &str, value: Option<i64>) {
         if let Some(value) = value
             && self.arguments.add(value).is_ok()
         {
-            self.compared(condition);
+            self.compared(&format!("{name} {relation}"));
         }
     }
 
@@ -261,11 +318,10 @@ impl Where {
     }
 
     /// Of the records of the cursor's moment only those before it in the log.
-    fn after(&mut self, cursor: Cursor, is_few: bool) {
-        let at = if is_few { "at + 0" } else { "at" };
+    fn after(&mut self, cursor: Cursor, (at, seq): (&str, &str)) {
         if self.arguments.add(cursor.at).is_ok() && self.arguments.add(cursor.seq).is_ok() {
-            let (moment, seq) = (self.parameter(), self.parameter());
-            self.fixed(&format!("({at} < {moment} OR seq < {seq})"));
+            let (moment, place) = (self.parameter(), self.parameter());
+            self.fixed(&format!("({at} < {moment} OR {seq} < {place})"));
         }
     }
 
