@@ -13,7 +13,7 @@ use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use sekisho::clock::Clock;
 use sekisho::events::Author;
-use sekisho::link::{Link, LinkSession};
+use sekisho::link::{Link, LinkError, LinkSession};
 use sekisho::policy_file;
 use sekisho::snapshot::SnapshotHub;
 use sekisho::store::Store;
@@ -221,11 +221,16 @@ impl Gateway {
                 entries: records.iter().filter_map(entry).collect(),
                 ..v1::Up::default()
             };
-            let taken = self.session.take(up).await;
-            taken.map_err(|error| wrong(&error))?;
-            while self.session.recv().await.ack < self.seq {}
+            self.told(up).await.map_err(|error| wrong(&error))?;
             count -= some;
         }
+        Ok(())
+    }
+
+    /// Says this and waits until it is durable.
+    async fn told(&mut self, up: v1::Up) -> Result<(), LinkError> {
+        self.session.take(up).await?;
+        while self.session.recv().await?.ack < self.seq {}
         Ok(())
     }
 }
