@@ -173,6 +173,25 @@ impl OnHost {
         self.last
     }
 
+    /// Begins a request, whatever becomes of it.
+    pub fn begin_call(&mut self, request: &Request) -> StreamId {
+        let head = self.head(request);
+        let turn = usize::try_from(self.requests).unwrap_or_default() % self.workers.max(1);
+        let stream = self.host.request(WorkerId(turn), head);
+        self.last = Some(stream);
+        let last = request.body.len().saturating_sub(1);
+        for (at, piece) in request.body.iter().enumerate() {
+            self.host.request_body(stream, piece, at == last);
+        }
+        stream
+    }
+
+    /// How many batches filters have sent that a stalled sidecar has not heard.
+    #[must_use]
+    pub fn unheard(&self) -> usize {
+        self.bridge.borrow().unheard()
+    }
+
     /// Lets time pass on the host; the sidecar's clock follows.
     fn pass(&mut self, by: Duration) {
         self.host.advance(by);
@@ -342,14 +361,7 @@ impl Gateway for OnHost {
     fn call(&mut self, request: &Request, answer: &Answer) -> Result<Exchange, GatewayError> {
         self.deliver();
         let (began, memory) = (self.host.now(), self.host.all_memory_bytes());
-        let head = self.head(request);
-        let turn = usize::try_from(self.requests).unwrap_or_default() % self.workers.max(1);
-        let stream = self.host.request(WorkerId(turn), head);
-        self.last = Some(stream);
-        let last = request.body.len().saturating_sub(1);
-        for (at, piece) in request.body.iter().enumerate() {
-            self.host.request_body(stream, piece, at == last);
-        }
+        let stream = self.begin_call(request);
         self.until(|host| {
             let passed = host
                 .upstream(stream)

@@ -114,7 +114,7 @@ async fn accept(
 }
 
 async fn relay(near: TcpStream, far: TcpStream, mode: &watch::Receiver<Mode>) {
-    // One batch at a time crosses the link: waiting for more only adds delay.
+    // One or two batches are under way on a link: waiting for more only adds delay.
     let _ = (near.set_nodelay(true), far.set_nodelay(true));
     let (mut near_in, mut near_out) = near.into_split();
     let (mut far_in, mut far_out) = far.into_split();

@@ -6,7 +6,7 @@ mod entry;
 pub mod outbox;
 
 pub use entry::{Reserved, lease};
-pub use outbox::{Acknowledged, Outbox};
+pub use outbox::{Acknowledged, Need, Outbox};
 pub use v1::contents::Half;
 
 /// Messages, generated from `proto/link.proto`.

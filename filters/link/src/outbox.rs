@@ -2,8 +2,15 @@
 //!
 //! Natural batching: one batch is under way, everything else gathers into the next. So
 //! a lone request goes at once, and under load batches grow by themselves.
+//!
+//! Where somebody waits for what has gathered, a second batch goes behind the first, so that the
+//! sidecar can begin with it as soon as it has made the first durable.
 
-use std::collections::HashSet;
+mod records;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
 
 use prost::Message as _;
 use prost::bytes::Bytes;
@@ -12,6 +19,7 @@ use sekisho_domain::{RecordId, RecordKind, UnixMillis};
 use crate::entry::{self, Reserved};
 use crate::v1;
 use crate::v1::contents::Half;
+use records::{MOST_CONTENTS_AT_ONCE, MOST_REFUSALS_AT_ONCE, Named, Records};
 
 /// Largest memory of a batch that is kept for a later one, bytes.
 const MOST_SPARE: usize = 256 * 1024;
@@ -19,13 +27,19 @@ const MOST_SPARE: usize = 256 * 1024;
 /// Most refusals kept while the stream is down; calls themselves are never dropped.
 const MOST_REFUSALS: usize = 4096;
 
-/// Most refusals of one batch: nobody waits for them, and what gathered while the stream was
-/// down must not keep a sidecar that has just begun from those who wait.
-const MOST_REFUSALS_AT_ONCE: usize = 256;
+/// Batches that may be under way at once: as many as a sidecar reads ahead.
+const MOST_UNDER_WAY: usize = 2;
 
-/// Bodies that one batch brings, bytes, rather than all of them: an acknowledgement that takes
-/// long keeps everybody waiting.
-const MOST_CONTENTS_AT_ONCE: usize = 1024 * 1024;
+/// What the next batch is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nobody waits for what has gathered: it goes when nothing else is under way.
+    Usual,
+    /// Somebody does: it goes behind another batch, too.
+    Awaited,
+    /// A sign of life: an empty batch will do, when nothing else is under way.
+    Heartbeat,
+}
 
 /// A record that has become durable, or an admit that the sidecar refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,29 +66,13 @@ pub struct Outbox {
     gathering: v1::Up,
     records: Records,
     refusals: usize,
-    /// Bytes of bodies that are not durable, those of the batch under way among them.
+    /// Bytes of bodies that are not durable, those of batches under way among them.
     contents: usize,
-    in_flight: Option<InFlight>,
-    /// Of a batch that was acknowledged, for one to come.
-    spare: Vec<u8>,
+    /// Oldest first.
+    in_flight: VecDeque<InFlight>,
+    /// Of batches that were acknowledged, for others to come.
+    spare: [Vec<u8>; MOST_UNDER_WAY],
     durable_at: UnixMillis,
-}
-
-/// Records as they go over the wire.
-#[derive(Clone, Debug, Default)]
-struct Records {
-    encoded: Vec<u8>,
-    /// What they are, in order.
-    named: Vec<Named>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Named {
-    record_id: RecordId,
-    /// None: not a record, but what was set aside for a call besides.
-    kind: Option<RecordKind>,
-    /// Bytes that it takes in `encoded`.
-    length: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -122,7 +120,7 @@ impl Outbox {
         self.gathering.lease_requests.clear();
         self.gathering.lease_returns.clear();
         self.gathering.key_set_requests.clear();
-        if let Some(mut lost) = self.in_flight.take() {
+        while let Some(mut lost) = self.in_flight.pop_back() {
             lost.records.encoded.truncate(lost.rest);
             self.refusals += lost.records.refusals();
             lost.records.append(&self.records);
@@ -253,17 +251,17 @@ impl Outbox {
         !self.gathering.key_set_requests.is_empty()
     }
 
-    /// The next batch to send, encoded; `None` while one is under way, nothing is to be
-    /// said, or no stream is open. `heartbeat`: an empty batch will do.
-    pub fn next_batch(&mut self, now: UnixMillis, heartbeat: bool, snapshot: u64) -> Option<&[u8]> {
-        if !self.connected || self.in_flight.is_some() {
+    /// The next batch to send, encoded; `None` while others are under way that it would have to
+    /// wait for, nothing is to be said, or no stream is open.
+    pub fn next_batch(&mut self, now: UnixMillis, need: Need, snapshot: u64) -> Option<&[u8]> {
+        if !self.connected || !self.may_go(need) {
             return None;
         }
         let idle = self.records.named.is_empty()
             && self.gathering.lease_requests.is_empty()
             && self.gathering.lease_returns.is_empty()
             && self.gathering.key_set_requests.is_empty();
-        if idle && self.hello_sent && !heartbeat {
+        if idle && self.hello_sent && need != Need::Heartbeat {
             return None;
         }
         let mut up = std::mem::take(&mut self.gathering);
@@ -281,14 +279,12 @@ impl Outbox {
             });
         }
         let gathering = Records {
-            encoded: std::mem::take(&mut self.spare),
+            encoded: self.take_spare(),
             named: Vec::new(),
         };
         let mut records = std::mem::replace(&mut self.records, gathering);
         // The rest is kept for later batches.
-        let is_much =
-            self.refusals > MOST_REFUSALS_AT_ONCE || self.contents > MOST_CONTENTS_AT_ONCE;
-        self.refusals = if is_much {
+        self.refusals = if self.is_much() {
             records.keep_rest(&mut self.records);
             self.records.refusals()
         } else {
@@ -297,7 +293,7 @@ impl Outbox {
         let rest = records.encoded.len();
         // The fields of a message may come in any order, its records first.
         records.encoded.extend_from_slice(&up.encode_to_vec());
-        let batch = self.in_flight.insert(InFlight {
+        self.in_flight.push_back(InFlight {
             records,
             rest,
             seq: up.seq,
@@ -305,27 +301,53 @@ impl Outbox {
             refusals_dropped: up.refusals_dropped,
             sent: now,
         });
-        Some(&batch.records.encoded)
+        self.in_flight.back().map(|batch| &*batch.records.encoded)
     }
 
-    /// When the batch under way was sent.
+    /// Whether a batch may go besides those that are under way.
+    fn may_go(&self, need: Need) -> bool {
+        let Some(first) = self.in_flight.front() else {
+            return true;
+        };
+        // A sidecar that has not taken the first of a stream may be none that takes any. And what
+        // is too much for one batch is not sent in two at once either: those who wait would wait
+        // for all of it.
+        need == Need::Awaited
+            && self.in_flight.len() < MOST_UNDER_WAY
+            && !first.has_hello
+            && !self.is_much()
+    }
+
+    /// Whether it would be too much to send all that has gathered.
+    const fn is_much(&self) -> bool {
+        self.refusals > MOST_REFUSALS_AT_ONCE || self.contents > MOST_CONTENTS_AT_ONCE
+    }
+
+    /// When the oldest batch under way was sent.
     #[must_use]
     pub fn waiting_since(&self) -> Option<UnixMillis> {
-        self.in_flight.as_ref().map(|batch| batch.sent)
+        self.in_flight.front().map(|batch| batch.sent)
     }
 
     /// Takes an acknowledgement in; returns what it made durable, in order.
     pub fn acknowledged(&mut self, down: &v1::Down) -> Vec<Acknowledged> {
-        let durable = self.in_flight.take_if(|batch| batch.seq <= down.ack);
-        let Some(InFlight {
+        let mut durable = Vec::new();
+        while let Some(batch) = self.in_flight.front()
+            && batch.seq <= down.ack
+            && let Some(batch) = self.in_flight.pop_front()
+        {
+            self.is_durable(batch, down, &mut durable);
+        }
+        durable
+    }
+
+    fn is_durable(&mut self, batch: InFlight, down: &v1::Down, durable: &mut Vec<Acknowledged>) {
+        let InFlight {
             records,
             has_hello,
             sent,
             ..
-        }) = durable
-        else {
-            return Vec::new();
-        };
+        } = batch;
         self.durable_at = sent;
         if self.contents > 0 {
             self.contents = self.contents.saturating_sub(records.contents());
@@ -335,286 +357,29 @@ impl Outbox {
         }
         let refused = |id: &RecordId| down.refused.iter().any(|refused| **refused == id.0);
         let named = records.named.into_iter();
-        let durable = named.filter_map(|named| {
+        durable.extend(named.filter_map(|named| {
             let kind = named.kind?;
             Some(Acknowledged {
                 record_id: named.record_id,
                 kind,
                 refused: kind == RecordKind::Admit && refused(&named.record_id),
             })
-        });
-        let durable = durable.collect();
-        self.spare = records.encoded;
-        self.spare.clear();
-        if self.spare.capacity() > MOST_SPARE {
-            self.spare = Vec::new();
+        }));
+        self.keep_spare(records.encoded);
+    }
+
+    fn take_spare(&mut self) -> Vec<u8> {
+        let spare = self.spare.iter_mut().find(|spare| spare.capacity() > 0);
+        spare.map(std::mem::take).unwrap_or_default()
+    }
+
+    fn keep_spare(&mut self, mut spare: Vec<u8>) {
+        let mut places = self.spare.iter_mut();
+        if let Some(place) = places.find(|place| place.capacity() == 0)
+            && spare.capacity() <= MOST_SPARE
+        {
+            spare.clear();
+            *place = spare;
         }
-        durable
-    }
-}
-
-impl Records {
-    fn refusals(&self) -> usize {
-        let refusals = self.named.iter().filter(|named| named.is_refusal());
-        refusals.count()
-    }
-
-    fn contents(&self) -> usize {
-        let contents = self.named.iter().filter(|named| named.is_contents());
-        contents.map(|named| named.length).sum()
-    }
-
-    /// Moves refusals and bodies that are too much for one batch into `later`. They stay in their
-    /// order, and after the admits of their calls; the end of a call stays after its bodies.
-    fn keep_rest(&mut self, later: &mut Self) {
-        let whole = std::mem::take(self);
-        let (mut rest, mut refusals, mut contents) = (whole.encoded.as_slice(), 0, 0);
-        let mut not_whole = HashSet::new();
-        for named in whole.named {
-            let Some((encoded, after)) = rest.split_at_checked(named.length) else {
-                break;
-            };
-            rest = after;
-            refusals += usize::from(named.is_refusal());
-            let stays = if named.is_contents() {
-                contents += named.length;
-                // Every batch brings at least one piece.
-                let fits = contents <= MOST_CONTENTS_AT_ONCE.max(named.length);
-                fits || {
-                    not_whole.insert(named.record_id);
-                    false
-                }
-            } else if named.is_refusal() {
-                refusals <= MOST_REFUSALS_AT_ONCE
-            } else {
-                named.kind != Some(RecordKind::Complete) || !not_whole.contains(&named.record_id)
-            };
-            let to = if stays { &mut *self } else { &mut *later };
-            to.encoded.extend_from_slice(encoded);
-            to.named.push(named);
-        }
-    }
-
-    fn append(&mut self, later: &Self) {
-        self.encoded.extend_from_slice(&later.encoded);
-        self.named.extend_from_slice(&later.named);
-    }
-}
-
-impl Named {
-    fn is_refusal(&self) -> bool {
-        self.kind == Some(RecordKind::Refuse)
-    }
-
-    fn is_contents(&self) -> bool {
-        self.kind == Some(RecordKind::Contents)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(outbox: &mut Outbox, id: u8, kind: RecordKind) {
-        outbox.record(kind, &RecordId([id; 16]), b"{}", std::iter::empty());
-    }
-
-    fn decode(bytes: Option<&[u8]>) -> v1::Up {
-        v1::Up::decode(bytes.unwrap()).unwrap()
-    }
-
-    fn ack(seq: u64) -> v1::Down {
-        v1::Down {
-            ack: seq,
-            ..v1::Down::default()
-        }
-    }
-
-    fn open() -> Outbox {
-        let mut outbox = Outbox::new([1; 16], &["audit"]);
-        outbox.connected([2; 16]);
-        outbox
-    }
-
-    #[test]
-    fn one_batch_is_under_way_and_the_rest_gathers() {
-        let mut outbox = open();
-        record(&mut outbox, 1, RecordKind::Admit);
-        let first = decode(outbox.next_batch(UnixMillis(10), false, 0));
-        assert_eq!((first.seq, first.entries.len()), (1, 1));
-        record(&mut outbox, 2, RecordKind::Admit);
-        record(&mut outbox, 3, RecordKind::Complete);
-        assert!(outbox.next_batch(UnixMillis(11), true, 0).is_none());
-        assert_eq!(outbox.acknowledged(&ack(1)).len(), 1);
-        assert_eq!(outbox.durable_at(), UnixMillis(10));
-        let second = decode(outbox.next_batch(UnixMillis(12), false, 0));
-        assert_eq!(
-            (second.seq, second.entries.len(), second.hello),
-            (2, 2, None)
-        );
-    }
-
-    #[test]
-    fn what_was_not_acknowledged_is_sent_again_first_under_a_new_holder() {
-        let mut outbox = open();
-        record(&mut outbox, 1, RecordKind::Admit);
-        outbox.next_batch(UnixMillis(1), false, 0);
-        record(&mut outbox, 2, RecordKind::Admit);
-        outbox.disconnected();
-        assert!(outbox.next_batch(UnixMillis(2), true, 0).is_none());
-        outbox.connected([3; 16]);
-        let again = decode(outbox.next_batch(UnixMillis(3), false, 7));
-        let ids: Vec<u8> = again.entries.iter().map(|e| e.record_id[0]).collect();
-        assert_eq!(ids, [1, 2]);
-        let hello = again.hello.unwrap();
-        assert_eq!(
-            (hello.holder[0], hello.gone[0][0], hello.snapshot_version),
-            (3, 2, 7)
-        );
-    }
-
-    #[test]
-    fn a_new_stream_counts_as_heard_only_after_its_first_acknowledgement() {
-        let mut outbox = open();
-        outbox.next_batch(UnixMillis(10), true, 0);
-        outbox.acknowledged(&ack(1));
-        outbox.disconnected();
-        outbox.connected([3; 16]);
-        assert_eq!(outbox.durable_at(), UnixMillis(0));
-    }
-
-    #[test]
-    fn a_refused_admit_is_told_apart() {
-        let mut outbox = open();
-        record(&mut outbox, 1, RecordKind::Admit);
-        record(&mut outbox, 2, RecordKind::Admit);
-        outbox.next_batch(UnixMillis(1), false, 0);
-        let down = v1::Down {
-            refused: vec![Bytes::copy_from_slice(&[2; 16])],
-            ..ack(1)
-        };
-        let refused: Vec<bool> = outbox
-            .acknowledged(&down)
-            .iter()
-            .map(|a| a.refused)
-            .collect();
-        assert_eq!(refused, [false, true]);
-    }
-
-    #[test]
-    fn an_acknowledgement_of_an_earlier_batch_frees_nothing() {
-        let mut outbox = open();
-        record(&mut outbox, 1, RecordKind::Admit);
-        outbox.next_batch(UnixMillis(1), false, 0);
-        assert!(outbox.acknowledged(&ack(0)).is_empty());
-        assert!(outbox.waiting_since().is_some());
-    }
-
-    #[test]
-    fn a_question_for_a_key_is_a_batch_and_dies_with_its_stream() {
-        let mut outbox = open();
-        outbox.next_batch(UnixMillis(1), true, 0);
-        outbox.acknowledged(&ack(1));
-        let question = v1::KeySetRequest {
-            issuer: "i".into(),
-            kid: "k".into(),
-        };
-        outbox.request_key_set(question.clone());
-        let up = decode(outbox.next_batch(UnixMillis(2), false, 0));
-        assert_eq!(up.key_set_requests, std::slice::from_ref(&question));
-        outbox.acknowledged(&ack(2));
-        outbox.request_key_set(question);
-        outbox.disconnected();
-        outbox.connected([3; 16]);
-        let up = decode(outbox.next_batch(UnixMillis(3), true, 0));
-        assert!(up.key_set_requests.is_empty());
-    }
-
-    #[test]
-    fn refusals_are_bounded_while_nobody_listens_and_calls_are_not() {
-        let mut outbox = Outbox::new([1; 16], &[]);
-        for _ in 0..MOST_REFUSALS + 5 {
-            record(&mut outbox, 1, RecordKind::Refuse);
-            record(&mut outbox, 1, RecordKind::Complete);
-        }
-        outbox.connected([2; 16]);
-        let up = decode(outbox.next_batch(UnixMillis(1), false, 0));
-        assert_eq!(up.refusals_dropped, 5);
-        // Calls go at once, refusals bit by bit.
-        assert_eq!(up.entries.len(), MOST_REFUSALS + 5 + MOST_REFUSALS_AT_ONCE);
-    }
-
-    #[test]
-    fn bodies_go_bit_by_bit_and_the_end_of_a_call_after_all_of_its_own() {
-        let mut outbox = open();
-        let piece = vec![b'p'; MOST_CONTENTS_AT_ONCE / 4];
-        for (id, pieces) in [(1, 3), (2, 3)] {
-            record(&mut outbox, id, RecordKind::Admit);
-            for number in 0..pieces {
-                outbox.contents(&RecordId([id; 16]), Half::Response, number, &piece);
-            }
-            record(&mut outbox, id, RecordKind::Complete);
-        }
-        record(&mut outbox, 3, RecordKind::Admit);
-        let held = outbox.held_contents();
-        assert!(held > 6 * piece.len());
-        // The first batch is lost with its stream.
-        let lost = outbox.next_batch(UnixMillis(1), false, 0).unwrap().len();
-        assert!(lost < MOST_CONTENTS_AT_ONCE + 1024);
-        outbox.disconnected();
-        assert_eq!(outbox.held_contents(), held);
-        outbox.connected([3; 16]);
-        let mut told: Vec<(u8, u32)> = Vec::new();
-        let mut ends = Vec::new();
-        for seq in 1..=3 {
-            let Some(up) = outbox.next_batch(UnixMillis(1), false, 0) else {
-                break;
-            };
-            assert!(up.len() < MOST_CONTENTS_AT_ONCE + 1024);
-            let up = v1::Up::decode(up).unwrap();
-            told.extend(up.contents.iter().map(|c| (c.record_id[0], c.number)));
-            for entry in up.entries {
-                let (id, kind) = (entry.record_id[0], entry.kind());
-                if kind == v1::entry::Kind::Complete {
-                    let whole = told.iter().filter(|(of, _)| *of == id).count();
-                    assert_eq!(whole, 3, "the end of {id} came before its bodies");
-                    ends.push(id);
-                } else {
-                    assert_eq!(seq, 1, "an admit had to wait");
-                }
-            }
-            outbox.acknowledged(&ack(seq));
-        }
-        assert_eq!(told, [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]);
-        assert_eq!((ends, outbox.held_contents()), (vec![1, 2], 0));
-    }
-
-    #[test]
-    fn many_refusals_go_in_several_batches_in_their_order_and_none_is_lost() {
-        let mut outbox = open();
-        let many = 2 * MOST_REFUSALS_AT_ONCE + 10;
-        for number in 0..many {
-            let (id, number) = (RecordId([1; 16]), number.to_be_bytes());
-            outbox.record(RecordKind::Refuse, &id, &number, std::iter::empty());
-        }
-        record(&mut outbox, 7, RecordKind::Admit);
-        let is_refusal = |entry: &v1::Entry| entry.kind() == v1::entry::Kind::Refuse;
-        // The first batch is lost with its stream.
-        let lost = decode(outbox.next_batch(UnixMillis(1), false, 0));
-        let admit = lost.entries.iter().find(|entry| !is_refusal(entry));
-        assert_eq!(admit.unwrap().record_id[0], 7);
-        outbox.disconnected();
-        outbox.connected([3; 16]);
-        let mut told = Vec::new();
-        for seq in 1..=3 {
-            let up = decode(outbox.next_batch(UnixMillis(1), false, 0));
-            assert!(up.entries.len() <= MOST_REFUSALS_AT_ONCE + 1);
-            let refusals = up.entries.into_iter().filter(is_refusal);
-            told.extend(refusals.map(|entry| entry.record.to_vec()));
-            outbox.acknowledged(&ack(seq));
-        }
-        let all = (0..many).map(|number| number.to_be_bytes().to_vec());
-        assert_eq!(told, all.collect::<Vec<_>>());
-        assert_eq!(outbox.next_batch(UnixMillis(1), false, 0), None);
     }
 }

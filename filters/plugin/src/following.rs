@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use sekisho_domain::policy::Model;
 use sekisho_domain::{BudgetId, Denial, DenialCode, Outcome, Tokens, UnixMillis};
 use sekisho_hostcalls::{Action, Half};
+use sekisho_link::Need;
 use sekisho_providers::StreamWire;
 use sekisho_quota::{Dry, Streamed};
 
@@ -141,7 +142,7 @@ impl Filter {
         let renewals = worker.accounts.take_renewals();
         if !renewals.is_empty() {
             worker.ask_for_leases(renewals);
-            worker.send(self.context, now, false);
+            worker.send(self.context, now, Need::Usual);
         }
         drop(shared);
         drop(worker);

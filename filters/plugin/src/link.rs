@@ -114,11 +114,7 @@ fn acknowledge(worker: &RefCell<Worker>, down: &v1::Down, now: UnixMillis) {
     for record in durable {
         let held = {
             let waiting = &mut worker.borrow_mut().waiting;
-            match record.kind {
-                RecordKind::Admit => waiting.admits.remove(&record.record_id),
-                RecordKind::Complete => waiting.completions.remove(&record.record_id),
-                RecordKind::Refuse | RecordKind::Event | RecordKind::Contents => None,
-            }
+            waiting.durable(record.kind, &record.record_id)
         };
         let Some(held) = held else { continue };
         match record.kind {
@@ -221,7 +217,7 @@ fn lease_answer(worker: &RefCell<Worker>, answer: &v1::LeaseAnswer, now: UnixMil
         for lease in &answer.leases {
             worker.accounts.add(&grant(lease), now);
         }
-        worker.waiting.leases.remove(&answer.id)
+        worker.waiting.leased(answer.id)
     };
     let Some(held) = held else { return };
     if let Some(news) = &answer.exhausted {

@@ -7,7 +7,7 @@ use sekisho_domain::policy::{Api, AuditMode, Model};
 use sekisho_domain::{
     BudgetId, ByteCount, Covered, Denial, DenialCode, Meter, Policy, Price, RecordKind, UnixMillis,
 };
-use sekisho_link::{Half, Reserved};
+use sekisho_link::{Half, Need, Reserved};
 use sekisho_providers::{Edit, ModelPlace, Operation, RequestBody};
 use sekisho_quota::{LeaseId, Reservation};
 
@@ -300,7 +300,7 @@ pub(crate) fn reserve(
             worker.ask_for_leases(renewals);
             // Where records are made too, it goes with the next of them.
             if !worker.stages.audit {
-                worker.send(context, now, false);
+                worker.send(context, now, Need::Usual);
             }
         }
         return admit(worker, call, context, now);
@@ -313,7 +313,7 @@ pub(crate) fn reserve(
         call,
         since,
     };
-    worker.waiting.leases.insert(id, held);
+    worker.waiting.for_leases(id, held);
     worker.flush(context, now);
     Next::Wait
 }
@@ -355,7 +355,7 @@ fn admit(worker: &mut Worker, call: &SharedCall, context: u32, now: UnixMillis) 
                 call: Rc::clone(call),
                 since: now,
             };
-            worker.waiting.admits.insert(record_id, held);
+            worker.waiting.for_admit(record_id, held);
         }
         worker.flush(context, now);
         if shared.strict {

@@ -282,7 +282,7 @@ impl Filter {
                 call: self.call.clone(),
                 since: now,
             };
-            worker.waiting.completions.insert(record_id, held);
+            worker.waiting.for_completion(record_id, held);
         }
         worker.flush(self.context, now);
         if hold {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use sekisho_domain::UnixMillis;
 use sekisho_hostcalls::{Buffer, Stream};
-use sekisho_link::{METHOD, Outbox, SERVICE};
+use sekisho_link::{METHOD, Need, Outbox, SERVICE};
 
 use crate::config::Config;
 use crate::filter::Filter;
@@ -74,7 +74,7 @@ impl Root {
                 worker.stream = Some(token);
                 worker.outbox.connected(holder);
                 worker.accounts.restart(holder);
-                worker.send(self.id, now, true);
+                worker.send(self.id, now, Need::Heartbeat);
             }
             Err(status) => log::warn!("cluster `{cluster}` takes no stream: {status:?}"),
         }
@@ -130,8 +130,13 @@ impl sekisho_hostcalls::Root for Root {
                 authenticator.forget_expired(now);
             }
         }
-        let heartbeat = now.since(worker.outbox.durable_at()) >= HEARTBEAT_MILLIS;
-        worker.send(self.id, now, heartbeat);
+        let is_quiet = now.since(worker.outbox.durable_at()) >= HEARTBEAT_MILLIS;
+        let need = if is_quiet {
+            Need::Heartbeat
+        } else {
+            Need::Usual
+        };
+        worker.send(self.id, now, need);
     }
 
     fn stream(&self, context: u32) -> Box<dyn Stream> {

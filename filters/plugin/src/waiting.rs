@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sekisho_domain::{RecordId, UnixMillis};
+use sekisho_domain::{RecordId, RecordKind, UnixMillis};
 
 use crate::call::SharedCall;
 use crate::filter::Filter;
@@ -36,17 +36,61 @@ impl From<HeldForKey> for Held {
 /// Who waits for what.
 #[derive(Default)]
 pub(crate) struct Waiting {
+    /// Somebody waits for what has not been sent.
+    is_new: bool,
     /// For signing keys of issuers.
     pub(crate) keys: KeyWaits<HeldForKey>,
     /// For leases, by the request's id.
-    pub(crate) leases: HashMap<u64, Held>,
+    leases: HashMap<u64, Held>,
     /// For the admit to be durable.
-    pub(crate) admits: HashMap<RecordId, Held>,
+    admits: HashMap<RecordId, Held>,
     /// For the completion to be durable.
-    pub(crate) completions: HashMap<RecordId, Held>,
+    completions: HashMap<RecordId, Held>,
 }
 
 impl Waiting {
+    /// A call waits for the leases of a request.
+    pub(crate) fn for_leases(&mut self, request: u64, held: Held) {
+        self.is_new = true;
+        self.leases.insert(request, held);
+    }
+
+    /// A call waits for its admit to be durable.
+    pub(crate) fn for_admit(&mut self, record_id: RecordId, held: Held) {
+        self.is_new = true;
+        self.admits.insert(record_id, held);
+    }
+
+    /// An answer waits for its completion to be durable.
+    pub(crate) fn for_completion(&mut self, record_id: RecordId, held: Held) {
+        self.is_new = true;
+        self.completions.insert(record_id, held);
+    }
+
+    /// Whether anybody waits for what has not been sent.
+    pub(crate) const fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// All that anybody waits for is under way.
+    pub(crate) const fn sent(&mut self) {
+        self.is_new = false;
+    }
+
+    /// A request for leases has its answer; returns whoever waits for it.
+    pub(crate) fn leased(&mut self, request: u64) -> Option<Held> {
+        self.leases.remove(&request)
+    }
+
+    /// A record is durable; returns whoever waits for it.
+    pub(crate) fn durable(&mut self, kind: RecordKind, record_id: &RecordId) -> Option<Held> {
+        match kind {
+            RecordKind::Admit => self.admits.remove(record_id),
+            RecordKind::Complete => self.completions.remove(record_id),
+            RecordKind::Refuse | RecordKind::Event | RecordKind::Contents => None,
+        }
+    }
+
     /// Whether any call waits for the sidecar.
     pub(crate) fn is_anybody(&self) -> bool {
         !(self.leases.is_empty() && self.admits.is_empty() && self.completions.is_empty())

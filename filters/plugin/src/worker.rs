@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sekisho_audit::{Passage, Redaction};
 use sekisho_domain::policy::{AuditMode, Contents, Model};
 use sekisho_domain::{Policy, Price, RecordId, RecordKind, UnixMillis};
-use sekisho_link::{Outbox, Reserved, v1};
+use sekisho_link::{Need, Outbox, Reserved, v1};
 use sekisho_providers::Catalogue;
 use sekisho_quota::{Accounts, Budgets};
 use sekisho_scope::Authenticator;
@@ -202,7 +202,7 @@ impl Worker {
     /// Sends what was recalled and has become free, if there is any: somebody waits for it.
     pub(crate) fn give_back(&mut self, context: u32, now: UnixMillis) {
         if self.return_recalled() {
-            self.send(context, now, false);
+            self.send(context, now, Need::Awaited);
         }
     }
 
@@ -251,28 +251,29 @@ impl Worker {
         self.outbox.extend(record_id, reservations);
     }
 
-    /// Sends the next batch if a call waits for it, if it tells of a refusal or asks for a
-    /// signing key, or if enough
-    /// has gathered to be worth a message. What is left goes with the next tick. `context`:
-    /// in whose name the proxy is running.
+    /// Sends the next batch if somebody waits for it, behind another one that is under way, too;
+    /// if it tells of a refusal, or if enough has gathered to be worth a message. What is left
+    /// goes with the next tick. `context`: in whose name the proxy is running.
     pub(crate) fn flush(&mut self, context: u32, now: UnixMillis) {
+        let is_awaited = self.waiting.is_new() || self.has_returns || self.outbox.has_questions();
         let is_worth_it = self.has_refusals
-            || self.has_returns
-            || self.outbox.has_questions()
             || self.outbox.gathered() >= WORTH_A_MESSAGE
             || self.outbox.held_contents() >= MUCH;
-        if is_worth_it || self.waiting.is_anybody() {
-            self.send(context, now, false);
+        if is_awaited {
+            self.send(context, now, Need::Awaited);
+        } else if is_worth_it || self.waiting.is_anybody() {
+            self.send(context, now, Need::Usual);
         }
     }
 
-    /// Sends the next batch, if there is anything to say. `heartbeat`: even if not.
-    pub(crate) fn send(&mut self, context: u32, now: UnixMillis, heartbeat: bool) {
+    /// Sends the next batch, if there is anything to say and it need not wait.
+    pub(crate) fn send(&mut self, context: u32, now: UnixMillis, need: Need) {
         let Some(stream) = self.stream else { return };
         let version = self.snapshot_version;
-        let Some(batch) = self.outbox.next_batch(now, heartbeat, version) else {
+        let Some(batch) = self.outbox.next_batch(now, need, version) else {
             return;
         };
+        self.waiting.sent();
         self.has_refusals = false;
         self.has_returns = false;
         let send = || sekisho_hostcalls::send_message(stream, batch).is_ok();

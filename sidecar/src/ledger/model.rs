@@ -92,6 +92,8 @@ enum Event {
     Open(usize),
     /// The gateway sends what has gathered.
     Send(usize),
+    /// It does so while another batch is under way.
+    SendBehind(usize),
     /// The sidecar gets the oldest batch, commits it and answers.
     Deliver(usize),
     /// The gateway gets the oldest answer.
@@ -176,10 +178,11 @@ fn explore(bounds: Bounds, beginning: &[Event]) -> Result<(usize, usize), Broken
     Ok((seen.len(), recalled))
 }
 
-/// Goes so many ways of so many events; returns in how many leases were called back.
-fn walk(bounds: Bounds, ways: u64, length: usize) -> Result<usize, Broken> {
+/// Goes so many ways of so many events; returns in how many leases were called back, and in
+/// how many a batch was sent behind another.
+fn walk(bounds: Bounds, ways: u64, length: usize) -> Result<(usize, usize), Broken> {
     let first = State::new(bounds);
-    let mut recalled = 0;
+    let (mut recalled, mut behind) = (0, 0);
     for way in 0..ways {
         let mut state = first.clone();
         let mut gone = Vec::new();
@@ -202,8 +205,9 @@ fn walk(bounds: Bounds, ways: u64, length: usize) -> Result<usize, Broken> {
             stepped.map_err(|_| gone.clone())?;
         }
         recalled += usize::from(state.recalls > 0);
+        behind += usize::from(state.behind > 0);
     }
-    Ok(recalled)
+    Ok((recalled, behind))
 }
 
 /// Both gateways have a stream, the first has half of its lease free, and the second has
@@ -234,7 +238,7 @@ fn no_order_of_losses_and_repetitions_breaks_the_limit() {
     };
     let found = explore(bounds, &[]);
     assert!(
-        found.as_ref().is_ok_and(|found| found.0 == 2_000),
+        found.as_ref().is_ok_and(|found| found.0 >= 2_000),
         "{found:?}"
     );
 }
@@ -247,7 +251,7 @@ fn no_death_of_the_sidecar_breaks_the_limit() {
     };
     let found = explore(bounds, &[]);
     assert!(
-        found.as_ref().is_ok_and(|found| found.0 == 2_000),
+        found.as_ref().is_ok_and(|found| found.0 >= 2_000),
         "{found:?}"
     );
 }
@@ -263,7 +267,7 @@ fn no_gateway_that_is_taken_for_silent_breaks_the_limit() {
     };
     let found = explore(bounds, &[]);
     assert!(
-        found.as_ref().is_ok_and(|found| found.0 == 2_000),
+        found.as_ref().is_ok_and(|found| found.0 >= 2_000),
         "{found:?}"
     );
 }
@@ -279,7 +283,7 @@ fn no_answer_that_is_followed_breaks_the_limit() {
     };
     let found = explore(bounds, &[]);
     assert!(
-        found.as_ref().is_ok_and(|found| found.0 == 2_000),
+        found.as_ref().is_ok_and(|found| found.0 >= 2_000),
         "{found:?}"
     );
     let far = Bounds {
@@ -329,10 +333,11 @@ fn no_long_way_breaks_the_limit() {
         ..STORMY
     };
     for bounds in [expiring, ample, relaxed] {
-        let recalled = walk(bounds, 60, 120);
+        let found = walk(bounds, 60, 120);
         let often = bounds.limit == LIMIT;
-        let found = recalled.as_ref().is_ok_and(|ways| !often || *ways > 10);
-        assert!(found, "{bounds:?}: {recalled:?}");
+        let is_wide =
+            |(recalled, behind): &(usize, usize)| (!often || *recalled > 10) && *behind > 30;
+        assert!(found.as_ref().is_ok_and(is_wide), "{bounds:?}: {found:?}");
     }
 }
 

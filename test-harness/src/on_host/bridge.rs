@@ -57,6 +57,11 @@ impl Bridge {
         self.stalled.get_or_insert_default();
     }
 
+    /// How many messages are held back.
+    pub(super) fn unheard(&self) -> usize {
+        self.stalled.as_ref().map_or(0, VecDeque::len)
+    }
+
     /// Sends what was held back, and takes in what comes of it.
     pub(super) fn resume(&mut self) {
         for (stream, message) in self.stalled.take().unwrap_or_default() {

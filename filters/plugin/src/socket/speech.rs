@@ -220,7 +220,7 @@ impl Filter {
             call: ended,
             since: now,
         };
-        worker.waiting.completions.insert(record_id, held);
+        worker.waiting.for_completion(record_id, held);
         session.server_held = size.max(1);
         worker.flush(self.context, now);
         Action::Pause

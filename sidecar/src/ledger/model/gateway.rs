@@ -6,7 +6,7 @@ use sekisho_domain::{
     Counting, Meter, Mode, Payer, Price, RecordId, RecordKind, StreamCut, Subject, Tokens,
     UnixMillis, Usage,
 };
-use sekisho_link::{Outbox, Reserved, v1};
+use sekisho_link::{Need, Outbox, Reserved, v1};
 use sekisho_quota::{Accounts, Budgets, Demand, Grant, LeaseId, Reservation, Streamed};
 
 use super::{BUDGET, LATER, NOW, WORST, vm};
@@ -198,6 +198,12 @@ impl Gateway {
             self.ask(renewals);
         }
         grown.is_ok()
+    }
+
+    /// Whether a batch can go behind another one.
+    pub(super) fn has_more(&self) -> bool {
+        let mut outbox = self.outbox.clone();
+        outbox.next_batch(NOW, Need::Awaited, 0).is_some()
     }
 
     pub(super) fn has_idle(&self) -> bool {

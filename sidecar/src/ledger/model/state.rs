@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use prost::Message as _;
 use sekisho_domain::{Policy, RecordId, RecordKind, Tokens, UnixMillis, Usage};
-use sekisho_link::v1;
+use sekisho_link::{Need, v1};
 
 use super::gateway::{Call, Gateway, Phase, record};
 use super::{BUDGET, Bounds, CALL, Event, Flaw, LATER, NOW, WORST, vm};
@@ -28,6 +28,8 @@ pub(super) struct State {
     /// Charged at its worst, because nobody told its end.
     pub(super) presumed: u64,
     pub(super) recalls: u64,
+    /// Batches that were sent behind others.
+    pub(super) behind: u64,
     pub(super) cuts: u8,
     pub(super) crashes: u8,
     pub(super) expiries: u8,
@@ -79,6 +81,7 @@ impl State {
             served: 0,
             presumed: 0,
             recalls: 0,
+            behind: 0,
             cuts: 0,
             crashes: 0,
             expiries: 0,
@@ -99,6 +102,8 @@ impl State {
             }
             if open && gateway.outbox.waiting_since().is_none() {
                 events.push(Event::Send(g));
+            } else if gateway.has_more() {
+                events.push(Event::SendBehind(g));
             }
             if gateway.is_orphan {
                 events.push(Event::Orphaned(g));
@@ -180,7 +185,13 @@ impl State {
             }
             Event::Send(g) => {
                 let gateway = &mut self.gateways[g];
-                let batch = gateway.outbox.next_batch(NOW, true, 0);
+                let batch = gateway.outbox.next_batch(NOW, Need::Heartbeat, 0);
+                gateway.up.extend(batch.map(<[u8]>::to_vec));
+            }
+            Event::SendBehind(g) => {
+                self.behind += 1;
+                let gateway = &mut self.gateways[g];
+                let batch = gateway.outbox.next_batch(NOW, Need::Awaited, 0);
                 gateway.up.extend(batch.map(<[u8]>::to_vec));
             }
             Event::Deliver(g) => {
