@@ -15,6 +15,10 @@ use crate::clock::Clock;
 /// Most requests of one transaction.
 const MOST: usize = 512;
 
+/// How often a part of what was recorded is sorted: two parts at once would keep a call waiting
+/// twice.
+const SORT: Duration = Duration::from_millis(200);
+
 /// How often checkpoints are made and silent gateways are looked for.
 const PERIOD: Duration = Duration::from_secs(1);
 
@@ -30,15 +34,23 @@ pub(super) async fn run(
     let mut waiting = Vec::with_capacity(MOST);
     let mut look = tokio::time::interval(Duration::from_millis(LOOK_MILLIS));
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sort = tokio::time::interval(SORT);
+    sort.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut backlog = Backlog::default();
     loop {
-        // After what takes its time itself, nobody is to wait for the backlog as well.
+        // After what takes its time itself, nobody is to wait for the backlog as well; for what is
+        // only to be sorted nobody waits as long as it is not much.
         let mut is_turn = true;
         let mut done = tokio::select! {
             biased;
             _ = period.tick() => {
                 (backlog.has_events, backlog.is_unsorted, is_turn) = (true, true, false);
                 in_time(core.tick(clock.now())).await
+            }
+            _ = sort.tick() => {
+                backlog.is_unsorted |= core.has_part_to_sort();
+                is_turn = false;
+                Ok(())
             }
             exported = core.exported() => core.note_exported(exported, clock.now()),
             _ = look.tick(), if core.is_anybody_waiting() => {
@@ -54,9 +66,12 @@ pub(super) async fn run(
                 }
                 let served = in_time(serve(&mut core, &clock, &mut waiting, &mut backlog)).await;
                 backlog.is_unsorted |= core.has_much_to_sort();
+                is_turn = backlog.has_events || core.has_much_to_sort();
                 served
             }
-            () = std::future::ready(()), if backlog.is_there() => Ok(()),
+            // What has come meanwhile is heard first: nothing of the backlog itself waits for
+            // anything where the database is called directly.
+            () = tokio::task::yield_now(), if backlog.is_there() => Ok(()),
         };
         if done.is_ok() && is_turn && backlog.is_there() {
             done = in_time(backlog.shorten(&mut core, &clock)).await;
@@ -95,7 +110,7 @@ impl Backlog {
     /// Does a part of it, and tells those who wait if that was all.
     async fn shorten(&mut self, core: &mut Core, clock: &Clock) -> Result<(), Poison> {
         if !self.has_events {
-            self.is_unsorted = core.sort().await?;
+            self.is_unsorted = core.sort().await? && core.has_much_to_sort();
             return Ok(());
         }
         self.has_events = core.take_pending(clock.now()).await?;

@@ -65,6 +65,9 @@ fn connect(file: &str) -> Result<Connection, rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_handler(Some(wait))?;
+    // Pages of the tree of persons, of which every record of another person finds another, stay in
+    // memory: 64 MiB of them.
+    connection.execute_batch("PRAGMA cache_size = -65536")?;
     // An acknowledged record must survive a power cut: FULL syncs at each commit. The log
     // is carried over by `Trim`, which nobody waits for.
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")?;

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
-/// Between two rounds, at least.
-const REST: Duration = Duration::from_millis(250);
+/// Between two rounds, at least: whoever syncs meanwhile waits for the round, so it is to be short.
+const REST: Duration = Duration::from_millis(100);
 
 /// Frames (of one page each) after which the log begins anew, 16 MiB: writing over what is
 /// there syncs faster than making the file longer.

@@ -7,7 +7,10 @@ use crate::log::sorted::{self, Unsorted};
 use crate::store::script::Script;
 
 /// Records that are sorted at a time, so that nobody waits long for it.
-const PART: usize = 512;
+const PART: usize = 256;
+
+/// Records that may be unsorted while there is always something else to do.
+const MUCH: usize = 4096;
 
 /// Where more come than that would keep up with, so many parts are made of them.
 const PARTS: usize = 8;
@@ -35,9 +38,14 @@ impl Sorting {
 }
 
 impl Core {
-    /// Whether so many are not sorted that they should be before the next second.
+    /// Whether it is worth a transaction to sort before the second is over.
+    pub(in crate::writer) fn has_part_to_sort(&self) -> bool {
+        self.sorting.waiting.len() >= PART / 2
+    }
+
+    /// Whether so many are not sorted that it must not wait until there is nothing else to do.
     pub(in crate::writer) fn has_much_to_sort(&self) -> bool {
-        self.sorting.waiting.len() >= PART * PARTS / 2
+        self.sorting.waiting.len() >= MUCH
     }
 
     /// Sorts a part of those that are not. Says whether there is more to do.
