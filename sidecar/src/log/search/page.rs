@@ -157,9 +157,14 @@ async fn lately(
     cursor: Option<Cursor>,
     limit: u32,
 ) -> Result<Part, StoreError> {
-    match statement::lately(filter, cursor, limit + 1, store.dialect()) {
-        None => Ok(Part::default()),
-        Some(find) => Ok(read(store, filter, find, limit).await?.0),
+    let row = sqlx::query("SELECT sorted, size FROM audit_tree WHERE id = 1");
+    let Some(row) = row.fetch_optional(store.pool()).await? else {
+        return Ok(Part::default());
+    };
+    let places: (i64, i64) = (row.try_get("sorted")?, row.try_get("size")?);
+    match statement::lately(filter, cursor, places, limit + 1, store.dialect()) {
+        Some(find) if places.0 < places.1 => Ok(read(store, filter, find, limit).await?.0),
+        _ => Ok(Part::default()),
     }
 }
 
