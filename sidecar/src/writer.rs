@@ -306,7 +306,9 @@ impl Writer {
         };
         std::thread::Builder::new()
             .name("sekisho-writer".to_owned())
-            .spawn(move || runtime.block_on(run))
+            // A task like those it answers: were it the one that the thread blocks on, tokio would ask
+            // the system for news each time that a batch wakes it.
+            .spawn(move || runtime.block_on(runtime.spawn(run)))
             .map_err(StartError::Thread)?;
         let origin = ready.await.map_err(|_| WriterGone)??;
         tokio::spawn(standby::beat(watched, heard));

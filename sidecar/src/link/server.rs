@@ -224,13 +224,20 @@ async fn carry(
     mut ended: watch::Receiver<bool>,
 ) {
     let mut is_open = true;
+    // Once and for all: each would otherwise be waited for anew with every message.
+    let gone = async {
+        tokio::select! {
+            () = downs.closed() => {}
+            () = stopping(&mut ended) => {}
+        }
+    };
+    tokio::pin!(gone);
     // Whoever says nothing more still hears what became of all that it said.
     while is_open || !session.is_settled() {
         let reads = is_open && session.has_room();
         tokio::select! {
             biased;
-            () = downs.closed() => return,
-            () = stopping(&mut ended) => return,
+            () = &mut gone => return,
             down = session.recv() => match down {
                 Ok(down) => {
                     if downs.send(Ok(down)).await.is_err() {

@@ -1,6 +1,8 @@
 //! What one transaction writes, put together before it begins: so that it takes a
 //! database no longer than the writing itself.
 
+use std::fmt::Write as _;
+
 use prost::bytes::Bytes;
 use sqlx::any::AnyArguments;
 use sqlx::{AnyConnection, Arguments as _, AssertSqlSafe};
@@ -29,9 +31,9 @@ impl Rows {
             sql.push_str(if row == 0 { " (" } else { ", (" });
             for column in 0..self.columns {
                 parameter += 1;
-                let comma = if column == 0 { "$" } else { ", $" };
-                sql.push_str(comma);
-                sql.push_str(&parameter.to_string());
+                let comma = if column == 0 { "" } else { ", " };
+                // A text takes whatever is written to it.
+                let _ = write!(sql, "{comma}${parameter}");
             }
             sql.push(')');
         }

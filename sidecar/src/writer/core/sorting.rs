@@ -16,7 +16,6 @@ const MUCH: usize = 4096;
 const PARTS: usize = 8;
 
 /// What is not sorted yet.
-#[derive(Default)]
 pub(super) struct Sorting {
     /// All records before this place are sorted,
     sorted: u64,
