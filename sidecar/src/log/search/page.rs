@@ -157,15 +157,16 @@ async fn lately(
     cursor: Option<Cursor>,
     limit: u32,
 ) -> Result<Part, StoreError> {
-    let row = sqlx::query("SELECT sorted, size FROM audit_tree WHERE id = 1");
+    if !statement::is_sorted(filter) {
+        return Ok(Part::default());
+    }
+    let row = sqlx::query("SELECT sorted, size FROM audit_tree WHERE id = 1 AND sorted < size");
     let Some(row) = row.fetch_optional(store.pool()).await? else {
         return Ok(Part::default());
     };
-    let places: (i64, i64) = (row.try_get("sorted")?, row.try_get("size")?);
-    match statement::lately(filter, cursor, places, limit + 1, store.dialect()) {
-        Some(find) if places.0 < places.1 => Ok(read(store, filter, find, limit).await?.0),
-        _ => Ok(Part::default()),
-    }
+    let places = (row.try_get("sorted")?, row.try_get("size")?);
+    let find = statement::lately(filter, cursor, places, limit + 1, store.dialect());
+    Ok(read(store, filter, find, limit).await?.0)
 }
 
 async fn among(

@@ -141,16 +141,20 @@ pub(super) fn find(
     }
 }
 
-/// The statement that finds at most `limit` records among those that [`find`] does not know of
-/// because they are not sorted yet: those at these places. `None`: it knows of all.
+/// Whether [`find`] knows only of records that are sorted.
+pub(super) fn is_sorted(filter: &Filter) -> bool {
+    Along::of(filter).sorted().is_some()
+}
+
+/// The statement that finds at most `limit` records among those that are not sorted yet: those at
+/// these places.
 pub(super) fn lately(
     filter: &Filter,
     cursor: Option<Cursor>,
     (from, to): (i64, i64),
     limit: u32,
     dialect: Dialect,
-) -> Option<Statement> {
-    Along::of(filter).sorted()?;
+) -> Statement {
     let mut query = Where::default();
     // Both ends, although there is nothing behind: PostgreSQL takes a range that has one for a third
     // of the table.
@@ -158,14 +162,14 @@ pub(super) fn lately(
     query.number("seq", "<", Some(to));
     inner(&mut query, filter, cursor, Along::Lately);
     let inner = query.take();
-    let rest = rest(&mut query, filter, Along::Lately, dialect)?;
+    let rest = rest(&mut query, filter, Along::Lately, dialect).unwrap_or_default();
     let order = Along::Lately.order();
     let both = rest.replacen(" WHERE ", " AND ", 1);
-    Some(Statement {
+    Statement {
         sql: format!("SELECT {COLUMNS} FROM audit_entries{inner}{both}{order} LIMIT {limit}"),
         arguments: query.arguments,
         is_bounded: false,
-    })
+    }
 }
 
 /// The statement that finds the last record that [`find`] has looked at, if there are more.
